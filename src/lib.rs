@@ -1,0 +1,3 @@
+//! SockJS gateway and library.
+
+pub mod protocol;
