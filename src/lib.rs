@@ -1,3 +1,4 @@
 //! SockJS gateway and library.
 
 pub mod protocol;
+pub mod session;

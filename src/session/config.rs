@@ -1,0 +1,54 @@
+//! What an operator can set about a session.
+
+use std::time::Duration;
+
+/// Timing and bounds of one session. The defaults of timing are sockjs-node's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// Silence after which an `h` frame (HTTP) or a Ping (WebSocket) is sent. `None` sends none. Default 25 s; must stay
+    /// below the 35 s after which sockjs-client gives up a jsonp poll.
+    pub heartbeat_delay: Option<Duration>,
+    /// Time without a receiver after which a session has ended. Default 5 s.
+    pub disconnect_delay: Duration,
+    /// Time a browser has to answer a Ping. Default 10 s.
+    pub pong_timeout: Duration,
+    /// Time a first streaming response must stay open before its path counts as proven, when the browser neither sends
+    /// nor reconnects earlier. Until then a backend that waits for proof is not dialled. Default 1 s.
+    pub proof_delay: Duration,
+    /// Messages waiting for the browser, those of the response being written included. Default 1 MiB and 8192 messages.
+    pub outbound: QueueLimits,
+    /// Messages waiting for the backend. Default 1 MiB and 8192 messages.
+    pub inbound: QueueLimits,
+}
+
+/// Bound of a queue. A queue that is empty takes one message, or one request's messages, of any size that got this far,
+/// so that a limit below the message limit cannot stop a session for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Sum of the messages' lengths in bytes.
+    pub bytes: usize,
+    /// Number of messages.
+    pub messages: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self {
+            bytes: 1 << 20,
+            messages: 8192,
+        }
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            heartbeat_delay: Some(Duration::from_secs(25)),
+            disconnect_delay: Duration::from_secs(5),
+            pong_timeout: Duration::from_secs(10),
+            proof_delay: Duration::from_secs(1),
+            outbound: QueueLimits::default(),
+            inbound: QueueLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,544 @@
+//! One session as a state machine: inputs are `handle_*`, outputs are `poll_*`, time is an argument.
+//!
+//! Pure: no I/O, lock, clock or task. Whom to wake is an output too ([`Wakes`]).
+//!
+//! ```text
+//!             first receiver takes `o`          the backend closes
+//!   Opening ──────────────────────────▶ Open ──────────────────────▶ Closing
+//!      │                                  │                             │ `c` taken, or the
+//!      │ receiver cut off, no receiver for disconnect_delay,            │ receiver cut off,
+//!      │ browser closes                   │                             │ or disconnect_delay
+//!      └──────────────────────────────────┴────────────▶ Closed ◀───────┘
+//! ```
+//!
+//! A closed session stays closed. Messages for the browser stay in the queue until it is known that they left
+//! ([`Session::handle_left`]); what is still there when the session is closed was not delivered.
+
+mod config;
+mod id;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::protocol::{CloseReason, Frame, Message, Messages};
+
+pub use config::{QueueLimits, SessionConfig};
+pub use id::{InvalidSessionId, MAX_SESSION_ID, SessionId};
+use queue::Queue;
+
+/// Why a session ended, by whose doing. Given to the backend once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EndCause {
+    /// The backend closed it, or ended.
+    Backend,
+    /// The browser closed its WebSocket.
+    Browser,
+    /// The receiving connection was cut off.
+    Interrupted,
+    /// No receiver for `disconnect_delay`.
+    Expired,
+    /// A Ping was not answered, or nothing was read for two heartbeats.
+    Unresponsive,
+    /// The browser sent what the protocol does not allow, or more than a limit.
+    Violation,
+    /// A bound of the server was reached.
+    Overload,
+    /// The server stops.
+    Shutdown,
+}
+
+impl EndCause {
+    /// Whether the end starts on the server's side, so that the browser learns of it from a close frame.
+    pub const fn is_told(self) -> bool {
+        !matches!(self, Self::Browser | Self::Interrupted | Self::Expired)
+    }
+}
+
+/// The end of a session: the cause, and the code and reason the browser gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct End {
+    /// By whose doing.
+    pub cause: EndCause,
+    /// What stands in the close frame; for [`EndCause::Browser`], what the browser's close frame said.
+    pub reason: CloseReason,
+}
+
+/// How a receiver shows that it is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// HTTP: the connection itself; heartbeats are `h` frames, and any frame counts as one.
+    Connection,
+    /// WebSocket: heartbeats are Pings that must be answered.
+    Pong,
+}
+
+/// Answer to [`Session::handle_attach`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// The receiver now takes the frames. The number names this attachment in later inputs.
+    Granted(u32),
+    /// Another receiver is attached.
+    Busy,
+    /// The session is closed.
+    Ended(CloseReason),
+}
+
+/// How a receiver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detach {
+    /// In order: its response is complete, the browser will send another request.
+    Done,
+    /// Cut off by the network or the browser.
+    Aborted,
+}
+
+/// Answer to [`Session::handle_browser_messages`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// All were taken. (Or dropped, because the server's side has ended the session and the browser is told so by the close
+    /// frame: as on a WebSocket, data after a close has no receiver.)
+    Accepted,
+    /// None was taken: the inbound queue is full. Try again after [`Wakes::room_in`].
+    Full,
+    /// None was taken: the session is closed.
+    Ended,
+}
+
+/// Why [`Session::handle_backend_message`] did not take a message; it is given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The outbound queue is full. Try again after [`Wakes::room_out`].
+    Full(Message),
+    /// The session has ended.
+    Ended(Message),
+}
+
+/// Whom to wake after the lock is released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wakes {
+    /// The receiver: a frame may be there.
+    pub receiver: bool,
+    /// The backend: a message is there, the path is proven, or the session ended.
+    pub backend: bool,
+    /// The driver: the deadline is earlier than the one it waits for, or the session closed.
+    pub driver: bool,
+    /// Whoever waits to hand in browser messages.
+    pub room_in: bool,
+    /// Whoever waits to send to the browser.
+    pub room_out: bool,
+    /// The connection of the receiver, to end it: it takes nothing any more.
+    pub cut_off: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Opening,
+    Open,
+    Closing,
+    Closed,
+}
+
+/// The one receiver that is attached.
+#[derive(Debug)]
+struct Attached {
+    liveness: Liveness,
+    /// A heartbeat is to be taken.
+    heartbeat_due: bool,
+    heartbeat_at: Option<Instant>,
+    pong_by: Option<Instant>,
+    /// When staying attached proves the path; `None` once proven.
+    proof_at: Option<Instant>,
+    /// The close frame was taken: nothing may follow.
+    close_taken: bool,
+}
+
+/// One session. See the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    config: Arc<SessionConfig>,
+    state: State,
+    end: Option<Box<End>>,
+    receiver: Option<Attached>,
+    /// Counts receivers; names the last one.
+    attachment: u32,
+    detached_at: Instant,
+    outbound: Queue,
+    /// Messages at the front of `outbound` that a receiver took and that are not known to have left.
+    taken: usize,
+    inbound: Queue,
+    proven: bool,
+    /// The deadline the driver was last told.
+    armed: Option<Instant>,
+    wakes: Wakes,
+}
+
+impl Session {
+    /// A session without a receiver: one must attach within `disconnect_delay`.
+    pub fn new(config: Arc<SessionConfig>, now: Instant) -> Self {
+        Self {
+            config,
+            state: State::Opening,
+            end: None,
+            receiver: None,
+            attachment: 0,
+            detached_at: now,
+            outbound: Queue::new(),
+            taken: 0,
+            inbound: Queue::new(),
+            proven: false,
+            armed: None,
+            wakes: Wakes::default(),
+        }
+    }
+
+    /// A receiver wants the frames. (sockjs-protocol, `HandlingClose.test_close_request`: one at a time)
+    pub fn handle_attach(&mut self, now: Instant, liveness: Liveness) -> Attach {
+        if self.receiver.is_some() {
+            return Attach::Busy;
+        }
+        if let (State::Closed, Some(end)) = (self.state, &self.end) {
+            return Attach::Ended(end.reason.clone());
+        }
+        // A browser asks again only after it has read the response before.
+        self.release_taken();
+        self.attachment = self.attachment.wrapping_add(1);
+        if self.attachment > 1 || liveness == Liveness::Pong {
+            self.prove();
+        }
+        self.receiver = Some(Attached {
+            liveness,
+            heartbeat_due: false,
+            heartbeat_at: self.config.heartbeat_delay.map(|delay| now + delay),
+            pong_by: None,
+            proof_at: (!self.proven).then(|| now + self.config.proof_delay),
+            close_taken: false,
+        });
+        self.check_deadline();
+        Attach::Granted(self.attachment)
+    }
+
+    /// The receiver of `attachment` is gone. What it took and did not report with [`Self::handle_left`] stays queued;
+    /// after [`Detach::Aborted`] the session is closed. (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`)
+    pub fn handle_detach(&mut self, now: Instant, attachment: u32, how: Detach) {
+        if attachment != self.attachment || self.receiver.is_none() {
+            return;
+        }
+        self.receiver = None;
+        self.detached_at = now;
+        if how == Detach::Aborted {
+            self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
+        }
+        self.check_deadline();
+    }
+
+    /// What the receiver of `attachment` took has left this machine's hands.
+    pub fn handle_left(&mut self, attachment: u32) {
+        if attachment == self.attachment {
+            self.release_taken();
+        }
+    }
+
+    /// The connection that carried the response of `attachment` broke, so the response may not have arrived. Unless the
+    /// browser has come back since, the session ends: rather a named end than a silent gap.
+    pub fn handle_doubt(&mut self, attachment: u32) {
+        if attachment == self.attachment && self.receiver.is_none() {
+            self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
+        }
+    }
+
+    /// Messages from the browser: all are taken and `messages` is left empty, or none is.
+    pub fn handle_browser_messages(&mut self, messages: &mut Vec<Message>) -> Deliver {
+        if let Some(end) = &self.end {
+            if !end.cause.is_told() {
+                return Deliver::Ended;
+            }
+            messages.clear();
+            return Deliver::Accepted;
+        }
+        let bytes = messages.iter().map(Message::len).sum();
+        if !self
+            .inbound
+            .has_room(self.config.inbound, messages.len(), bytes)
+        {
+            return Deliver::Full;
+        }
+        // Whoever sends has read the `o`.
+        self.prove();
+        if !messages.is_empty() {
+            messages
+                .drain(..)
+                .for_each(|message| self.inbound.push(message));
+            self.wakes.backend = true;
+        }
+        Deliver::Accepted
+    }
+
+    /// Anything came from the browser's WebSocket: it is alive.
+    pub fn handle_alive(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.pong_by = None;
+        }
+    }
+
+    /// The receiver should give way soon, because another request waits behind it: a heartbeat is due now.
+    pub fn handle_hurry(&mut self) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.heartbeat_due = true;
+        }
+    }
+
+    /// The browser closed its WebSocket.
+    pub fn handle_browser_close(&mut self, reason: CloseReason) {
+        self.close(EndCause::Browser, reason);
+    }
+
+    /// A message for the browser.
+    ///
+    /// # Errors
+    /// The message is given back when there is no room, or when the session has ended.
+    pub fn handle_backend_message(&mut self, message: Message) -> Result<(), Refused> {
+        if self.end.is_some() {
+            return Err(Refused::Ended(message));
+        }
+        if !self
+            .outbound
+            .has_room(self.config.outbound, 1, message.len())
+        {
+            return Err(Refused::Full(message));
+        }
+        self.outbound.push(message);
+        self.wakes.receiver = true;
+        Ok(())
+    }
+
+    /// The session is to end: messages already queued are delivered, then the close frame. The first end wins.
+    pub fn handle_end(&mut self, cause: EndCause, reason: CloseReason) {
+        if self.end.is_some() {
+            return;
+        }
+        self.end = Some(Box::new(End { cause, reason }));
+        if cause == EndCause::Backend {
+            self.inbound.drain();
+        }
+        if self.state == State::Open {
+            self.state = State::Closing;
+        }
+        self.wakes.receiver = true;
+        self.wakes.backend = true;
+        self.wakes.room_in = true;
+        self.wakes.room_out = true;
+    }
+
+    /// Acts on every deadline that `now` has reached.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.armed = None;
+        let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        match &mut self.receiver {
+            None if self.state != State::Closed
+                && self.detached_at + self.config.disconnect_delay <= now =>
+            {
+                self.close(EndCause::Expired, CloseReason::INTERRUPTED);
+            }
+            None => {}
+            Some(receiver) if reached(receiver.pong_by) => {
+                receiver.pong_by = None;
+                self.handle_end(EndCause::Unresponsive, CloseReason::NO_PONG);
+            }
+            Some(receiver) => {
+                let waited = reached(receiver.proof_at);
+                let proven = waited && self.state != State::Opening;
+                if waited && !proven {
+                    // The `o` has not even been taken.
+                    receiver.proof_at = Some(now + self.config.proof_delay);
+                }
+                if reached(receiver.heartbeat_at) {
+                    receiver.heartbeat_at = self.config.heartbeat_delay.map(|delay| now + delay);
+                    if receiver.heartbeat_due {
+                        // A whole heartbeat_delay passed and it did not take even the last heartbeat.
+                        self.close(EndCause::Unresponsive, CloseReason::INTERRUPTED);
+                        self.wakes.cut_off = true;
+                        return;
+                    }
+                    receiver.heartbeat_due = true;
+                    self.wakes.receiver = true;
+                }
+                if proven {
+                    self.prove();
+                }
+            }
+        }
+    }
+
+    /// The next frame for the attached receiver, if there is one. Order: `o`, messages, `c`; `h` when nothing else is there.
+    pub fn poll_frame(&mut self, now: Instant) -> Option<Frame<'_>> {
+        let receiver = self
+            .receiver
+            .as_mut()
+            .filter(|receiver| !receiver.close_taken)?;
+        let ordinary = receiver.liveness == Liveness::Connection;
+        if self.state == State::Opening {
+            self.state = if self.end.is_some() {
+                State::Closing
+            } else {
+                State::Open
+            };
+            receiver.renew_heartbeat(ordinary, now, self.config.heartbeat_delay);
+            return Some(Frame::Open);
+        }
+        if self.taken < self.outbound.len() && self.state != State::Closed {
+            receiver.renew_heartbeat(ordinary, now, self.config.heartbeat_delay);
+            let from = self.taken;
+            self.taken = self.outbound.len();
+            let (front, back) = self.outbound.messages().as_slices();
+            let in_front = from.min(front.len());
+            return Some(Frame::Messages(Messages::new(
+                &front[in_front..],
+                &back[from - in_front..],
+            )));
+        }
+        if self.end.is_some() {
+            receiver.close_taken = true;
+            if self.state != State::Closed {
+                self.state = State::Closed;
+                self.wakes.driver = true;
+                self.wakes.backend = true;
+            }
+            return self.end.as_deref().map(|end| Frame::Close(&end.reason));
+        }
+        if !receiver.heartbeat_due {
+            return None;
+        }
+        receiver.heartbeat_due = false;
+        if receiver.liveness == Liveness::Pong {
+            receiver.pong_by = Some(now + self.config.pong_timeout);
+            self.check_deadline();
+        }
+        Some(Frame::Heartbeat)
+    }
+
+    /// The next message for the backend. After an end that the backend did not cause, what was accepted is still given.
+    pub fn poll_message(&mut self) -> Option<Message> {
+        let message = self.inbound.pop()?;
+        self.wakes.room_in = true;
+        Some(message)
+    }
+
+    /// When [`Self::handle_timeout`] must be called next. The answer is remembered: [`Wakes::driver`] tells when it has
+    /// become too late.
+    pub fn poll_timeout(&mut self) -> Option<Instant> {
+        self.armed = self.deadline();
+        self.armed
+    }
+
+    /// Whom the inputs and outputs since the last call want woken.
+    pub fn poll_wakes(&mut self) -> Wakes {
+        std::mem::take(&mut self.wakes)
+    }
+
+    /// The messages that never left, once the session is closed; empties them.
+    pub fn take_undelivered(&mut self) -> Vec<Message> {
+        if self.state != State::Closed {
+            return Vec::new();
+        }
+        self.taken = 0;
+        self.outbound.drain()
+    }
+
+    /// The end, from the moment it is decided.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_deref()
+    }
+
+    /// Whether the session is closed: no receiver can attach, nothing more will be delivered.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether the browser has shown that it receives: it sent something, came back, answered on a WebSocket, or stayed
+    /// attached for `proof_delay`.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Whether a receiver is attached.
+    pub fn has_receiver(&self) -> bool {
+        self.receiver.is_some()
+    }
+
+    /// Number of the last attachment.
+    pub fn attachment(&self) -> u32 {
+        self.attachment
+    }
+
+    /// Bytes held in both queues.
+    pub fn queued_bytes(&self) -> usize {
+        self.outbound.bytes() + self.inbound.bytes()
+    }
+
+    /// Closed at once: nothing queued is delivered any more.
+    fn close(&mut self, cause: EndCause, reason: CloseReason) {
+        if self.state == State::Closed {
+            return;
+        }
+        self.handle_end(cause, reason);
+        self.state = State::Closed;
+        self.wakes.driver = true;
+        self.wakes.backend = true;
+    }
+
+    fn release_taken(&mut self) {
+        if self.taken == 0 {
+            return;
+        }
+        while self.taken > 0 {
+            self.taken -= 1;
+            self.outbound.pop();
+        }
+        self.wakes.room_out = true;
+    }
+
+    fn prove(&mut self) {
+        if self.proven {
+            return;
+        }
+        self.proven = true;
+        self.wakes.backend = true;
+        if let Some(receiver) = &mut self.receiver {
+            receiver.proof_at = None;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.receiver {
+            _ if self.state == State::Closed => None,
+            None => Some(self.detached_at + self.config.disconnect_delay),
+            Some(receiver) => [receiver.heartbeat_at, receiver.pong_by, receiver.proof_at]
+                .into_iter()
+                .flatten()
+                .min(),
+        }
+    }
+
+    fn check_deadline(&mut self) {
+        let earlier = match (self.deadline(), self.armed) {
+            (Some(deadline), Some(armed)) => deadline < armed,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        self.wakes.driver |= earlier;
+    }
+}
+
+impl Attached {
+    /// Any frame of an HTTP response breaks the silence; Pings keep their own beat.
+    fn renew_heartbeat(&mut self, ordinary: bool, now: Instant, delay: Option<Duration>) {
+        if ordinary {
+            self.heartbeat_due = false;
+            self.heartbeat_at = delay.map(|delay| now + delay);
+        }
+    }
+}
