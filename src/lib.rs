@@ -1,4 +1,5 @@
-//! SockJS gateway and library.
-
+//! stub
 pub mod protocol;
 pub mod session;
+pub mod registry;
+pub use registry::{Backend, Connection};

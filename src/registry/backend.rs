@@ -1,0 +1,81 @@
+//! The seam to whatever a session talks to.
+
+use std::any::Any;
+use std::fmt;
+use std::pin::Pin;
+
+use super::connection::{Connection, Handshake};
+
+/// The future that serves one connection. It may end before the connection does (when it moved the connection
+/// elsewhere); a connection ends when it is dropped.
+pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What answers a sub-protocol offer.
+pub type Negotiation<'a> =
+    Pin<Box<dyn Future<Output = Result<Negotiated, NegotiationFailed>> + Send + 'a>>;
+
+/// What a session talks to: an upstream, a broker, or a handler of yours. Every `async fn(Connection)` is one.
+///
+/// ```
+/// use sockjs_gateway::{Backend, Connection};
+///
+/// async fn echo(mut connection: Connection) {
+///     while let Some(message) = connection.recv().await {
+///         if connection.send(message).await.is_err() {
+///             break;
+///         }
+///     }
+/// }
+/// fn is_backend(_: impl Backend) {}
+/// is_backend(echo);
+/// ```
+pub trait Backend: Send + Sync + 'static {
+    /// Serves one session. Called once per session, from its opening on.
+    fn serve(&self, connection: Connection) -> Served;
+
+    /// Chooses one of the sub-protocols a raw WebSocket offers, before it is accepted. By default none.
+    /// (RFC 6455 §4.2.2)
+    fn negotiate<'a>(
+        &'a self,
+        _handshake: &'a Handshake,
+        _offered: &'a [String],
+    ) -> Negotiation<'a> {
+        Box::pin(std::future::ready(Ok(Negotiated::default())))
+    }
+
+    /// Whether [`Connection::handshake`] is wanted; keeping it costs about a kilobyte per session. By default yes.
+    fn wants_handshake(&self) -> bool {
+        true
+    }
+}
+
+impl<F, Fut> Backend for F
+where
+    F: Fn(Connection) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    fn serve(&self, connection: Connection) -> Served {
+        Box::pin(self(connection))
+    }
+}
+
+/// Outcome of a negotiation.
+#[derive(Default)]
+pub struct Negotiated {
+    /// The chosen sub-protocol; must be one of those offered.
+    pub protocol: Option<String>,
+    /// Whatever the backend wants to find again with [`Connection::take_negotiated`], such as an upstream connection.
+    pub state: Option<Box<dyn Any + Send>>,
+}
+
+impl fmt::Debug for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiated")
+            .field("protocol", &self.protocol)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The backend cannot be reached; the WebSocket is refused with 502 and this text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NegotiationFailed(pub String);

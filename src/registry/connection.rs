@@ -1,0 +1,275 @@
+//! The backend's end of a session.
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytestring::ByteString;
+use http::{HeaderMap, Uri};
+use uuid::Uuid;
+
+use crate::protocol::{CloseReason, Message};
+use crate::session::{End, EndCause, Refused};
+
+use super::handle::SessionHandle;
+
+/// What the browser sent with the request that opened the session.
+#[derive(Clone, Debug)]
+pub struct Handshake {
+    /// The request's target, as far as the service sees it: path below the prefix, and query.
+    pub uri: Uri,
+    /// Path prefix of the service.
+    pub prefix: Arc<str>,
+    /// Header fields, as received.
+    pub headers: HeaderMap,
+    /// Who asked, after trusted proxies.
+    pub origin: Peer,
+    /// Name of the transport that opened the session, e.g. `xhr_streaming`.
+    pub transport: &'static str,
+}
+
+/// The browser's side of a connection after trusted proxies have spoken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Address of the browser, or of the last proxy that is not trusted. Unknown on Unix sockets and where an
+    /// application serves the gateway without telling.
+    pub address: Option<IpAddr>,
+    /// `http` or `https`, when known: from TLS or a trusted proxy.
+    pub scheme: Option<&'static str>,
+    /// Host and port the browser asked for.
+    pub host: Option<String>,
+}
+
+/// A session as its backend sees it. Dropping it closes the session.
+pub struct Connection {
+    sender: Sender,
+    raw: bool,
+    handshake: Option<Box<Handshake>>,
+    negotiated: Option<Box<dyn Any + Send>>,
+}
+
+/// Sends to, and closes, a session; can be cloned and kept elsewhere, as in a chat room. Does not keep the session alive.
+#[derive(Clone)]
+pub struct Sender {
+    handle: Arc<SessionHandle>,
+    text_only: bool,
+}
+
+/// Why a message was not sent. It is given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The session has ended.
+    Ended(Message),
+    /// The queue is full ([`Sender::try_send`] only).
+    Full(Message),
+    /// SockJS carries text only; binary exists on raw WebSockets.
+    Binary(Message),
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ended(_) => "the session has ended",
+            Self::Full(_) => "the outbound queue is full",
+            Self::Binary(_) => "binary messages exist on raw WebSockets only",
+        })
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl Connection {
+    pub(super) fn new(
+        handle: Arc<SessionHandle>,
+        raw: bool,
+        handshake: Option<Box<Handshake>>,
+        negotiated: Option<Box<dyn Any + Send>>,
+    ) -> Self {
+        Self {
+            sender: Sender {
+                handle,
+                text_only: !raw,
+            },
+            raw,
+            handshake,
+            negotiated,
+        }
+    }
+
+    /// The next message, or `None` when the session has ended and every accepted message was given. Cancel safe.
+    pub async fn recv(&mut self) -> Option<Message> {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// [`Self::recv`] as a poll function.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.sender.handle.poll_message(context)
+    }
+
+    /// Sends a message, waiting while the queue is full: a browser that does not read stops its sender. Cancel safe as
+    /// long as a message that may be lost with the future does not matter.
+    ///
+    /// # Errors
+    /// [`SendError::Ended`] after the end, [`SendError::Binary`] for binary on a SockJS session.
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.send(message).await
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// As [`Self::send`], and [`SendError::Full`].
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.sender.try_send(message)
+    }
+
+    /// Sends what `message` holds as soon as there is room; empty afterwards, unless it failed.
+    pub(crate) fn poll_send(
+        &self,
+        context: &Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), ()>> {
+        self.sender.handle.poll_send(context, message)
+    }
+
+    /// Ends the session: what was sent is delivered first, then `c[code,"reason"]` (on a raw WebSocket, a close frame).
+    /// Only the first end counts.
+    pub fn close(&self, code: u16, reason: impl Into<ByteString>) {
+        self.sender.close(code, reason);
+    }
+
+    pub(crate) fn end_with(&self, cause: EndCause, reason: CloseReason) {
+        self.sender.handle.end(cause, reason);
+    }
+
+    /// Ready when the browser has shown that it receives (or the session ended): the moment to do what should not happen
+    /// for the sake of a half-working transport, such as dialling an upstream.
+    pub async fn proven(&self) {
+        poll_fn(|context| self.sender.handle.poll_proven(context)).await;
+    }
+
+    /// Waits until nothing more will be delivered, and tells why.
+    pub async fn closed(&self) -> End {
+        poll_fn(|context| self.sender.handle.poll_closed(context)).await
+    }
+
+    /// Why the session ends, from the moment this is decided.
+    pub fn end(&self) -> Option<End> {
+        self.sender.handle.ended()
+    }
+
+    /// After the session is closed: the messages that provably never left for the browser, oldest first. Empty before, and
+    /// at the second call. (What a proxy lost on its way is not known to anyone: SockJS has no acknowledgement.)
+    pub fn take_undelivered(&self) -> Vec<Message> {
+        self.sender.handle.take_undelivered()
+    }
+
+    /// A handle for sending from elsewhere.
+    pub fn sender(&self) -> Sender {
+        self.sender.clone()
+    }
+
+    /// The server's id of this session: random, not the id in the URL, and safe to log.
+    pub fn id(&self) -> Uuid {
+        self.sender.handle.id()
+    }
+
+    /// Whether this is a raw WebSocket, where binary messages exist.
+    pub fn is_raw(&self) -> bool {
+        self.raw
+    }
+
+    /// What the browser sent when it opened the session. `None` after [`Self::take_handshake`], and where the backend does
+    /// not want it.
+    pub fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_deref()
+    }
+
+    /// Takes the handshake out, so that its memory can be given back early.
+    pub fn take_handshake(&mut self) -> Option<Box<Handshake>> {
+        self.handshake.take()
+    }
+
+    /// What the backend kept while it negotiated the sub-protocol.
+    pub fn take_negotiated<T: 'static>(&mut self) -> Option<Box<T>> {
+        self.negotiated.take()?.downcast().ok()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let reason = if std::thread::panicking() {
+            CloseReason::INTERNAL_ERROR
+        } else {
+            CloseReason::NORMAL
+        };
+        self.sender.handle.end(EndCause::Backend, reason);
+    }
+}
+
+impl Sender {
+    /// As [`Connection::send`].
+    ///
+    /// # Errors
+    /// As [`Connection::send`].
+    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let mut message = Some(self.checked(message.into())?);
+        let sent = poll_fn(|context| self.handle.poll_send(context, &mut message)).await;
+        match (sent, message) {
+            (Err(()), Some(refused)) => Err(SendError::Ended(refused)),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`Connection::try_send`].
+    ///
+    /// # Errors
+    /// As [`Connection::try_send`].
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.handle
+            .try_send(self.checked(message.into())?)
+            .map_err(|refused| match refused {
+                Refused::Full(message) => SendError::Full(message),
+                Refused::Ended(message) => SendError::Ended(message),
+            })
+    }
+
+    /// As [`Connection::close`].
+    pub fn close(&self, code: u16, reason: impl Into<ByteString>) {
+        self.handle
+            .end(EndCause::Backend, CloseReason::new(code, reason));
+    }
+
+    /// The server's id of the session.
+    pub fn id(&self) -> Uuid {
+        self.handle.id()
+    }
+
+    fn checked(&self, message: Message) -> Result<Message, SendError> {
+        if self.text_only && matches!(message, Message::Binary(_)) {
+            return Err(SendError::Binary(message));
+        }
+        Ok(message)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id())
+            .field("raw", &self.raw)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! What drives a session from its opening to its end: the backend's future and the deadline, in one future.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::FutureExt as _;
+use futures_util::future::CatchUnwind;
+use tokio::time::{Instant, Sleep};
+use tracing::{debug, error};
+
+use super::backend::Served;
+use super::handle::{Schedule, SessionHandle};
+use super::{Entry, Registration};
+
+/// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
+///
+/// HTTP sessions have it in a task of its own, WebSockets poll it in the task of their socket.
+#[must_use = "a session does nothing until its driver is polled"]
+pub struct Driver {
+    handle: Arc<SessionHandle>,
+    backend: Option<CatchUnwind<AssertUnwindSafe<Served>>>,
+    /// Armed for the earliest deadline known; a later one is only looked up when it fires.
+    sleep: Option<Pin<Box<Sleep>>>,
+    registration: Registration,
+    closed: bool,
+}
+
+impl Driver {
+    pub(super) fn new(
+        handle: Arc<SessionHandle>,
+        backend: Served,
+        registration: Registration,
+    ) -> Self {
+        Self {
+            handle,
+            backend: Some(AssertUnwindSafe(backend).catch_unwind()),
+            sleep: None,
+            registration,
+            closed: false,
+        }
+    }
+
+    fn poll_backend(&mut self, context: &mut Context<'_>) {
+        let Some(backend) = &mut self.backend else {
+            return;
+        };
+        if let Poll::Ready(outcome) = Pin::new(backend).poll(context) {
+            self.backend = None;
+            if outcome.is_err() {
+                // The connection, dropped while unwinding, has ended the session with 1011.
+                error!(session = %self.handle.id(), "the backend panicked; its session ends with code 1011");
+            }
+        }
+    }
+
+    /// Ready when the session is closed.
+    fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let deadline = match self.handle.poll_schedule(context) {
+                Schedule::Closed => return Poll::Ready(()),
+                Schedule::Idle => return Poll::Pending,
+                Schedule::At(deadline) => Instant::from_std(deadline),
+            };
+            let sleep = match &mut self.sleep {
+                Some(sleep) => {
+                    if sleep.deadline() != deadline {
+                        sleep.as_mut().reset(deadline);
+                    }
+                    sleep
+                }
+                none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
+            };
+            if sleep.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.handle.timeout();
+        }
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_backend(context);
+        if !self.closed && self.poll_deadline(context).is_ready() {
+            self.closed = true;
+            self.sleep = None;
+            if let Some(end) = self.handle.ended() {
+                debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, "session closed");
+                self.registration.close(Entry::ended(&end));
+            }
+        }
+        // A backend may take its time after the end; until then the session keeps its place in the counts.
+        if self.closed && self.backend.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("session", &self.handle)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,413 @@
+//! Living sessions of one service: who they are, how many, what remains of them when they end.
+//!
+//! A session is found by the id in the URL, per service. WebSocket sessions have no such address
+//! (sockjs-protocol, `Websocket.test_reuseSessionId`); they are only counted and reached for shutdown.
+
+mod backend;
+mod budget;
+mod connection;
+mod driver;
+mod handle;
+mod receiver;
+mod tombstones;
+mod wire;
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tracing::debug;
+use uuid::Uuid;
+
+use crate::protocol::CloseReason;
+use crate::session::{End, EndCause, SessionConfig, SessionId};
+
+pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
+pub use budget::{Budget, Reservation};
+pub use connection::{Connection, Handshake, Peer, SendError, Sender};
+pub use driver::Driver;
+pub use handle::SessionHandle;
+pub use receiver::Receiver;
+use tombstones::Tombstones;
+pub use wire::Wire;
+
+/// What all services of a process share.
+#[derive(Clone, Debug)]
+pub struct SharedBudgets {
+    /// Number of living sessions.
+    pub sessions: Arc<Budget>,
+    /// Bytes in the queues of all sessions (beyond a small free part per session) and in request bodies being read.
+    pub queue_memory: Arc<Budget>,
+}
+
+/// Living sessions of one service.
+pub struct Registry {
+    config: Arc<SessionConfig>,
+    backend: Arc<dyn Backend>,
+    shards: [Mutex<Shard>; SHARDS],
+    hasher: RandomState,
+    own_sessions: Arc<Budget>,
+    shared: SharedBudgets,
+    /// Set once, when the service stops: what new sessions are refused with.
+    stopped: OnceLock<CloseReason>,
+    /// Notified when the last session ended.
+    emptied: Notify,
+    this: Weak<Self>,
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Debug, Default)]
+struct Shard {
+    named: HashMap<SessionId, Entry>,
+    unnamed: HashMap<Uuid, Arc<SessionHandle>>,
+    tombstones: Tombstones,
+}
+
+/// What the registry knows of an id.
+#[derive(Clone, Debug)]
+pub(super) enum Entry {
+    Living(Arc<SessionHandle>),
+    /// Ended: requests are answered with this until the tombstone is removed.
+    Ended {
+        cause: EndCause,
+        reason: CloseReason,
+    },
+}
+
+impl Entry {
+    fn ended(end: &End) -> Self {
+        Self::Ended {
+            cause: end.cause,
+            reason: end.reason.clone(),
+        }
+    }
+}
+
+/// Outcome of [`Registry::get_or_open`].
+#[derive(Debug)]
+pub enum Found {
+    /// The living session with that id.
+    Living(Arc<SessionHandle>),
+    /// A new session; its driver must be polled.
+    Opened(Arc<SessionHandle>, Driver),
+    /// There is none, and none is opened: answer with this close frame.
+    Refused(CloseReason),
+}
+
+impl Registry {
+    /// A registry of at most `max_sessions` sessions that talk to `backend`.
+    pub fn new(
+        config: SessionConfig,
+        backend: Arc<dyn Backend>,
+        max_sessions: usize,
+        shared: SharedBudgets,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            config: Arc::new(config),
+            backend,
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::new(),
+            own_sessions: Budget::new(max_sessions),
+            shared,
+            stopped: OnceLock::new(),
+            emptied: Notify::new(),
+            this: this.clone(),
+        })
+    }
+
+    /// What every session of this registry talks to.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// The session config shared by all sessions.
+    pub fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
+    /// Memory for queues and bodies, shared by the process.
+    pub fn queue_memory(&self) -> &Arc<Budget> {
+        &self.shared.queue_memory
+    }
+
+    /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
+    /// `handshake` is called when one is opened and the backend wants it.
+    pub fn get_or_open(&self, id: &SessionId, handshake: impl FnOnce() -> Handshake) -> Found {
+        let mut shard = self.shard(id).lock();
+        match shard.named.get(id) {
+            // Between a session's end and its driver's clean-up the entry is still there.
+            Some(Entry::Living(handle)) => return Found::Living(Arc::clone(handle)),
+            Some(Entry::Ended { cause, reason }) => {
+                let (cause, reason) = (*cause, reason.clone());
+                if cause.is_told() {
+                    // A browser that keeps asking keeps being told. (sockjs-node)
+                    shard
+                        .tombstones
+                        .renew(id, handle::now() + self.lingering(cause));
+                }
+                return Found::Refused(reason);
+            }
+            None => {}
+        }
+        match self.register() {
+            Err(reason) => Found::Refused(reason),
+            Ok((handle, places)) => {
+                shard
+                    .named
+                    .insert(id.clone(), Entry::Living(Arc::clone(&handle)));
+                drop(shard);
+                let registration =
+                    Registration::new(self.this.clone(), Key::Named(id.clone()), places);
+                let driver = self.start(&handle, false, handshake, None, registration);
+                Found::Opened(handle, driver)
+            }
+        }
+    }
+
+    /// A new session without an address: a WebSocket's.
+    ///
+    /// # Errors
+    /// The reason to close the WebSocket with, when a limit is reached or the service has stopped.
+    pub fn open_unnamed(
+        &self,
+        raw: bool,
+        handshake: impl FnOnce() -> Handshake,
+        negotiated: Option<Box<dyn std::any::Any + Send>>,
+    ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
+        let (handle, places) = self.register()?;
+        let key = Key::Unnamed(handle.id());
+        self.shard_of(&key)
+            .lock()
+            .unnamed
+            .insert(handle.id(), Arc::clone(&handle));
+        let registration = Registration::new(self.this.clone(), key, places);
+        let driver = self.start(&handle, raw, handshake, negotiated, registration);
+        Ok((handle, driver))
+    }
+
+    /// The living session with that id, to deliver to. An ended one is told by its cause.
+    ///
+    /// # Errors
+    /// The cause of the end, when the id's session ended a short while ago; `None` for an unknown id.
+    pub fn get(&self, id: &SessionId) -> Result<Arc<SessionHandle>, Option<EndCause>> {
+        match self.shard(id).lock().named.get(id) {
+            Some(Entry::Living(handle)) => Ok(Arc::clone(handle)),
+            Some(Entry::Ended { cause, .. }) => Err(Some(*cause)),
+            None => Err(None),
+        }
+    }
+
+    /// Number of living sessions.
+    pub fn len(&self) -> usize {
+        self.own_sessions.used()
+    }
+
+    /// Whether no session lives.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Refuses new sessions with `reason` from now on, and ends the living ones with it.
+    pub fn stop(&self, reason: &CloseReason) {
+        let _ = self.stopped.set(reason.clone());
+        for shard in &self.shards {
+            let living: Vec<_> = {
+                let shard = shard.lock();
+                let named = shard.named.values().filter_map(|entry| match entry {
+                    Entry::Living(handle) => Some(Arc::clone(handle)),
+                    Entry::Ended { .. } => None,
+                });
+                named.chain(shard.unnamed.values().cloned()).collect()
+            };
+            for handle in living {
+                handle.end(EndCause::Shutdown, reason.clone());
+            }
+        }
+    }
+
+    /// Waits until no session lives.
+    pub async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.is_empty() {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn register(&self) -> Result<(Arc<SessionHandle>, [Reservation; 2]), CloseReason> {
+        if let Some(reason) = self.stopped.get() {
+            return Err(reason.clone());
+        }
+        let places = [&self.own_sessions, &self.shared.sessions].map(|budget| budget.reserve(1));
+        let [Some(own), Some(shared)] = places else {
+            debug!(sessions = self.len(), "session refused: too many sessions");
+            return Err(CloseReason::TOO_MANY_SESSIONS);
+        };
+        let handle = SessionHandle::new(
+            Arc::clone(&self.config),
+            Arc::clone(&self.shared.queue_memory),
+        );
+        Ok((handle, [own, shared]))
+    }
+
+    fn start(
+        &self,
+        handle: &Arc<SessionHandle>,
+        raw: bool,
+        handshake: impl FnOnce() -> Handshake,
+        negotiated: Option<Box<dyn std::any::Any + Send>>,
+        registration: Registration,
+    ) -> Driver {
+        let handshake = self
+            .backend
+            .wants_handshake()
+            .then(|| Box::new(handshake()));
+        let connection = Connection::new(Arc::clone(handle), raw, handshake, negotiated);
+        Driver::new(
+            Arc::clone(handle),
+            self.backend.serve(connection),
+            registration,
+        )
+    }
+
+    fn shard(&self, id: &SessionId) -> &Mutex<Shard> {
+        &self.shards
+            [usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).expect("below SHARDS")]
+    }
+
+    fn shard_of(&self, key: &Key) -> &Mutex<Shard> {
+        match key {
+            Key::Named(id) => self.shard(id),
+            Key::Unnamed(id) => &self.shards[usize::from(id.as_bytes()[0]) % SHARDS],
+        }
+    }
+
+    /// How long an ended id is remembered. A cut connection's for `disconnect_delay`, as a living session would be; an
+    /// expired or closed one's for longer, so that a poll that was delayed on its way does not open a session nobody reads.
+    fn lingering(&self, cause: EndCause) -> Duration {
+        match cause {
+            EndCause::Interrupted => self.config.disconnect_delay,
+            _ => self.config.disconnect_delay * 3,
+        }
+    }
+
+    /// Removes tombstones as they fall due, until there are none.
+    async fn sweep(this: Weak<Self>, shard: usize) {
+        loop {
+            let Some(due) = this
+                .upgrade()
+                .and_then(|registry| registry.shards[shard].lock().bury())
+            else {
+                return;
+            };
+            tokio::time::sleep_until(due.into()).await;
+        }
+    }
+}
+
+impl Shard {
+    /// Removes what is due; the instant of the next, or `None` (and then nobody sweeps) when nothing is left.
+    fn bury(&mut self) -> Option<Instant> {
+        while let Some(id) = self.tombstones.pop_due(handle::now()) {
+            self.named.remove(&id);
+        }
+        self.tombstones.next_due()
+    }
+}
+
+/// Where a session is registered.
+#[derive(Clone, Debug)]
+enum Key {
+    Named(SessionId),
+    Unnamed(Uuid),
+}
+
+/// A session's place in the registry and in the counts; dropping it gives the place free.
+pub(super) struct Registration {
+    registry: Weak<Registry>,
+    key: Key,
+    // Dropped in this order: the places are free when the registry looks whether it is empty.
+    _places: [Reservation; 2],
+    _last_out: LastOut,
+}
+
+/// Tells the registry that a session has left.
+struct LastOut(Weak<Registry>);
+
+impl Drop for LastOut {
+    fn drop(&mut self) {
+        if let Some(registry) = self.0.upgrade().filter(|registry| registry.is_empty()) {
+            registry.emptied.notify_waiters();
+        }
+    }
+}
+
+impl Registration {
+    fn new(registry: Weak<Registry>, key: Key, places: [Reservation; 2]) -> Self {
+        Self {
+            _last_out: LastOut(registry.clone()),
+            registry,
+            key,
+            _places: places,
+        }
+    }
+
+    /// The session is closed: its id answers with `entry` for a while.
+    fn close(&self, entry: Entry) {
+        let Some(registry) = self.registry.upgrade() else {
+            return;
+        };
+        let (Key::Named(id), Entry::Ended { cause, .. }) = (&self.key, &entry) else {
+            return;
+        };
+        let index =
+            usize::try_from(registry.hasher.hash_one(id) % SHARDS as u64).expect("below SHARDS");
+        let due = handle::now() + registry.lingering(*cause);
+        let mut shard = registry.shards[index].lock();
+        // This registration is the only one of its id, so the entry is still this session's.
+        shard.named.insert(id.clone(), entry);
+        let nobody_sweeps = shard.tombstones.next_due().is_none();
+        if let Some(oldest) = shard.tombstones.push(id.clone(), due) {
+            shard.named.remove(&oldest);
+        }
+        drop(shard);
+        if nobody_sweeps {
+            tokio::spawn(Registry::sweep(registry.this.clone(), index));
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let Some(registry) = self.registry.upgrade() else {
+            return;
+        };
+        let mut shard = registry.shard_of(&self.key).lock();
+        match &self.key {
+            Key::Named(id) => {
+                if matches!(shard.named.get(id), Some(Entry::Living(_))) {
+                    shard.named.remove(id);
+                }
+            }
+            Key::Unnamed(id) => {
+                shard.unnamed.remove(id);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("sessions", &self.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! The one response or socket that takes frames out of a session.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::protocol::{CloseReason, Frame};
+use crate::session::{Attach, Detach, Liveness};
+
+use super::handle::SessionHandle;
+use super::wire::Wire;
+
+/// The attachment itself: made by [`Receiver::attach`], ended in order by [`Receiver::finish`]; dropping it means that the
+/// browser is gone.
+#[derive(Debug)]
+pub struct Receiver {
+    handle: Arc<SessionHandle>,
+    attachment: u32,
+    wire: Option<Arc<Wire>>,
+    finished: bool,
+}
+
+/// How long a conflict waits for the old connection to end, where its socket cannot be asked. A browser that aborts and
+/// asks again at once has closed the old connection before; the event is already on its way to us.
+const CONFLICT_GRACE: Duration = Duration::from_millis(100);
+
+impl Receiver {
+    /// Attaches to the session. When another receiver is attached, its connection is looked at again first: only one that
+    /// is still open refuses this one. Cancel safe.
+    ///
+    /// # Errors
+    /// The reason to answer with: 2010 while the other is attached, the session's own when it is closed.
+    ///
+    /// Source: sockjs-protocol, `HandlingClose.test_abort_xhr_polling`, `Protocol.test_simpleSession`.
+    pub async fn attach(
+        handle: Arc<SessionHandle>,
+        liveness: Liveness,
+        wire: Option<Arc<Wire>>,
+    ) -> Result<Self, CloseReason> {
+        let mut answer = handle.attach(liveness, wire.as_ref());
+        if answer == Attach::Busy {
+            recheck(&handle).await;
+            answer = handle.attach(liveness, wire.as_ref());
+        }
+        match answer {
+            Attach::Granted(attachment) => {
+                if let Some(wire) = &wire {
+                    wire.park(true);
+                }
+                Ok(Self {
+                    handle,
+                    attachment,
+                    wire,
+                    finished: false,
+                })
+            }
+            Attach::Busy => Err(CloseReason::ANOTHER_CONNECTION),
+            Attach::Ended(reason) => Err(reason),
+        }
+    }
+
+    /// The next frame, read by `read`. After a close frame nothing more comes.
+    pub fn poll_frame<R>(
+        &mut self,
+        context: &Context<'_>,
+        read: impl FnOnce(Frame<'_>) -> R,
+    ) -> Poll<R> {
+        self.handle.poll_frame(context, self.is_hurried(), read)
+    }
+
+    /// Whether another request waits behind this one on the same connection, so that this response should end soon.
+    pub fn is_hurried(&self) -> bool {
+        self.wire.as_ref().is_some_and(|wire| wire.is_pipelined())
+    }
+
+    /// What was taken so far was handed to the connection. Where the connection tells of flushes, it is settled by the
+    /// next one; elsewhere this is all there is to know.
+    pub fn handed_over(&self, complete: bool) {
+        match &self.wire {
+            Some(wire) => wire.carries(&self.handle, self.attachment, complete),
+            None => self.handle.left(self.attachment),
+        }
+    }
+
+    /// What was taken so far was written to the socket.
+    pub fn left(&self) {
+        self.handle.left(self.attachment);
+    }
+
+    /// Ends the attachment in order: the browser will come back.
+    pub fn finish(mut self) {
+        self.finished = true;
+        self.end(Detach::Done);
+    }
+
+    /// The session this receiver is attached to.
+    pub fn handle(&self) -> &Arc<SessionHandle> {
+        &self.handle
+    }
+
+    fn end(&self, how: Detach) {
+        if let Some(wire) = &self.wire {
+            wire.park(false);
+        }
+        self.handle.detach(self.attachment, how);
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.end(Detach::Aborted);
+        }
+    }
+}
+
+/// Done when the attached receiver is gone, or was found to be present.
+async fn recheck(handle: &Arc<SessionHandle>) {
+    let wire = handle.wire();
+    let present = async {
+        match &wire {
+            Some(wire) => wire.recheck().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = std::future::poll_fn(|context| handle.poll_vacant(context)) => {}
+        () = present => {}
+        () = tokio::time::sleep(CONFLICT_GRACE) => {}
+    }
+}
