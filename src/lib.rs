@@ -1,5 +1,68 @@
-//! stub
+//! A SockJS server that puts every SockJS transport, and raw WebSocket, in front of whatever a session should talk to:
+//! an existing WebSocket server, or a handler of yours.
+//!
+//! ```no_run
+//! use sockjs_gateway::{Connection, Gateway, Server, ServerConfig, ServiceConfig};
+//!
+//! /// Sends every message back.
+//! async fn echo(mut connection: Connection) {
+//!     while let Some(message) = connection.recv().await {
+//!         if connection.send(message).await.is_err() {
+//!             break;
+//!         }
+//!     }
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let gateway = Gateway::builder().service(ServiceConfig::new("/echo"), echo).build()?;
+//!     let server = Server::bind("127.0.0.1:8081".parse()?, gateway, ServerConfig::default())?;
+//!     server.serve(std::future::pending()).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A [`Gateway`] is also a [`hyper::service::Service`] and, with feature `tower`, a `tower::Service` that mounts in axum
+//! (`examples/axum.rs`).
+//!
+//! # Where things are
+//!
+//! | module | what |
+//! |---|---|
+//! | [`protocol`] | SockJS on the wire, pure: frames, escaping, URLs |
+//! | [`session`] | one session as a state machine, pure |
+//! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
+//! | [`transport`] | HTTP ⇄ session, one file per transport |
+//! | [`service`] | [`Gateway`]: prefixes, origins, CORS, cookies |
+//! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
+//! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
+//! | `config`, `cli` | the program `sockjs-gateway` (feature `cli`, on by default) |
+//!
+//! # What is promised
+//!
+//! Messages arrive in order and once. A message that provably never left for the browser is not lost silently: the session
+//! ends with a named code and [`Connection::take_undelivered`] has it. What a network lost after it left is not known to
+//! anyone: SockJS has no acknowledgement.
+
+#![warn(missing_docs)]
+
+pub mod backend;
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "cli")]
+pub mod config;
 pub mod protocol;
-pub mod session;
 pub mod registry;
-pub use registry::{Backend, Connection};
+pub mod server;
+pub mod service;
+pub mod session;
+pub mod transport;
+
+pub use backend::{Upstream, UpstreamConfig};
+pub use protocol::{CloseReason, Message};
+pub use registry::{Backend, Connection, Handshake, Peer, SendError, Sender};
+pub use server::{Server, ServerConfig};
+pub use service::{
+    ConfigError, ConnectionInfo, Gateway, GatewayBuilder, Origins, ServiceConfig, TrustedProxies,
+};
+pub use session::{End, EndCause};

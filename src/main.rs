@@ -1,1 +1,5 @@
-fn main() {}
+//! The `sockjs-gateway` program; everything is in the library's `cli`.
+
+fn main() -> std::process::ExitCode {
+    sockjs_gateway::cli::main()
+}

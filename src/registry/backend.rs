@@ -65,7 +65,7 @@ pub struct Negotiated {
     /// The chosen sub-protocol; must be one of those offered.
     pub protocol: Option<String>,
     /// Whatever the backend wants to find again with [`Connection::take_negotiated`], such as an upstream connection.
-    pub state: Option<Box<dyn Any + Send>>,
+    pub state: Option<Box<dyn Any + Send + Sync>>,
 }
 
 impl fmt::Debug for Negotiated {

@@ -19,14 +19,14 @@ use super::handle::SessionHandle;
 /// What the browser sent with the request that opened the session.
 #[derive(Clone, Debug)]
 pub struct Handshake {
-    /// The request's target, as far as the service sees it: path below the prefix, and query.
+    /// The request's target: path, the service's prefix included, and query.
     pub uri: Uri,
     /// Path prefix of the service.
     pub prefix: Arc<str>,
     /// Header fields, as received.
     pub headers: HeaderMap,
     /// Who asked, after trusted proxies.
-    pub origin: Peer,
+    pub peer: Peer,
     /// Name of the transport that opened the session, e.g. `xhr_streaming`.
     pub transport: &'static str,
 }
@@ -48,7 +48,7 @@ pub struct Connection {
     sender: Sender,
     raw: bool,
     handshake: Option<Box<Handshake>>,
-    negotiated: Option<Box<dyn Any + Send>>,
+    negotiated: Option<Box<dyn Any + Send + Sync>>,
 }
 
 /// Sends to, and closes, a session; can be cloned and kept elsewhere, as in a chat room. Does not keep the session alive.
@@ -87,7 +87,7 @@ impl Connection {
         handle: Arc<SessionHandle>,
         raw: bool,
         handshake: Option<Box<Handshake>>,
-        negotiated: Option<Box<dyn Any + Send>>,
+        negotiated: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
         Self {
             sender: Sender {
@@ -142,14 +142,10 @@ impl Connection {
         self.sender.close(code, reason);
     }
 
-    pub(crate) fn end_with(&self, cause: EndCause, reason: CloseReason) {
-        self.sender.handle.end(cause, reason);
-    }
-
     /// Ready when the browser has shown that it receives (or the session ended): the moment to do what should not happen
-    /// for the sake of a half-working transport, such as dialling an upstream.
-    pub async fn proven(&self) {
-        poll_fn(|context| self.sender.handle.poll_proven(context)).await;
+    /// for the sake of a half-working transport, such as dialling an upstream. `false` when the session ended before that.
+    pub async fn proven(&self) -> bool {
+        poll_fn(|context| self.sender.handle.poll_proven(context)).await
     }
 
     /// Waits until nothing more will be delivered, and tells why.

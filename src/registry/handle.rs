@@ -37,6 +37,7 @@ struct Locked {
     room_in: Vec<Waker>,
     room_out: Vec<Waker>,
     vacancy: Vec<Waker>,
+    settled: Option<Waker>,
 }
 
 /// Queue memory that every session may use without asking the process's budget, so that small messages cost no shared
@@ -46,7 +47,7 @@ const FREE_QUEUE_MEMORY: usize = 16 * 1024;
 /// Wake-ups collected under the lock, done after it.
 #[derive(Default)]
 struct ToWake {
-    one: [Option<Waker>; 3],
+    one: [Option<Waker>; 4],
     many: [Vec<Waker>; 2],
     cut_off: Option<Arc<Wire>>,
 }
@@ -107,6 +108,7 @@ impl SessionHandle {
                 room_in: Vec::new(),
                 room_out: Vec::new(),
                 vacancy: Vec::new(),
+                settled: None,
             }),
             queue_memory,
         })
@@ -172,6 +174,16 @@ impl SessionHandle {
             return Poll::Pending;
         }
         Poll::Ready(())
+    }
+
+    /// Ready when the backend has dealt with what was handed in.
+    pub(super) fn poll_settled(&self, context: &Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        if state.session.is_settled() {
+            return Poll::Ready(());
+        }
+        store(&mut state.settled, context);
+        Poll::Pending
     }
 
     /// The next frame, read by `read` under the lock. `hurry` makes a heartbeat due.
@@ -277,11 +289,11 @@ impl SessionHandle {
         })
     }
 
-    /// Ready when the browser has shown that it receives, or the session has ended.
-    pub(super) fn poll_proven(&self, context: &Context<'_>) -> Poll<()> {
+    /// `true` when the browser has shown that it receives, `false` when the session has ended before that.
+    pub(super) fn poll_proven(&self, context: &Context<'_>) -> Poll<bool> {
         self.locked(|state| {
             if state.session.is_proven() || state.session.end().is_some() {
-                return Poll::Ready(());
+                return Poll::Ready(state.session.is_proven());
             }
             store(&mut state.backend, context);
             Poll::Pending
@@ -365,6 +377,7 @@ impl Locked {
             take(wakes.receiver, &mut self.receiver),
             take(wakes.backend, &mut self.backend),
             take(wakes.driver, &mut self.driver),
+            take(wakes.settled, &mut self.settled),
         ];
         to_wake.many = [
             take_all(wakes.room_in, &mut self.room_in),

@@ -178,7 +178,7 @@ impl Registry {
         &self,
         raw: bool,
         handshake: impl FnOnce() -> Handshake,
-        negotiated: Option<Box<dyn std::any::Any + Send>>,
+        negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
         let (handle, places) = self.register()?;
         let key = Key::Unnamed(handle.id());
@@ -263,7 +263,7 @@ impl Registry {
         handle: &Arc<SessionHandle>,
         raw: bool,
         handshake: impl FnOnce() -> Handshake,
-        negotiated: Option<Box<dyn std::any::Any + Send>>,
+        negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
         registration: Registration,
     ) -> Driver {
         let handshake = self

@@ -24,6 +24,9 @@ pub struct Receiver {
 /// asks again at once has closed the old connection before; the event is already on its way to us.
 const CONFLICT_GRACE: Duration = Duration::from_millis(100);
 
+/// The most that a poll waits for the backend, see [`Receiver::settle`].
+const SETTLE: Duration = Duration::from_millis(10);
+
 impl Receiver {
     /// Attaches to the session. When another receiver is attached, its connection is looked at again first: only one that
     /// is still open refuses this one. Cancel safe.
@@ -44,7 +47,7 @@ impl Receiver {
         }
         match answer {
             Attach::Granted(attachment) => {
-                if let Some(wire) = &wire {
+                if let (Some(wire), Liveness::Connection) = (&wire, liveness) {
                     wire.park(true);
                 }
                 Ok(Self {
@@ -66,6 +69,13 @@ impl Receiver {
         read: impl FnOnce(Frame<'_>) -> R,
     ) -> Poll<R> {
         self.handle.poll_frame(context, self.is_hurried(), read)
+    }
+
+    /// Waits, shortly, until the backend has dealt with the messages that were accepted before. A poll that takes its one
+    /// frame after this carries all answers instead of the first few. (sockjs-protocol, `XhrPolling.test_content_types`)
+    pub async fn settle(&self) {
+        let settled = std::future::poll_fn(|context| self.handle.poll_settled(context));
+        let _ = tokio::time::timeout(SETTLE, settled).await;
     }
 
     /// Whether another request waits behind this one on the same connection, so that this response should end soon.

@@ -67,10 +67,10 @@ impl Wire {
         if let Some((handle, attachment)) = in_flight {
             handle.doubt(attachment);
         }
-        if let Some((handle, attachment)) = answered.filter(|_| broken) {
-            if let Some(handle) = handle.upgrade() {
-                handle.doubt(attachment);
-            }
+        if let Some((handle, attachment)) = answered.filter(|_| broken)
+            && let Some(handle) = handle.upgrade()
+        {
+            handle.doubt(attachment);
         }
     }
 

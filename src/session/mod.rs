@@ -130,6 +130,8 @@ pub struct Wakes {
     pub room_in: bool,
     /// Whoever waits to send to the browser.
     pub room_out: bool,
+    /// Whoever waits for the backend to have dealt with what was handed in.
+    pub settled: bool,
     /// The connection of the receiver, to end it: it takes nothing any more.
     pub cut_off: bool,
 }
@@ -170,6 +172,8 @@ pub struct Session {
     /// Messages at the front of `outbound` that a receiver took and that are not known to have left.
     taken: usize,
     inbound: Queue,
+    /// The backend took a message and did not ask for the next one yet.
+    backend_busy: bool,
     proven: bool,
     /// The deadline the driver was last told.
     armed: Option<Instant>,
@@ -189,6 +193,7 @@ impl Session {
             outbound: Queue::new(),
             taken: 0,
             inbound: Queue::new(),
+            backend_busy: false,
             proven: false,
             armed: None,
             wakes: Wakes::default(),
@@ -331,6 +336,7 @@ impl Session {
         self.wakes.backend = true;
         self.wakes.room_in = true;
         self.wakes.room_out = true;
+        self.wakes.settled = true;
     }
 
     /// Acts on every deadline that `now` has reached.
@@ -422,7 +428,11 @@ impl Session {
 
     /// The next message for the backend. After an end that the backend did not cause, what was accepted is still given.
     pub fn poll_message(&mut self) -> Option<Message> {
-        let message = self.inbound.pop()?;
+        let Some(message) = self.inbound.pop() else {
+            self.wakes.settled |= std::mem::take(&mut self.backend_busy);
+            return None;
+        };
+        self.backend_busy = true;
         self.wakes.room_in = true;
         Some(message)
     }
@@ -467,6 +477,11 @@ impl Session {
     /// Whether a receiver is attached.
     pub fn has_receiver(&self) -> bool {
         self.receiver.is_some()
+    }
+
+    /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.
+    pub fn is_settled(&self) -> bool {
+        (self.inbound.len() == 0 && !self.backend_busy) || self.end.is_some()
     }
 
     /// Number of the last attachment.

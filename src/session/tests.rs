@@ -260,10 +260,12 @@ fn unanswered_ping_ends_a_websocket_session() {
 #[test]
 fn full_outbound_queue_gives_the_message_back() {
     let now = epoch();
-    let mut config = SessionConfig::default();
-    config.outbound = QueueLimits {
-        bytes: 10,
-        messages: 2,
+    let config = SessionConfig {
+        outbound: QueueLimits {
+            bytes: 10,
+            messages: 2,
+        },
+        ..SessionConfig::default()
     };
     let mut session = Session::new(Arc::new(config), now);
     send(
@@ -290,10 +292,12 @@ fn full_outbound_queue_gives_the_message_back() {
 #[test]
 fn full_inbound_queue_takes_no_part_of_a_batch() {
     let now = epoch();
-    let mut config = SessionConfig::default();
-    config.inbound = QueueLimits {
-        bytes: 1000,
-        messages: 2,
+    let config = SessionConfig {
+        inbound: QueueLimits {
+            bytes: 1000,
+            messages: 2,
+        },
+        ..SessionConfig::default()
     };
     let mut session = Session::new(Arc::new(config), now);
     assert_eq!(
@@ -344,6 +348,22 @@ fn path_is_proven_by_whatever_shows_that_the_browser_received() {
     assert_eq!(stream.poll_timeout(), Some(start + SECOND));
     stream.handle_timeout(start + SECOND);
     assert!(stream.is_proven());
+}
+
+/// What was handed in is settled once the backend asks for more, so that a poll right after a send finds the answer.
+#[test]
+fn session_is_settled_when_the_backend_asks_for_more() {
+    let now = epoch();
+    let (mut session, _) = polling(now);
+    assert!(session.is_settled());
+    session.handle_browser_messages(&mut vec!["x".into()]);
+    assert!(!session.is_settled());
+    session.poll_message();
+    assert!(!session.is_settled(), "the backend is still at it");
+    session.poll_wakes();
+    assert_eq!(session.poll_message(), None);
+    assert!(session.is_settled());
+    assert!(session.poll_wakes().settled);
 }
 
 /// After a named end the browser's late messages are void, not an error that would hide the end's code.
@@ -515,15 +535,15 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
         }
         10 => {
             *now += Duration::from_millis(random.random_range(0..3_000));
-            if let Some(deadline) = session.poll_timeout() {
-                if deadline <= *now {
-                    session.handle_timeout(*now);
-                    assert!(
-                        session.poll_timeout().is_none_or(|next| next > *now),
-                        "a deadline that is never met"
-                    );
-                    model.closed |= session.is_closed();
-                }
+            if let Some(deadline) = session.poll_timeout()
+                && deadline <= *now
+            {
+                session.handle_timeout(*now);
+                assert!(
+                    session.poll_timeout().is_none_or(|next| next > *now),
+                    "a deadline that is never met"
+                );
+                model.closed |= session.is_closed();
             }
         }
         _ => match random.random_range(0..20) {
@@ -548,14 +568,14 @@ fn check_invariants(session: &mut Session, model: &mut Model) {
     if let (Some(first), Some(end)) = (&model.first_end, session.end()) {
         assert_eq!(first, end, "a second end replaced the first");
     }
-    if model.first_end.is_none() {
-        if let Some(end) = session.end() {
-            model.first_end = Some(end.clone());
-            if end.cause == EndCause::Backend {
-                model.inbound.clear();
-            }
-            assert!(wakes.backend, "the backend was not told of the end");
+    if model.first_end.is_none()
+        && let Some(end) = session.end()
+    {
+        model.first_end = Some(end.clone());
+        if end.cause == EndCause::Backend {
+            model.inbound.clear();
         }
+        assert!(wakes.backend, "the backend was not told of the end");
     }
     assert_eq!(session.is_closed(), model.closed, "closed");
     assert!(

@@ -1,0 +1,148 @@
+//! `ws://` and `wss://`: one upstream WebSocket per session.
+
+mod dial;
+mod link;
+mod relay;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, USER_AGENT};
+
+use crate::registry::{
+    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Served,
+};
+
+use super::BackendError;
+use dial::{Dialled, Dialler};
+
+/// What an operator can set about upstream connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamConfig {
+    /// Time for a dial: name, TCP, TLS and handshake. Default 10 s.
+    pub dial_timeout: Duration,
+    /// Fields of the browser's request that are passed on. `x-forwarded-for`, `-proto` and `-host` are made here, from what
+    /// trusted proxies said. Default: cookie, authorization, user-agent, origin and those three.
+    pub headers: Vec<HeaderName>,
+    /// What happens to a binary message for a browser on SockJS, which carries text only.
+    pub binary: BinaryPolicy,
+    /// Silence of the upstream after which it is pinged. `None` never pings. Default 25 s.
+    pub ping_delay: Option<Duration>,
+    /// Time it has to answer a Ping, or a close. Default 10 s.
+    pub pong_timeout: Duration,
+    /// Longest message taken from the upstream, in bytes. Default 4 MiB.
+    pub max_message_size: usize,
+    /// Certificates (PEM) that `wss://` upstreams may be signed by, instead of the system's.
+    pub ca_file: Option<std::path::PathBuf>,
+}
+
+impl UpstreamConfig {
+    /// Finds what is wrong.
+    ///
+    /// # Errors
+    /// [`BackendError::ForbiddenHeader`] for a field that must not be passed on.
+    pub fn check(&self) -> Result<(), BackendError> {
+        match self.headers.iter().find(|name| dial::is_forbidden(name)) {
+            Some(name) => Err(BackendError::ForbiddenHeader(name.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What happens to a binary message that SockJS cannot carry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BinaryPolicy {
+    /// The session is closed with 1003.
+    #[default]
+    Close,
+    /// It is sent as base64 text (RFC 4648 §4).
+    Base64,
+}
+
+/// `x-forwarded-for`
+pub(super) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// `x-forwarded-proto`
+pub(super) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// `x-forwarded-host`
+pub(super) const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+impl Default for UpstreamConfig {
+    fn default() -> Self {
+        Self {
+            dial_timeout: Duration::from_secs(10),
+            headers: vec![
+                COOKIE,
+                AUTHORIZATION,
+                USER_AGENT,
+                ORIGIN,
+                X_FORWARDED_FOR,
+                X_FORWARDED_PROTO,
+                X_FORWARDED_HOST,
+            ],
+            binary: BinaryPolicy::Close,
+            ping_delay: Some(Duration::from_secs(25)),
+            pong_timeout: Duration::from_secs(10),
+            max_message_size: 4 << 20,
+            ca_file: None,
+        }
+    }
+}
+
+/// A WebSocket server that sessions are passed on to.
+#[derive(Debug)]
+pub struct Upstream {
+    dialler: Arc<Dialler>,
+}
+
+impl Upstream {
+    /// An upstream at `url`, such as `ws://127.0.0.1:9000/socket?room=1`. Nothing is dialled yet.
+    ///
+    /// # Errors
+    /// [`BackendError`] for a URL that is not `ws://` or `wss://`, for header fields that must not be passed on, and for
+    /// certificates that cannot be read.
+    pub fn new(url: &str, config: UpstreamConfig) -> Result<Self, BackendError> {
+        Dialler::new(url, config).map(|dialler| Self {
+            dialler: Arc::new(dialler),
+        })
+    }
+}
+
+impl Backend for Upstream {
+    /// Dials when the browser has shown that it receives, so that a half-working transport leaves no trace upstream.
+    fn serve(&self, mut connection: Connection) -> Served {
+        let dialler = Arc::clone(&self.dialler);
+        Box::pin(async move {
+            let dialled = match connection.take_negotiated::<Dialled>() {
+                Some(dialled) => *dialled,
+                None => {
+                    let handshake = connection.take_handshake();
+                    if !connection.proven().await {
+                        return;
+                    }
+                    match dialler.dial(handshake.as_deref(), &[]).await {
+                        Ok(dialled) => dialled,
+                        Err(failure) => {
+                            tracing::warn!(upstream = %dialler, session = %connection.id(), %failure, "upstream failed");
+                            connection.close(1014, failure.reason());
+                            return;
+                        }
+                    }
+                }
+            };
+            drop(connection.take_handshake());
+            relay::run(dialled.socket, connection, dialler.config()).await;
+        })
+    }
+
+    /// The upstream chooses, so it is dialled before the browser gets its answer.
+    fn negotiate<'a>(&'a self, handshake: &'a Handshake, offered: &'a [String]) -> Negotiation<'a> {
+        Box::pin(async move {
+            let dialled = self.dialler.dial(Some(handshake), offered).await;
+            let dialled = dialled.map_err(|failure| NegotiationFailed(failure.to_string()))?;
+            Ok(Negotiated {
+                protocol: dialled.protocol.clone(),
+                state: Some(Box::new(dialled)),
+            })
+        })
+    }
+}

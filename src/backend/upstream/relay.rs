@@ -1,0 +1,303 @@
+//! A session and its upstream WebSocket: messages and closes in both directions, each stopping the reading of the other
+//! when it is full.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use base64::Engine as _;
+use bytes::Bytes;
+use futures_util::{Sink as _, Stream as _};
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
+
+use crate::protocol::{CloseReason, Message};
+use crate::registry::Connection;
+use crate::session::{End, EndCause};
+
+use super::link::Link;
+use super::{BinaryPolicy, UpstreamConfig};
+
+/// Passes messages on until both sides are closed.
+pub(super) async fn run(
+    socket: WebSocketStream<Link>,
+    connection: Connection,
+    config: &UpstreamConfig,
+) {
+    let mut relay = Relay {
+        socket,
+        connection,
+        binary: config.binary,
+        to_browser: None,
+        unflushed: false,
+        closing: false,
+        liveness: config.ping_delay.map(|delay| Liveness::new(delay, config)),
+        close_deadline: None,
+        config,
+    };
+    std::future::poll_fn(|context| relay.poll(context)).await;
+    let Relay {
+        socket, connection, ..
+    } = relay;
+    drop(socket);
+    let end = connection.closed().await;
+    let undelivered = connection.take_undelivered().len();
+    if undelivered > 0 {
+        tracing::info!(session = %connection.id(), cause = ?end.cause, undelivered, "messages of the upstream were not delivered");
+    }
+}
+
+struct Relay<'a> {
+    socket: WebSocketStream<Link>,
+    connection: Connection,
+    binary: BinaryPolicy,
+    /// A message the session has no room for yet; the upstream is not read meanwhile.
+    to_browser: Option<Message>,
+    unflushed: bool,
+    /// Our close frame was written.
+    closing: bool,
+    liveness: Option<Liveness>,
+    close_deadline: Option<Pin<Box<Sleep>>>,
+    config: &'a UpstreamConfig,
+}
+
+/// The upstream is gone, in order or not.
+struct Gone;
+
+impl Relay<'_> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let steps = [
+                Self::poll_to_upstream,
+                Self::poll_from_upstream,
+                Self::poll_clock,
+            ];
+            let mut moved = false;
+            for step in steps {
+                match step(self, context) {
+                    Poll::Ready(Ok(())) => moved = true,
+                    Poll::Ready(Err(Gone)) => return Poll::Ready(()),
+                    Poll::Pending => {}
+                }
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Browser to upstream: takes messages only while the upstream takes bytes.
+    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.unflushed {
+            if ready!(Pin::new(&mut self.socket).poll_flush(context)).is_err() {
+                return Poll::Ready(Err(self.lost()));
+            }
+            self.unflushed = false;
+        }
+        if self.closing {
+            return Poll::Pending;
+        }
+        // What is there goes out in one write.
+        const BATCH: usize = 32;
+        for _ in 0..BATCH {
+            match self.connection.poll_recv(context) {
+                Poll::Ready(Some(message)) => self.write(websocket_message(message))?,
+                Poll::Ready(None) => {
+                    let end = self.connection.end();
+                    self.write(WsMessage::Close(
+                        end.as_ref().and_then(|end| self.close_frame(end)),
+                    ))?;
+                    self.closing = true;
+                    self.close_deadline =
+                        Some(Box::pin(tokio::time::sleep(self.config.pong_timeout)));
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        if self.unflushed {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
+    }
+
+    fn write(&mut self, message: WsMessage) -> Result<(), Gone> {
+        self.unflushed = true;
+        match Pin::new(&mut self.socket).start_send(message) {
+            // The upstream's own close is on its way to us, or was read already.
+            Ok(()) | Err(Error::Protocol(_) | Error::ConnectionClosed) => Ok(()),
+            Err(_) => Err(self.lost()),
+        }
+    }
+
+    /// Upstream to browser: reads only while the session has room.
+    fn poll_from_upstream(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.to_browser.is_some() {
+            let sent = ready!(self.connection.poll_send(context, &mut self.to_browser));
+            if sent.is_err() {
+                // The session has ended; the upstream is about to be told.
+                self.to_browser = None;
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let message = ready!(Pin::new(&mut self.socket).poll_next(context));
+        if let Some(liveness) = &mut self.liveness {
+            liveness.alive();
+        }
+        match message {
+            Some(Ok(WsMessage::Text(text))) => {
+                self.to_browser = Bytes::from(text).try_into().ok().map(Message::Text);
+            }
+            Some(Ok(WsMessage::Binary(bytes))) => self.binary(bytes),
+            Some(Ok(WsMessage::Close(frame))) => {
+                // Reading goes on: it also writes the answer.
+                let (code, reason) = match frame {
+                    Some(frame) => (frame.code.into(), frame.reason.to_string()),
+                    None => (1005, String::new()),
+                };
+                self.connection.close(code, reason);
+                self.closing = true;
+            }
+            Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_))) => {}
+            Some(Err(Error::Capacity(_))) => {
+                self.connection.close(
+                    CloseReason::TOO_BIG.code,
+                    "Message from upstream is too big",
+                );
+                return Poll::Ready(Err(Gone));
+            }
+            Some(Err(_)) => return Poll::Ready(Err(self.lost())),
+            None => {
+                // After a close handshake this is the orderly end, and the session's end is decided already.
+                return Poll::Ready(Err(self.lost()));
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn binary(&mut self, bytes: Bytes) {
+        if self.connection.is_raw() {
+            self.to_browser = Some(Message::Binary(bytes));
+            return;
+        }
+        match self.binary {
+            BinaryPolicy::Close => {
+                self.connection
+                    .close(CloseReason::TEXT_ONLY.code, CloseReason::TEXT_ONLY.reason);
+            }
+            BinaryPolicy::Base64 => {
+                let text = base64::engine::general_purpose::STANDARD.encode(bytes);
+                self.to_browser = Some(Message::from(text));
+            }
+        }
+    }
+
+    fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if let Some(deadline) = &mut self.close_deadline {
+            return deadline.as_mut().poll(context).map(|()| Err(Gone));
+        }
+        let Some(liveness) = &mut self.liveness else {
+            return Poll::Pending;
+        };
+        if self.to_browser.is_some() {
+            // Its answer would not be read now: the browser is slow, not the upstream.
+            liveness.alive();
+        }
+        match ready!(liveness.poll(context)) {
+            Due::Ping => {
+                self.write(WsMessage::Ping(Bytes::new()))?;
+                Poll::Ready(Ok(()))
+            }
+            Due::GiveUp => {
+                self.connection.close(1014, "Upstream does not answer");
+                Poll::Ready(Err(Gone))
+            }
+        }
+    }
+
+    /// The upstream connection is gone. Where nothing else ended the session before, that is its end.
+    fn lost(&self) -> Gone {
+        self.connection.close(1014, "Upstream connection lost");
+        Gone
+    }
+
+    /// What the upstream is told about the end of the browser's side.
+    fn close_frame(&self, end: &End) -> Option<CloseFrame> {
+        let (code, reason) = match end.cause {
+            EndCause::Browser if end.reason.code == 1005 => return None,
+            EndCause::Interrupted => (1001, "Browser connection interrupted"),
+            EndCause::Expired => (1001, "Browser did not come back"),
+            EndCause::Unresponsive => (1001, "Browser does not answer"),
+            EndCause::Shutdown => (1001, "Gateway stops"),
+            _ if end.reason.is_sendable() => (end.reason.code, end.reason.websocket_reason()),
+            _ => (1001, end.reason.websocket_reason()),
+        };
+        Some(CloseFrame {
+            code: CloseCode::from(code),
+            reason: reason.into(),
+        })
+    }
+}
+
+fn websocket_message(message: Message) -> WsMessage {
+    match message {
+        Message::Text(text) => WsMessage::Text(
+            Utf8Bytes::try_from(text.into_bytes()).expect("a text message is UTF-8"),
+        ),
+        Message::Binary(bytes) => WsMessage::Binary(bytes),
+    }
+}
+
+/// Pings an upstream that is silent. The timer is only moved when it fires.
+struct Liveness {
+    sleep: Pin<Box<Sleep>>,
+    delay: std::time::Duration,
+    timeout: std::time::Duration,
+    heard: bool,
+    pinged: bool,
+}
+
+enum Due {
+    Ping,
+    GiveUp,
+}
+
+impl Liveness {
+    fn new(delay: std::time::Duration, config: &UpstreamConfig) -> Self {
+        let sleep = Box::pin(tokio::time::sleep(delay));
+        Self {
+            sleep,
+            delay,
+            timeout: config.pong_timeout,
+            heard: false,
+            pinged: false,
+        }
+    }
+
+    fn alive(&mut self) {
+        self.heard = true;
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Due> {
+        loop {
+            ready!(self.sleep.as_mut().poll(context));
+            let heard = std::mem::take(&mut self.heard);
+            if self.pinged && !heard {
+                return Poll::Ready(Due::GiveUp);
+            }
+            self.pinged = !heard;
+            let next = if self.pinged {
+                self.timeout
+            } else {
+                self.delay
+            };
+            self.sleep.as_mut().reset(Instant::now() + next);
+            if self.pinged {
+                return Poll::Ready(Due::Ping);
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The command line: arguments → configuration → run.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use tracing::{info, warn};
+
+use crate::backend::{UpstreamConfig, from_url};
+use crate::config::{Config, ConfiguredService};
+use crate::server::Server;
+use crate::service::{Gateway, Origins, ServiceConfig};
+
+/// The arguments or the configuration are wrong; nothing was started. (`EX_USAGE`)
+const USAGE: u8 = 64;
+
+const EXAMPLES: &str = "\
+Examples:
+  sockjs-gateway demo
+      Try every transport in a browser, with nothing else installed.
+  sockjs-gateway --to ws://127.0.0.1:9000/socket
+      SockJS at http://127.0.0.1:8081/sockjs in front of a WebSocket server.
+  sockjs-gateway --to ws://127.0.0.1:9000/socket --listen 0.0.0.0:80 --prefix /live --origin https://app.example.com
+      Reachable from outside, for the pages of one other site.
+  sockjs-gateway run --config gateway.toml
+      Several services, with options.
+
+Exit codes: 0 stopped in order, 1 failed while starting or running, 64 wrong arguments or configuration.
+Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what is logged (default: info).";
+
+/// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    one: OneService,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+struct OneService {
+    /// What sessions talk to: ws://, wss://, or echo: close: broadcast: amplify:
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::config::DEFAULT_LISTEN)]
+    listen: SocketAddr,
+    /// Path of the service
+    #[arg(long, default_value = "/sockjs")]
+    prefix: String,
+    /// Other site whose pages may use the service, like https://app.example.com; "*" lets every site
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the services of a configuration file
+    Run {
+        /// TOML file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+        /// Address to listen on, instead of the file's
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<SocketAddr>,
+    },
+    /// Try it: embedded services and a page that opens every transport
+    Demo {
+        /// Address to listen on
+        #[arg(long, value_name = "ADDRESS", default_value_t = crate::config::DEFAULT_LISTEN)]
+        listen: SocketAddr,
+    },
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            let _ = error.print();
+            return if asked_for {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            };
+        }
+    };
+    let prepared = match arguments.command {
+        Some(Command::Run { config, listen }) => from_file(&config, listen),
+        Some(Command::Demo { listen }) => demo(listen),
+        None => one_service(&arguments.one),
+    };
+    match prepared {
+        Ok(prepared) => prepared.run(),
+        Err(message) => {
+            say(&message);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Everything is checked; only the port is missing.
+struct Prepared {
+    config: Config,
+    gateway: Gateway,
+    demo: bool,
+}
+
+fn from_file(path: &std::path::Path, listen: Option<SocketAddr>) -> Result<Prepared, String> {
+    let mut config = Config::from_file(path).map_err(|error| error.to_string())?;
+    config.listen = listen.unwrap_or(config.listen);
+    let gateway = config.gateway().map_err(|error| error.to_string())?;
+    Ok(Prepared {
+        config,
+        gateway,
+        demo: false,
+    })
+}
+
+fn one_service(arguments: &OneService) -> Result<Prepared, String> {
+    let Some(url) = &arguments.to else {
+        return Err(format!(
+            "{}\nSay what to do: --to URL, run, or demo. --help has examples.",
+            Arguments::command().render_usage()
+        ));
+    };
+    let mut config = Config::for_backend(url, &arguments.prefix, &arguments.origin)
+        .map_err(|error| error.to_string())?;
+    config.listen = arguments.listen;
+    let gateway = config.gateway().map_err(|error| error.to_string())?;
+    Ok(Prepared {
+        config,
+        gateway,
+        demo: false,
+    })
+}
+
+fn demo(listen: SocketAddr) -> Result<Prepared, String> {
+    let mut config = Config::empty();
+    config.listen = listen;
+    let mut builder = Gateway::builder()
+        .page(
+            "/",
+            "text/html; charset=UTF-8",
+            include_str!("../static/demo.html"),
+        )
+        .page(
+            "/demo.css",
+            "text/css; charset=UTF-8",
+            include_str!("../static/demo.css"),
+        )
+        .page(
+            "/demo.js",
+            "text/javascript; charset=UTF-8",
+            include_str!("../static/demo.js"),
+        )
+        .page(
+            "/sockjs.js",
+            "text/javascript; charset=UTF-8",
+            include_str!("../static/sockjs.js"),
+        );
+    for (prefix, url) in [
+        ("/echo", "echo:"),
+        ("/close", "close:"),
+        ("/broadcast", "broadcast:"),
+        ("/amplify", "amplify:"),
+    ] {
+        let backend =
+            from_url(url, &UpstreamConfig::default()).map_err(|error| error.to_string())?;
+        let mut service = ServiceConfig::new(prefix);
+        service.origins = Origins::Any;
+        builder = builder.shared_service(service.clone(), std::sync::Arc::clone(&backend));
+        config.services.push(ConfiguredService {
+            config: service,
+            url: url.to_owned(),
+            backend,
+        });
+    }
+    let gateway = builder.build().map_err(|error| error.to_string())?;
+    Ok(Prepared {
+        config,
+        gateway,
+        demo: true,
+    })
+}
+
+impl Prepared {
+    fn run(self) -> ExitCode {
+        start_logging();
+        let runtime = match tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+        {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                say(&format!("cannot start: {error}"));
+                return ExitCode::FAILURE;
+            }
+        };
+        let outcome = runtime.block_on(self.serve());
+        // What still runs, such as a backend that ignores the end, must not hold up the exit.
+        runtime.shutdown_background();
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                say(&message);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    async fn serve(self) -> Result<(), String> {
+        let Self {
+            config,
+            gateway,
+            demo,
+        } = self;
+        let server = Server::bind(config.listen, gateway, config.server)
+            .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+        let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
+        let address = server
+            .local_address()
+            .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+        for service in &config.services {
+            let ServiceConfig {
+                prefix, origins, ..
+            } = &service.config;
+            info!(%prefix, backend = %without_query(&service.url), ?origins, "service");
+            if *origins == Origins::Any && !demo {
+                warn!(%prefix, "pages of every site may use this service; `origins` limits them");
+            }
+        }
+        if demo {
+            info!(
+                "demo: open to pages of every site, for trying out only; open the address below in a browser"
+            );
+        }
+        info!("listening on http://{address}");
+        server.serve(stop).await;
+        Ok(())
+    }
+}
+
+/// A URL's query may hold a secret.
+fn without_query(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
+/// Done at SIGTERM or SIGINT; a second one ends the process at once.
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(async move {
+        next().await;
+        tokio::spawn(async move {
+            next().await;
+            warn!("second signal: leaving at once");
+            std::process::exit(1);
+        });
+    })
+}
+
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().init();
+    }
+}
+
+/// Tells the operator something before, or instead of, logging.
+fn say(message: &str) {
+    let _ = writeln!(std::io::stderr(), "sockjs-gateway: {message}");
+}

@@ -1,0 +1,43 @@
+//! What an operator can set about the server.
+
+use std::time::Duration;
+
+/// Limits of connections and of stopping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// The most connections at a time. Default 200 000.
+    pub max_connections: usize,
+    /// Time for a request's head to arrive, from its first byte on, or from the connection's. Default 10 s.
+    pub header_timeout: Duration,
+    /// Time a connection may be idle between requests. Longer than proxies keep theirs, so that it is they who close and
+    /// no request meets a closing connection. Default 75 s.
+    pub idle_timeout: Duration,
+    /// Largest request head in bytes; also bounds what is buffered per connection. At least 8 KiB. Default 32 KiB.
+    pub max_header_size: usize,
+    /// Most header fields of a request. Default 100.
+    pub max_headers: usize,
+    /// Time after which a peer that acknowledges nothing is given up (`TCP_USER_TIMEOUT`, Linux). Default 60 s.
+    pub tcp_user_timeout: Option<Duration>,
+    /// Length of the queue of connections not accepted yet. Default 4096.
+    pub backlog: i32,
+    /// Time that sessions have to end when the server stops. Default 10 s.
+    pub shutdown_grace: Duration,
+    /// Time that connections have after that to write what is left. Default 1 s.
+    pub close_grace: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            max_connections: 200_000,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            max_header_size: 32 * 1024,
+            max_headers: 100,
+            tcp_user_timeout: Some(Duration::from_secs(60)),
+            backlog: 4096,
+            shutdown_grace: Duration::from_secs(10),
+            close_grace: Duration::from_secs(1),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What an operator can set about a service.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::session::SessionConfig;
+use crate::transport::{TRANSPORTS, TransportConfig};
+
+use super::origin::Origins;
+
+/// A service's prefix and options. `ServiceConfig::new("/echo")` has the defaults.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServiceConfig {
+    /// Path the service is under: starts with `/`, does not end with it.
+    pub prefix: Arc<str>,
+    /// Origins whose pages may use the service. Default: the service's own.
+    pub origins: Origins,
+    /// Whether WebSockets are accepted and announced. Default yes.
+    pub websocket: bool,
+    /// Whether the JSESSIONID cookie is set, for load balancers that keep browsers to a server by it. Default no.
+    pub cookie_needed: bool,
+    /// URL of the script that the iframe page loads; starts with `/`, `http://` or `https://`. Default: our own script,
+    /// served below the prefix.
+    pub sockjs_url: Option<String>,
+    /// Names of the transports that are on. Default all.
+    pub transports: Option<Vec<String>>,
+    /// The most sessions at a time. Default 100 000.
+    pub max_sessions: usize,
+    /// Timing and queues of sessions.
+    pub session: SessionConfig,
+    /// Limits of requests and responses.
+    pub transport: TransportConfig,
+}
+
+/// A service's configuration is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Two services have this prefix.
+    PrefixTwice(String),
+    /// Not a prefix.
+    InvalidPrefix(String),
+    /// No transport has this name.
+    UnknownTransport(String),
+    /// Not a URL for the iframe's script.
+    InvalidSockjsUrl(String),
+}
+
+impl ServiceConfig {
+    /// A service under `prefix`, with the defaults.
+    pub fn new(prefix: impl Into<Arc<str>>) -> Self {
+        Self {
+            prefix: prefix.into(),
+            origins: Origins::Same,
+            websocket: true,
+            cookie_needed: false,
+            sockjs_url: None,
+            transports: None,
+            max_sessions: 100_000,
+            session: SessionConfig::default(),
+            transport: TransportConfig::default(),
+        }
+    }
+
+    /// Finds what is wrong.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let allowed = |byte: u8| {
+            byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
+        };
+        let prefix = &*self.prefix;
+        let well_formed = prefix.is_empty() || (prefix.starts_with('/') && !prefix.ends_with('/'));
+        if !well_formed || prefix.contains("//") || !prefix.bytes().all(allowed) {
+            return Err(ConfigError::InvalidPrefix(prefix.to_owned()));
+        }
+        for name in self.transports.iter().flatten() {
+            if !TRANSPORTS.iter().any(|transport| transport.name == name) {
+                return Err(ConfigError::UnknownTransport(name.clone()));
+            }
+        }
+        match &self.sockjs_url {
+            Some(url)
+                if !["/", "http://", "https://"]
+                    .iter()
+                    .any(|start| url.starts_with(start)) =>
+            {
+                Err(ConfigError::InvalidSockjsUrl(url.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PrefixTwice(prefix) => write!(
+                f,
+                "two services have the prefix {prefix:?}; each needs one of its own"
+            ),
+            Self::InvalidPrefix(prefix) => {
+                write!(
+                    f,
+                    "{prefix:?} is not a prefix: it must start with / and not end with it, like \"/sockjs\""
+                )
+            }
+            Self::UnknownTransport(name) => {
+                let names: Vec<_> = TRANSPORTS.iter().map(|transport| transport.name).collect();
+                write!(
+                    f,
+                    "there is no transport {name:?}; there are {}",
+                    names.join(", ")
+                )
+            }
+            Self::InvalidSockjsUrl(url) => {
+                write!(
+                    f,
+                    "sockjs_url {url:?} must start with /, http:// or https://"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

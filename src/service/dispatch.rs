@@ -1,0 +1,202 @@
+//! One service's requests: route × method → endpoint, and the header policies around its answer.
+
+use std::sync::Arc;
+
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, ORIGIN, SET_COOKIE, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use tracing::debug;
+
+use crate::protocol::Route;
+use crate::protocol::info::Info;
+use crate::registry::{Peer, Wire};
+use crate::session::SessionId;
+use crate::transport::{
+    Address, Body, Endpoint, Exchange, Hints, RequestBody, Transport, empty, endpoint_at, text,
+};
+
+use super::{Service, cookie, cors};
+
+/// As the suite compares it. (sockjs-protocol, `InfoTest.test_basic`)
+const NO_CACHE: HeaderValue =
+    HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
+/// Asks nginx and those who copied it to pass every frame on at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
+
+pub(super) fn not_found() -> Response<Body> {
+    text(StatusCode::NOT_FOUND, "Not found.")
+}
+
+/// Without a body and a type. (sockjs-protocol, `WebsocketHttpErrors.test_invalidMethod`)
+pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+impl Service {
+    /// Answers a request to `path` below the prefix.
+    pub(super) async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        path: &str,
+        peer: Peer,
+        wire: Option<Arc<Wire>>,
+    ) -> Response<Body> {
+        match Route::parse(path) {
+            None => not_found(),
+            Some(Route::Greeting) => {
+                only_get(&request, || text(StatusCode::OK, "Welcome to SockJS!\n"))
+            }
+            Some(Route::Info) => self.info(&request, &peer),
+            Some(Route::Iframe) => only_get(&request, || self.iframe.answer(request.headers())),
+            Some(Route::File(name)) if name == self.script_name => {
+                only_get(&request, || self.script.answer(request.headers()))
+            }
+            Some(Route::File(_)) => not_found(),
+            Some(Route::RawWebsocket) => {
+                let Some(found) = endpoint_at(Address::RawWebsocket) else {
+                    return not_found();
+                };
+                self.endpoint(found, None, request, peer, wire).await
+            }
+            Some(Route::Session { session, transport }) => {
+                match (endpoint_at(Address::Session(transport)), session.parse()) {
+                    (Some(found), Ok(id)) => {
+                        self.endpoint(found, Some(id), request, peer, wire).await
+                    }
+                    _ => not_found(),
+                }
+            }
+        }
+    }
+
+    /// `/info`, answered from memory. (sockjs-protocol, `InfoTest`)
+    fn info(&self, request: &Request<RequestBody>, peer: &Peer) -> Response<Body> {
+        const METHODS: &str = "OPTIONS, GET";
+        if ![Method::GET, Method::OPTIONS].contains(request.method()) {
+            return method_not_allowed(METHODS);
+        }
+        if !self.admits(request.headers(), peer) {
+            return refused_origin();
+        }
+        let mut response = if request.method() == Method::OPTIONS {
+            cors::preflight(METHODS)
+        } else {
+            let info = Info {
+                websocket: self.offers_websocket(),
+                cookie_needed: self.config.cookie_needed,
+                base_url: None,
+                entropy: rand::random(),
+            };
+            let mut response = Response::new(Body::from(info.to_json()));
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+            response
+        };
+        cors::allow(
+            request.headers(),
+            &self.config.origins,
+            response.headers_mut(),
+        );
+        response
+    }
+
+    async fn endpoint(
+        &self,
+        (transport, endpoint): (&'static Transport, &'static Endpoint),
+        session: Option<SessionId>,
+        request: Request<RequestBody>,
+        peer: Peer,
+        wire: Option<Arc<Wire>>,
+    ) -> Response<Body> {
+        let hints = endpoint.hints;
+        if !self.offers(transport.name) || (hints.websocket && !self.config.websocket) {
+            return not_found();
+        }
+        let preflight = endpoint.answers_preflight() && request.method() == Method::OPTIONS;
+        if !preflight && request.method() != endpoint.method {
+            return method_not_allowed(endpoint.allow());
+        }
+        if !self.admits(request.headers(), &peer) {
+            return refused_origin();
+        }
+        let mut policies = HeaderMap::new();
+        self.apply(hints, preflight, request.headers(), &mut policies);
+        let mut response = if preflight {
+            cors::preflight(endpoint.allow())
+        } else {
+            let service = Arc::clone(&self.context);
+            (endpoint.handler)(Exchange {
+                request,
+                service,
+                session,
+                peer,
+                wire,
+                transport: transport.name,
+            })
+            .await
+        };
+        response.headers_mut().extend(policies);
+        response
+    }
+
+    /// The fields that the endpoint's hints ask for.
+    fn apply(&self, hints: Hints, preflight: bool, request: &HeaderMap, policies: &mut HeaderMap) {
+        if hints.cors {
+            cors::allow(request, &self.config.origins, policies);
+        }
+        if hints.cookie && self.config.cookie_needed {
+            policies.insert(SET_COOKIE, cookie::set_cookie(request));
+        }
+        if hints.no_cache && !preflight {
+            policies.insert(CACHE_CONTROL, NO_CACHE);
+        }
+        if hints.receives {
+            policies.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        }
+        if hints.script {
+            policies.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        }
+    }
+
+    fn admits(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+        let admitted = self.config.origins.admit(headers, peer);
+        if !admitted {
+            debug!(
+                service = %self.config.prefix,
+                origin = ?headers.get(ORIGIN),
+                host = ?peer.host,
+                scheme = ?peer.scheme,
+                allowed = ?self.config.origins,
+                "origin refused; `origins` of the service decides",
+            );
+        }
+        admitted
+    }
+}
+
+fn only_get(
+    request: &Request<RequestBody>,
+    answer: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    if request.method() == Method::GET {
+        answer()
+    } else {
+        method_not_allowed("GET")
+    }
+}
+
+/// Without CORS fields, so that the page of the refused origin cannot read even this.
+fn refused_origin() -> Response<Body> {
+    let mut response = text(StatusCode::FORBIDDEN, "Forbidden origin.");
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Origin"));
+    response
+}

@@ -1,0 +1,243 @@
+//! Who the browser is when proxies stand in between: `Forwarded` and `X-Forwarded-*`, believed from trusted proxies only.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use http::header::{FORWARDED, HeaderName};
+use http::{HeaderMap, Request};
+use ipnet::IpNet;
+
+use crate::registry::Peer;
+
+use super::{ConnectionInfo, direct_peer};
+
+/// Networks whose proxies are believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// From addresses and networks such as `10.0.0.0/8` and `::1`.
+    ///
+    /// # Errors
+    /// The first entry that is neither.
+    pub fn from_list<S: AsRef<str>>(entries: &[S]) -> Result<Self, String> {
+        let parse = |entry: &S| {
+            let entry = entry.as_ref();
+            let network =
+                IpNet::from_str(entry).or_else(|_| IpAddr::from_str(entry).map(IpNet::from));
+            network.map_err(|_| {
+                format!("{entry:?} is neither an address nor a network such as \"10.0.0.0/8\"")
+            })
+        };
+        entries
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0
+            .iter()
+            .any(|network| network.contains(&address.to_canonical()))
+    }
+
+    /// The browser's side of a request: the right-most hop that is not trusted, and the scheme and host the outermost
+    /// trusted proxy was asked for.
+    pub(super) fn peer<B>(&self, request: &Request<B>, connection: &ConnectionInfo) -> Peer {
+        let mut peer = direct_peer(request, connection);
+        if !peer.address.is_some_and(|address| self.trusts(address)) {
+            return peer;
+        }
+        let hops = hops(request.headers());
+        for hop in hops.into_iter().rev() {
+            if let Some(scheme) = hop.scheme {
+                peer.scheme = Some(scheme);
+            }
+            if hop.host.is_some() {
+                peer.host = hop.host;
+            }
+            match hop.address {
+                Some(address) => peer.address = Some(address),
+                None => break,
+            }
+            if !peer.address.is_some_and(|address| self.trusts(address)) {
+                break;
+            }
+        }
+        peer
+    }
+}
+
+/// What one proxy says it saw.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Hop {
+    address: Option<IpAddr>,
+    scheme: Option<&'static str>,
+    host: Option<String>,
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The hops, the nearest last: of `Forwarded` when it is there (RFC 7239), else of the `X-Forwarded-*` fields.
+fn hops(headers: &HeaderMap) -> Vec<Hop> {
+    let forwarded = items(headers, &FORWARDED);
+    if !forwarded.is_empty() {
+        return forwarded.into_iter().map(forwarded_hop).collect();
+    }
+    let addresses = items(headers, &X_FORWARDED_FOR);
+    let schemes = items(headers, &X_FORWARDED_PROTO);
+    let hosts = items(headers, &X_FORWARDED_HOST);
+    let count = addresses.len().max(1);
+    (0..count)
+        .map(|index| {
+            // A list shorter than the addresses' was set by the nearest proxy only.
+            let from_right = count - 1 - index;
+            let at = |items: &[&str]| {
+                items
+                    .len()
+                    .checked_sub(from_right + 1)
+                    .map(|at| items[at].to_owned())
+            };
+            Hop {
+                address: addresses
+                    .get(index)
+                    .and_then(|address| node_address(address)),
+                scheme: at(&schemes).and_then(|scheme| known_scheme(&scheme)),
+                host: at(&hosts),
+            }
+        })
+        .collect()
+}
+
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
+    let lines = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|line| line.to_str().ok());
+    lines
+        .flat_map(|line| line.split(','))
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .collect()
+}
+
+/// `for=192.0.2.60;proto=https;host=a.example`
+fn forwarded_hop(element: &str) -> Hop {
+    let mut hop = Hop::default();
+    for pair in element.split(';') {
+        let Some((name, value)) = pair.trim().split_once('=') else {
+            continue;
+        };
+        let value = value.trim_matches('"');
+        match name.to_ascii_lowercase().as_str() {
+            "for" => hop.address = node_address(value),
+            "proto" => hop.scheme = known_scheme(value),
+            "host" => hop.host = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    hop
+}
+
+/// An address with or without a port, IPv6 with or without brackets.
+fn node_address(node: &str) -> Option<IpAddr> {
+    let bare = node
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'))
+        .map_or(node, |(address, _)| address);
+    let without_port = || {
+        bare.rsplit_once(':')
+            .map(|(address, _)| address)
+            .unwrap_or_default()
+            .parse()
+    };
+    bare.parse().or_else(|_| without_port()).ok()
+}
+
+fn known_scheme(scheme: &str) -> Option<&'static str> {
+    match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => Some("http"),
+        "https" | "wss" => Some("https"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(trusted: &[&str], fields: &[(&'static str, &'static str)]) -> Peer {
+        let mut request = Request::builder().header("host", "inner.example");
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).expect("a valid request");
+        let connection = ConnectionInfo {
+            peer: Some(([10, 0, 0, 1], 4000).into()),
+            ..ConnectionInfo::default()
+        };
+        TrustedProxies::from_list(trusted)
+            .expect("valid networks")
+            .peer(&request, &connection)
+    }
+
+    fn peer(address: [u8; 4], scheme: Option<&'static str>, host: &str) -> Peer {
+        Peer {
+            address: Some(address.into()),
+            scheme,
+            host: Some(host.to_owned()),
+        }
+    }
+
+    /// A browser cannot choose its address.
+    #[test]
+    fn forwarding_fields_of_strangers_are_ignored() {
+        let fields = [
+            ("x-forwarded-for", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4;proto=https"),
+        ];
+        assert_eq!(
+            resolve(&[], &fields),
+            peer([10, 0, 0, 1], None, "inner.example")
+        );
+    }
+
+    /// The right-most address that no trusted proxy owns is the browser's; what it claims before that does not count.
+    #[test]
+    fn rightmost_untrusted_hop_is_the_browser() {
+        let fields = [
+            ("x-forwarded-for", "6.6.6.6, 1.2.3.4, 10.0.0.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "a.example"),
+        ];
+        assert_eq!(
+            resolve(&["10.0.0.0/8"], &fields),
+            peer([1, 2, 3, 4], Some("https"), "a.example")
+        );
+    }
+
+    /// RFC 7239 §4
+    #[test]
+    fn forwarded_field_is_read() {
+        let fields = [(
+            "forwarded",
+            "for=\"[2001:db8::1]:4711\";proto=https;host=a.example, for=10.0.0.7",
+        )];
+        let resolved = resolve(&["10.0.0.0/8"], &fields);
+        assert_eq!(resolved.address, "2001:db8::1".parse().ok());
+        assert_eq!(
+            (resolved.scheme, resolved.host.as_deref()),
+            (Some("https"), Some("a.example"))
+        );
+    }
+
+    /// An address that cannot be read ends the chain: what is left of it is not vouched for.
+    #[test]
+    fn unreadable_hop_ends_the_chain() {
+        let resolved = resolve(&["10.0.0.0/8"], &[("x-forwarded-for", "1.2.3.4, unknown")]);
+        assert_eq!(resolved.address, Some([10, 0, 0, 1].into()));
+    }
+}

@@ -1,0 +1,351 @@
+//! The gateway as an HTTP service: which service a request is for, and the policies around its transports.
+
+mod config;
+mod cookie;
+mod cors;
+mod dispatch;
+mod forwarded;
+mod origin;
+mod page;
+#[cfg(feature = "tower")]
+mod tower;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body_util::BodyExt as _;
+
+use crate::protocol::CloseReason;
+use crate::registry::{Backend, Budget, Peer, Registry, SharedBudgets, Wire};
+use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
+
+pub use config::{ConfigError, ServiceConfig};
+pub use forwarded::TrustedProxies;
+pub use origin::{InvalidOrigin, Origins};
+use page::Page;
+
+/// The gateway: services under their prefixes, and nothing else. Cheap to clone.
+///
+/// It is a [`hyper::service::Service`], and a `tower::Service` with feature `tower`. It must see the whole path, prefix
+/// included. Sessions run as tasks of the tokio runtime that calls it.
+///
+/// ```
+/// use sockjs_gateway::{Connection, Gateway, ServiceConfig};
+///
+/// async fn shout(mut connection: Connection) {
+///     while let Some(message) = connection.recv().await {
+///         let text = message.as_text().unwrap_or_default().to_uppercase();
+///         if connection.send(text).await.is_err() {
+///             break;
+///         }
+///     }
+/// }
+///
+/// let gateway = Gateway::builder().service(ServiceConfig::new("/shout"), shout).build()?;
+/// # Ok::<(), sockjs_gateway::ConfigError>(())
+/// ```
+#[derive(Clone)]
+pub struct Gateway(Arc<Inner>);
+
+struct Inner {
+    services: Vec<Service>,
+    pages: HashMap<&'static str, Page>,
+    trusted: TrustedProxies,
+    shared: SharedBudgets,
+}
+
+/// One service: a prefix, its policies and its sessions.
+struct Service {
+    config: ServiceConfig,
+    context: Arc<ServiceContext>,
+    iframe: Page,
+    script: &'static Page,
+    script_name: &'static str,
+}
+
+/// What the server knows of the connection a request came on.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectionInfo {
+    /// Address of the TCP peer.
+    pub peer: Option<SocketAddr>,
+    /// Whether it is TLS.
+    pub secure: bool,
+    /// What was written, and whether it broke; from a server that tells.
+    pub wire: Option<Arc<Wire>>,
+}
+
+/// Builds a [`Gateway`].
+#[must_use]
+pub struct GatewayBuilder {
+    services: Vec<(ServiceConfig, Arc<dyn Backend>)>,
+    pages: HashMap<&'static str, Page>,
+    trusted: TrustedProxies,
+    max_sessions: usize,
+    queue_memory: usize,
+}
+
+impl Gateway {
+    /// A gateway without services.
+    pub fn builder() -> GatewayBuilder {
+        GatewayBuilder {
+            services: Vec::new(),
+            pages: HashMap::new(),
+            trusted: TrustedProxies::default(),
+            max_sessions: 1_000_000,
+            queue_memory: 1 << 30,
+        }
+    }
+
+    /// Answers a request. The answer to a receiving request may take as long as a heartbeat.
+    pub async fn answer(
+        &self,
+        request: Request<RequestBody>,
+        connection: &ConnectionInfo,
+    ) -> Response<Body> {
+        if request.version() == Version::HTTP_11
+            && request.headers().get_all(HOST).iter().count() != 1
+        {
+            // RFC 9112 §3.2; requests that proxies may have read differently end here.
+            return text(
+                StatusCode::BAD_REQUEST,
+                "Exactly one Host field is required.",
+            );
+        }
+        let path = request.uri().path();
+        let service = self.0.services.iter().find_map(|service| {
+            let rest = path.strip_prefix(&*service.config.prefix)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((service, rest.to_owned()))
+        });
+        match (service, self.0.pages.get(path)) {
+            (Some((service, rest)), _) => {
+                let peer = self.0.trusted.peer(&request, connection);
+                service
+                    .answer(request, &rest, peer, connection.wire.clone())
+                    .await
+            }
+            (None, Some(page)) if request.method() == Method::GET => page.answer(request.headers()),
+            (None, Some(_)) => dispatch::method_not_allowed("GET"),
+            (None, None) => dispatch::not_found(),
+        }
+    }
+
+    /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.
+    pub fn stop(&self, reason: &CloseReason) {
+        self.0
+            .services
+            .iter()
+            .for_each(|service| service.context.registry.stop(reason));
+    }
+
+    /// Waits until no session lives.
+    pub async fn emptied(&self) {
+        for service in &self.0.services {
+            service.context.registry.emptied().await;
+        }
+    }
+
+    /// Number of living sessions of all services.
+    pub fn sessions(&self) -> usize {
+        self.0.shared.sessions.used()
+    }
+
+    /// Prefixes of the services.
+    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .services
+            .iter()
+            .map(|service| &*service.config.prefix)
+    }
+
+    /// Answers any server's request, for which the server tells nothing of the connection but, perhaps, a
+    /// [`ConnectionInfo`] among the request's extensions.
+    fn call_with<B>(&self, request: Request<B>) -> GatewayFuture
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let gateway = self.clone();
+        let request = request.map(|body| {
+            RequestBody::Other(
+                body.map_err(|error| BodyError::new(error.into()))
+                    .boxed_unsync(),
+            )
+        });
+        Box::pin(async move {
+            let connection = request
+                .extensions()
+                .get::<ConnectionInfo>()
+                .cloned()
+                .unwrap_or_default();
+            Ok(gateway.answer(request, &connection).await)
+        })
+    }
+}
+
+/// The answer to come.
+pub type GatewayFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+impl<B> hyper::service::Service<Request<B>> for Gateway
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = GatewayFuture;
+
+    fn call(&self, request: Request<B>) -> GatewayFuture {
+        self.call_with(request)
+    }
+}
+
+impl GatewayBuilder {
+    /// Adds a service: its sessions talk to `backend`.
+    pub fn service(self, config: ServiceConfig, backend: impl Backend) -> Self {
+        self.shared_service(config, Arc::new(backend))
+    }
+
+    /// As [`Self::service`], for a backend chosen at run time.
+    pub fn shared_service(mut self, config: ServiceConfig, backend: Arc<dyn Backend>) -> Self {
+        self.services.push((config, backend));
+        self
+    }
+
+    /// Serves a fixed file at `path`, outside the services.
+    pub fn page(
+        mut self,
+        path: &'static str,
+        content_type: &'static str,
+        content: &'static str,
+    ) -> Self {
+        self.pages.insert(path, Page::fixed(content_type, content));
+        self
+    }
+
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed. Default none.
+    pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
+        self.trusted = trusted;
+        self
+    }
+
+    /// The most sessions of all services together. Default 1 000 000.
+    pub fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// Bytes that all queues and bodies may take together, beyond 16 KiB that each session has for itself. Default 1 GiB.
+    pub fn queue_memory(mut self, bytes: usize) -> Self {
+        self.queue_memory = bytes;
+        self
+    }
+
+    /// The gateway.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a prefix that is malformed or used twice, and for a transport that does not exist.
+    pub fn build(self) -> Result<Gateway, ConfigError> {
+        let shared = SharedBudgets {
+            sessions: Budget::new(self.max_sessions),
+            queue_memory: Budget::new(self.queue_memory),
+        };
+        let mut services = Vec::with_capacity(self.services.len());
+        for (config, backend) in self.services {
+            config.check()?;
+            if services
+                .iter()
+                .any(|other: &Service| other.config.prefix == config.prefix)
+            {
+                return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
+            }
+            services.push(Service::new(config, backend, shared.clone()));
+        }
+        // Of two prefixes that match, such as `/a` and `/a/b`, the longer one decides.
+        services.sort_by_key(|service| std::cmp::Reverse(service.config.prefix.len()));
+        Ok(Gateway(Arc::new(Inner {
+            services,
+            pages: self.pages,
+            trusted: self.trusted,
+            shared,
+        })))
+    }
+}
+
+impl Service {
+    fn new(config: ServiceConfig, backend: Arc<dyn Backend>, shared: SharedBudgets) -> Self {
+        let registry = Registry::new(config.session.clone(), backend, config.max_sessions, shared);
+        let context = ServiceContext {
+            prefix: Arc::clone(&config.prefix),
+            config: config.transport.clone(),
+            registry,
+        };
+        let (script_name, script) = page::iframe_script();
+        let script_url = match &config.sockjs_url {
+            Some(url) => url.clone(),
+            None => format!("{}/{script_name}", config.prefix),
+        };
+        let iframe = Page::iframe(&script_url, &config.origins);
+        Self {
+            config,
+            context: Arc::new(context),
+            iframe,
+            script,
+            script_name,
+        }
+    }
+
+    /// Whether the transport of that name is on.
+    fn offers(&self, transport: &str) -> bool {
+        self.config
+            .transports
+            .as_ref()
+            .is_none_or(|allowed| allowed.iter().any(|name| name == transport))
+    }
+
+    /// Whether browsers may try WebSocket.
+    fn offers_websocket(&self) -> bool {
+        self.config.websocket && self.offers("websocket")
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("prefixes", &self.prefixes().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GatewayBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayBuilder")
+            .field("services", &self.services.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The browser's side of `connection`, when no proxy has to be believed.
+fn direct_peer<B>(request: &Request<B>, connection: &ConnectionInfo) -> Peer {
+    let host = request
+        .headers()
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .map(str::to_owned);
+    Peer {
+        address: connection.peer.map(|peer| peer.ip()),
+        scheme: connection.secure.then_some("https"),
+        host: host.or_else(|| {
+            request
+                .uri()
+                .authority()
+                .map(|authority| authority.to_string())
+        }),
+    }
+}

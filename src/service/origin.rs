@@ -1,0 +1,362 @@
+//! Which origins may use a service.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::HeaderMap;
+use http::header::{HeaderName, ORIGIN, REFERER};
+
+use crate::registry::Peer;
+
+/// The origins whose pages may use a service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origins {
+    /// Every origin. Pages of any site can then talk to the service in the name of their visitors.
+    Any,
+    /// The service's own: host and port of the `Host` field, as trusted proxies report them.
+    #[default]
+    Same,
+    /// The service's own and these.
+    List(Vec<AllowedOrigin>),
+}
+
+/// One entry of a list: `https://app.example.com`, `https://*.example.com`, `http://localhost:8080`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AllowedOrigin {
+    scheme: String,
+    /// In lower case; with a leading dot when sub-domains are meant.
+    host: String,
+    port: u16,
+}
+
+/// Not an origin: the text that was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidOrigin(pub String);
+
+impl fmt::Display for InvalidOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not an origin: it must look like \"https://app.example.com\", without a path",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InvalidOrigin {}
+
+/// The parts of an origin: scheme, host, port.
+struct Parts<'a> {
+    scheme: &'a str,
+    host: &'a str,
+    port: u16,
+}
+
+impl<'a> Parts<'a> {
+    fn parse(origin: &'a str) -> Option<Self> {
+        let (scheme, authority) = origin.split_once("://")?;
+        let default = default_port(scheme)?;
+        let (host, port) = split_port(authority)?;
+        Some(Self {
+            scheme,
+            host,
+            port: port.unwrap_or(default),
+        })
+    }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" | "ws" => Some(80),
+        "https" | "wss" => Some(443),
+        _ => None,
+    }
+}
+
+/// `host:port`, `[::1]:port` or either without a port.
+fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let port_at = authority
+        .rfind(':')
+        .filter(|at| !authority[*at..].contains(']'));
+    let (host, port) = match port_at {
+        Some(at) => (&authority[..at], Some(authority[at + 1..].parse().ok()?)),
+        None => (authority, None),
+    };
+    let valid = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    valid.then_some((host, port))
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = InvalidOrigin;
+
+    fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
+        let invalid = || InvalidOrigin(text.to_owned());
+        let parts = Parts::parse(text)
+            .filter(|parts| matches!(parts.scheme, "http" | "https"))
+            .ok_or_else(invalid)?;
+        let host = parts
+            .host
+            .strip_prefix('*')
+            .unwrap_or(parts.host)
+            .to_ascii_lowercase();
+        let wildcard = parts.host.starts_with('*');
+        if host.contains('*') || (wildcard && !host.starts_with('.')) || host.len() < 2 && wildcard
+        {
+            return Err(invalid());
+        }
+        Ok(Self {
+            scheme: parts.scheme.to_owned(),
+            host,
+            port: parts.port,
+        })
+    }
+}
+
+impl fmt::Display for AllowedOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let star = if self.host.starts_with('.') { "*" } else { "" };
+        write!(f, "{}://{star}{}", self.scheme, self.host)?;
+        if default_port(&self.scheme) == Some(self.port) {
+            Ok(())
+        } else {
+            write!(f, ":{}", self.port)
+        }
+    }
+}
+
+impl AllowedOrigin {
+    fn matches(&self, origin: &Parts<'_>) -> bool {
+        let host = origin.host.to_ascii_lowercase();
+        let host_matches = if self.host.starts_with('.') {
+            host.ends_with(&self.host)
+        } else {
+            host == self.host
+        };
+        host_matches && origin.scheme == self.scheme && origin.port == self.port
+    }
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Origins {
+    /// From `"*"`, `"same"`, or a list of origins.
+    ///
+    /// # Errors
+    /// The first entry that is no origin.
+    pub fn from_list<S: AsRef<str>>(entries: &[S]) -> Result<Self, InvalidOrigin> {
+        match entries {
+            [only] if only.as_ref() == "*" => Ok(Self::Any),
+            [only] if only.as_ref() == "same" => Ok(Self::Same),
+            _ => entries
+                .iter()
+                .map(|entry| entry.as_ref().parse())
+                .collect::<Result<_, _>>()
+                .map(Self::List),
+        }
+    }
+
+    /// Whether a request may use the service.
+    ///
+    /// A request without `Origin` is let in when nothing says that another site's page made it. Script and frame requests
+    /// carry no `Origin`; of those that browsers mark as cross-site, the `Referer` has to name an origin that is allowed.
+    pub(super) fn admit(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+        if *self == Self::Any {
+            return true;
+        }
+        if let Some(origin) = headers.get(ORIGIN) {
+            return origin
+                .to_str()
+                .is_ok_and(|origin| self.allows(origin, peer));
+        }
+        let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+        if !matches!(site, Some(b"cross-site" | b"same-site")) {
+            return true;
+        }
+        let referer = headers
+            .get(REFERER)
+            .and_then(|referer| referer.to_str().ok());
+        referer
+            .and_then(origin_of)
+            .is_some_and(|origin| self.allows(origin, peer))
+    }
+
+    fn allows(&self, origin: &str, peer: &Peer) -> bool {
+        let Some(origin) = Parts::parse(origin) else {
+            return false;
+        };
+        let listed = match self {
+            Self::Any => true,
+            Self::Same => false,
+            Self::List(list) => list.iter().any(|allowed| allowed.matches(&origin)),
+        };
+        listed || is_same(&origin, peer)
+    }
+
+    /// Who may put the iframe page into a frame, as a Content-Security-Policy; `None` for everybody.
+    pub(super) fn frame_ancestors(&self) -> Option<String> {
+        match self {
+            Self::Any => None,
+            Self::Same => Some("frame-ancestors 'self'".to_owned()),
+            Self::List(list) => {
+                let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+                Some(format!("frame-ancestors 'self' {}", list.join(" ")))
+            }
+        }
+    }
+}
+
+/// Whether the origin is the one the request was sent to. Where nobody vouches for the scheme (a proxy that ends TLS and
+/// is not trusted), a host without a port stands for either default port.
+fn is_same(origin: &Parts<'_>, peer: &Peer) -> bool {
+    let Some((host, port)) = peer.host.as_deref().and_then(split_port) else {
+        return false;
+    };
+    let ports_match = match (port, peer.scheme) {
+        (Some(port), _) => port == origin.port,
+        (None, Some(scheme)) => default_port(scheme) == Some(origin.port),
+        (None, None) => default_port(origin.scheme) == Some(origin.port),
+    };
+    host.eq_ignore_ascii_case(origin.host)
+        && ports_match
+        && peer.scheme.is_none_or(|scheme| scheme == origin.scheme)
+}
+
+/// `https://a.example` of `https://a.example/path`.
+fn origin_of(url: &str) -> Option<&str> {
+    let authority_at = url.find("://")? + 3;
+    let end = url[authority_at..]
+        .find(['/', '?', '#'])
+        .map_or(url.len(), |at| authority_at + at);
+    Some(&url[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn peer(host: &str, scheme: Option<&'static str>) -> Peer {
+        Peer {
+            address: None,
+            scheme,
+            host: Some(host.to_owned()),
+        }
+    }
+
+    fn admits(origins: &Origins, fields: &[(&'static str, &str)], peer: &Peer) -> bool {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.insert(*name, HeaderValue::from_str(value).expect("a valid value"));
+        }
+        origins.admit(&headers, peer)
+    }
+
+    /// Same origin: scheme, host and port agree; what a TLS-ending proxy hides does not count against the page.
+    #[test]
+    fn same_origin_compares_host_port_and_known_scheme() {
+        let same = Origins::Same;
+        let cases = [
+            ("http://a.example", "a.example", None, true),
+            ("https://a.example", "a.example", None, true),
+            ("https://A.example", "a.example:443", None, true),
+            ("https://a.example", "a.example", Some("https"), true),
+            ("http://a.example", "a.example", Some("https"), false),
+            ("http://a.example:8080", "a.example:8080", None, true),
+            ("http://a.example:8080", "a.example", None, false),
+            ("http://a.example", "a.example:8080", None, false),
+            ("http://b.example", "a.example", None, false),
+            ("http://a.example.evil", "a.example", None, false),
+            ("http://[::1]:8080", "[::1]:8080", None, true),
+            ("null", "a.example", None, false),
+        ];
+        for (origin, host, scheme, admitted) in cases {
+            assert_eq!(
+                admits(&same, &[("origin", origin)], &peer(host, scheme)),
+                admitted,
+                "{origin} to {host}"
+            );
+        }
+    }
+
+    /// Entries name a scheme, a host or its sub-domains, and a port.
+    #[test]
+    fn list_matches_exact_origins_and_subdomains() {
+        let list = Origins::from_list(&[
+            "https://app.example.com",
+            "https://*.example.org",
+            "http://localhost:3000",
+        ])
+        .expect("a valid list");
+        let here = peer("gateway.example", None);
+        for good in [
+            "https://app.example.com",
+            "https://a.b.example.org",
+            "http://localhost:3000",
+            "https://gateway.example",
+        ] {
+            assert!(admits(&list, &[("origin", good)], &here), "{good}");
+        }
+        for bad in [
+            "http://app.example.com",
+            "https://example.org",
+            "https://xexample.org",
+            "http://localhost:3001",
+            "null",
+        ] {
+            assert!(!admits(&list, &[("origin", bad)], &here), "{bad}");
+        }
+        assert_eq!(
+            list.frame_ancestors().as_deref(),
+            Some(
+                "frame-ancestors 'self' https://app.example.com https://*.example.org http://localhost:3000"
+            )
+        );
+    }
+
+    /// A jsonp script of another site carries no Origin; the browser's own fetch metadata gives it away.
+    #[test]
+    fn cross_site_scripts_need_an_allowed_referer() {
+        let list = Origins::from_list(&["https://app.example.com"]).expect("a valid list");
+        let here = peer("gateway.example", None);
+        assert!(admits(&list, &[], &here));
+        assert!(admits(&list, &[("sec-fetch-site", "same-origin")], &here));
+        assert!(!admits(&list, &[("sec-fetch-site", "cross-site")], &here));
+        assert!(!admits(
+            &list,
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("referer", "https://evil.example/")
+            ],
+            &here
+        ));
+        assert!(admits(
+            &list,
+            &[
+                ("sec-fetch-site", "cross-site"),
+                ("referer", "https://app.example.com/x")
+            ],
+            &here
+        ));
+    }
+
+    /// What cannot be an origin is refused where it is configured.
+    #[test]
+    fn malformed_entries_are_named() {
+        for bad in [
+            "app.example.com",
+            "https://",
+            "https://a/b",
+            "ftp://a",
+            "https://*",
+            "https://a*.b",
+            "https://a:x",
+        ] {
+            assert_eq!(
+                Origins::from_list(&["https://ok.example", bad]),
+                Err(InvalidOrigin(bad.to_owned()))
+            );
+        }
+        assert_eq!(Origins::from_list(&["*"]), Ok(Origins::Any));
+    }
+}

@@ -1,0 +1,168 @@
+//! Response bodies. Streams are pulled by hyper: a frame leaves its session at the moment it can be written.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Frame as BodyFrame, SizeHint};
+
+use crate::protocol::{CloseReason, Frame, Framing};
+use crate::registry::Receiver;
+
+/// The body of any answer of the gateway.
+#[derive(Debug)]
+pub struct Body(Kind);
+
+enum Kind {
+    /// Known from the start.
+    Full(Bytes),
+    /// One frame of a polling response.
+    Once(Bytes, Receiver),
+    /// Frames as they come, each its own chunk.
+    Stream(Box<Stream>),
+}
+
+struct Stream {
+    framing: Box<dyn Framing + Send>,
+    prelude: Option<Bytes>,
+    source: Source,
+    /// Bytes of frames after which the response ends.
+    left: usize,
+}
+
+enum Source {
+    Receiver(Receiver),
+    /// A stream that only tells why there is none.
+    Refusal(CloseReason),
+    Ended,
+}
+
+impl Body {
+    /// Nothing.
+    pub const fn empty() -> Self {
+        Self(Kind::Full(Bytes::new()))
+    }
+
+    /// One frame that `receiver` took. The attachment ends in order when hyper takes the bytes; when it drops them
+    /// instead, the response provably never left.
+    pub(super) fn once(frame: Bytes, receiver: Receiver) -> Self {
+        Self(Kind::Once(frame, receiver))
+    }
+
+    /// Frames from `receiver` until the close frame, or until `limit` bytes of frames were written; or, where there is no
+    /// receiver, only the close frame that says why.
+    pub(super) fn stream(
+        framing: impl Framing + Send + 'static,
+        receiver: Result<Receiver, CloseReason>,
+        limit: usize,
+    ) -> Self {
+        let prelude = framing.prelude();
+        let source = receiver.map_or_else(Source::Refusal, Source::Receiver);
+        Self(Kind::Stream(Box::new(Stream {
+            framing: Box::new(framing),
+            prelude,
+            source,
+            left: limit,
+        })))
+    }
+}
+
+impl<T: Into<Bytes>> From<T> for Body {
+    fn from(content: T) -> Self {
+        Self(Kind::Full(content.into()))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
+        let chunk = match &mut self.0 {
+            Kind::Full(content) if content.is_empty() => None,
+            Kind::Full(content) => Some(std::mem::take(content)),
+            Kind::Once(..) => {
+                let Kind::Once(frame, receiver) =
+                    std::mem::replace(&mut self.0, Kind::Full(Bytes::new()))
+                else {
+                    return Poll::Ready(None);
+                };
+                receiver.handed_over(true);
+                receiver.finish();
+                Some(frame)
+            }
+            Kind::Stream(stream) => match stream.poll_chunk(context) {
+                Poll::Ready(chunk) => chunk,
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        Poll::Ready(chunk.map(|chunk| Ok(BodyFrame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Kind::Full(content) => content.is_empty(),
+            Kind::Once(..) => false,
+            Kind::Stream(stream) => {
+                stream.prelude.is_none() && matches!(stream.source, Source::Ended)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Kind::Full(content) | Kind::Once(content, _) => {
+                SizeHint::with_exact(content.len() as u64)
+            }
+            Kind::Stream(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Stream {
+    fn poll_chunk(&mut self, context: &Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(prelude) = self.prelude.take() {
+            return Poll::Ready(Some(prelude));
+        }
+        match &mut self.source {
+            Source::Ended => Poll::Ready(None),
+            Source::Refusal(reason) => {
+                let frame = self.framing.wrap(&Frame::Close(reason));
+                self.source = Source::Ended;
+                Poll::Ready(Some(frame.into()))
+            }
+            Source::Receiver(receiver) => {
+                let framing = &self.framing;
+                let read = |frame: Frame<'_>| (framing.wrap(&frame), frame.is_close());
+                let Poll::Ready((chunk, closes)) = receiver.poll_frame(context, read) else {
+                    return Poll::Pending;
+                };
+                self.left = self.left.saturating_sub(chunk.len());
+                let ends = closes || self.left == 0 || receiver.is_hurried();
+                receiver.handed_over(ends);
+                if ends
+                    && let Source::Receiver(receiver) =
+                        std::mem::replace(&mut self.source, Source::Ended)
+                {
+                    receiver.finish();
+                }
+                Poll::Ready(Some(chunk.into()))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(content) => f.debug_tuple("Full").field(&content.len()).finish(),
+            Self::Once(content, _) => f.debug_tuple("Once").field(&content.len()).finish(),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}

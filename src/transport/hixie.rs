@@ -1,0 +1,145 @@
+//! SockJS over the WebSocket draft Hixie-76, on the upgraded bytes. (sockjs-protocol, `Websocket.test_haproxy`)
+
+use std::future::poll_fn;
+
+use http::header::HOST;
+use http::{HeaderMap, Response};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_response, text_frame};
+use crate::protocol::message::decode_websocket;
+use crate::protocol::{CloseReason, Frame, Framing as _, framing};
+use crate::registry::{Driver, Receiver, SessionHandle};
+use crate::session::{Deliver, Liveness};
+
+use super::body::Body;
+use super::{Exchange, TransportConfig, upgrade};
+
+/// Answers the handshake with 101 before its nonce is there, as the draft has it behind proxies, and runs the session.
+pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
+    let host = exchange
+        .peer
+        .host
+        .clone()
+        .or_else(|| host(exchange.request.headers()));
+    let target = exchange
+        .request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
+    let secure = exchange.peer.scheme == Some("https");
+    let response = host
+        .and_then(|host| upgrade::accept_hixie(exchange.request.headers(), secure, &host, &target));
+    let Some(response) = response else {
+        return upgrade::not_websocket();
+    };
+
+    let upgraded = hyper::upgrade::on(&mut exchange.request);
+    let opened = exchange
+        .service
+        .registry
+        .open_unnamed(false, || exchange.handshake(), None);
+    let config = exchange.service.config.clone();
+    drop(exchange);
+    tokio::spawn(async move {
+        let Ok(upgraded) = upgraded.await else { return };
+        let mut io = TokioIo::new(upgraded);
+        let greeted = tokio::time::timeout(config.body_timeout, answer_nonce(&mut io, keys)).await;
+        let (Ok(Ok(())), Ok((handle, driver))) = (greeted, opened) else {
+            return;
+        };
+        // Heartbeats are `h` frames: the draft has no Ping.
+        if let Ok(receiver) = Receiver::attach(handle, Liveness::Connection, None).await {
+            run(io, receiver, driver, &config).await;
+        }
+    });
+    response
+}
+
+fn host(headers: &HeaderMap) -> Option<String> {
+    headers.get(HOST)?.to_str().ok().map(str::to_owned)
+}
+
+async fn answer_nonce(io: &mut TokioIo<Upgraded>, keys: (u32, u32)) -> std::io::Result<()> {
+    let mut nonce = [0; NONCE];
+    io.read_exact(&mut nonce).await?;
+    io.write_all(&challenge_response(keys.0, keys.1, &nonce))
+        .await?;
+    io.flush().await
+}
+
+async fn run(
+    mut io: TokioIo<Upgraded>,
+    mut receiver: Receiver,
+    mut driver: Driver,
+    config: &TransportConfig,
+) {
+    let mut decoder = Decoder::new(config.max_body_size);
+    let mut buffer = [0; 2048];
+    let mut driven = false;
+    loop {
+        let next = poll_fn(|context| {
+            receiver.poll_frame(context, |frame| {
+                (
+                    framing::Websocket.wrap(&frame),
+                    matches!(frame, Frame::Close(_)),
+                )
+            })
+        });
+        tokio::select! {
+            biased;
+            () = &mut driver, if !driven => driven = true,
+            (text, closes) = next => {
+                if io.write_all(&text_frame(&text)).await.is_err() || io.flush().await.is_err() {
+                    break;
+                }
+                receiver.left();
+                if closes {
+                    let _ = io.write_all(&CLOSE_FRAME).await;
+                    let _ = io.shutdown().await;
+                    break;
+                }
+            }
+            read = io.read(&mut buffer) => {
+                let Ok(length @ 1..) = read else { break };
+                decoder.push(&buffer[..length]);
+                if !receive(receiver.handle(), &mut decoder, config).await {
+                    let _ = io.write_all(&CLOSE_FRAME).await;
+                    break;
+                }
+            }
+        }
+    }
+    drop(receiver);
+    if !driven {
+        driver.await;
+    }
+}
+
+/// Hands in what the browser sent; `false` when nothing more is to be read.
+async fn receive(handle: &SessionHandle, decoder: &mut Decoder, config: &TransportConfig) -> bool {
+    while let Some(event) = decoder.next_event() {
+        match event {
+            Event::Close => {
+                handle.browser_closed(CloseReason::new(1005, ""));
+                return false;
+            }
+            Event::Fail => return false,
+            Event::Text(text) => match decode_websocket(&text, &config.messages) {
+                Err(_) => handle.violated(CloseReason::BROKEN_FRAMING),
+                Ok(mut messages) => {
+                    let delivered =
+                        tokio::time::timeout(config.deliver_timeout, handle.deliver(&mut messages))
+                            .await;
+                    if delivered != Ok(Deliver::Accepted) {
+                        return false;
+                    }
+                }
+            },
+        }
+    }
+    true
+}

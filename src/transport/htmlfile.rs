@@ -1,0 +1,34 @@
+//! htmlfile: `GET …/htmlfile?c=CALLBACK`, an endless page with one script element per frame. (sockjs-protocol, `HtmlFile`)
+
+use http::{HeaderValue, Method};
+
+use crate::protocol::Callback;
+use crate::protocol::framing::HtmlFile;
+
+use super::receive::stream;
+use super::response::protocol_error;
+use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
+
+pub(super) const TRANSPORT: Transport = Transport {
+    name: "htmlfile",
+    endpoints: &[Endpoint {
+        address: Address::Session("htmlfile"),
+        method: Method::GET,
+        handler: receive,
+        hints: Hints {
+            receives: true,
+            script: true,
+            ..Hints::SESSION
+        },
+    }],
+};
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+
+fn receive(exchange: Exchange) -> Answer {
+    // Decided before the session is touched. (sockjs-protocol, `HtmlFile.test_invalid_callback`)
+    match Callback::from_query(exchange.request.uri().query()) {
+        Ok(callback) => Box::pin(stream(exchange, HTML, HtmlFile { callback })),
+        Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
+    }
+}

@@ -1,0 +1,53 @@
+//! jsonp polling: `GET …/jsonp?c=CALLBACK` for one frame, `POST …/jsonp_send` for messages. (sockjs-protocol, `JsonPolling`)
+
+use http::{Method, StatusCode};
+
+use crate::protocol::Callback;
+use crate::protocol::framing::Jsonp;
+
+use super::receive::poll;
+use super::response::{protocol_error, text};
+use super::send::{Payload, send};
+use super::xhr::JAVASCRIPT;
+use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
+
+pub(super) const TRANSPORT: Transport = Transport {
+    name: "jsonp-polling",
+    endpoints: &[
+        Endpoint {
+            address: Address::Session("jsonp"),
+            method: Method::GET,
+            handler: receive,
+            hints: Hints {
+                receives: true,
+                script: true,
+                ..Hints::SESSION
+            },
+        },
+        Endpoint {
+            address: Address::Session("jsonp_send"),
+            method: Method::POST,
+            handler: send_messages,
+            hints: Hints {
+                script: true,
+                ..Hints::SESSION
+            },
+        },
+    ],
+};
+
+fn receive(exchange: Exchange) -> Answer {
+    match Callback::from_query(exchange.request.uri().query()) {
+        Ok(callback) => Box::pin(poll(exchange, JAVASCRIPT, Jsonp { callback })),
+        Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
+    }
+}
+
+fn send_messages(exchange: Exchange) -> Answer {
+    Box::pin(async {
+        match send(exchange, Payload::Form).await {
+            Ok(()) => text(StatusCode::OK, "ok"),
+            Err(response) => response,
+        }
+    })
+}

@@ -1,0 +1,192 @@
+//! HTTP ⇄ session: one file per transport, and the table of all of them.
+//!
+//! To add one: a file with a `TRANSPORT`, its line in [`TRANSPORTS`], and, for a new wrapping, an `impl Framing` in
+//! [`crate::protocol::framing`]. Dispatch, allowed methods, header policy and configuration read the table.
+
+mod body;
+mod config;
+mod eventsource;
+mod hixie;
+mod htmlfile;
+mod jsonp;
+mod raw_websocket;
+mod receive;
+mod request;
+mod response;
+mod send;
+mod socket;
+mod upgrade;
+mod websocket;
+mod xhr;
+mod xhr_streaming;
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use http::{Method, Request, Response};
+
+use crate::registry::{Handshake, Peer, Registry, Wire};
+use crate::session::SessionId;
+
+pub use body::Body;
+pub use config::TransportConfig;
+pub use request::{BodyError, RequestBody};
+pub use response::{empty, text};
+
+/// All transports, in the order of the protocol's document.
+pub static TRANSPORTS: [&Transport; 7] = [
+    &websocket::TRANSPORT,
+    &xhr::TRANSPORT,
+    &xhr_streaming::TRANSPORT,
+    &eventsource::TRANSPORT,
+    &htmlfile::TRANSPORT,
+    &jsonp::TRANSPORT,
+    &raw_websocket::TRANSPORT,
+];
+
+/// A way for a browser to talk to a session.
+#[derive(Debug)]
+pub struct Transport {
+    /// Name as in configuration and logs; sockjs-client's where it has one.
+    pub name: &'static str,
+    /// The URLs it answers.
+    pub endpoints: &'static [Endpoint],
+}
+
+/// One URL of a transport.
+#[derive(Debug)]
+pub struct Endpoint {
+    /// Where it is.
+    pub address: Address<'static>,
+    /// The one method it answers, beside OPTIONS where `cors` is set.
+    pub method: Method,
+    /// What it does.
+    pub handler: Handler,
+    /// Which header policies apply.
+    pub hints: Hints,
+}
+
+impl Endpoint {
+    /// Whether browsers may ask with OPTIONS before they send. Only scripts that POST across origins have to.
+    pub fn answers_preflight(&self) -> bool {
+        self.hints.cors && self.method == Method::POST
+    }
+
+    /// The `Allow` field. (RFC 9110 §10.2.1)
+    pub fn allow(&self) -> &'static str {
+        match (self.answers_preflight(), &self.method) {
+            (true, _) => "OPTIONS, POST",
+            (false, method) if *method == Method::POST => "POST",
+            (false, _) => "GET",
+        }
+    }
+}
+
+/// Where an endpoint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address<'a> {
+    /// `/{server}/{session}/SEGMENT`
+    Session(&'a str),
+    /// `/websocket` below the prefix.
+    RawWebsocket,
+}
+
+/// Header policies of an endpoint, applied by the service to every answer of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Hints {
+    /// CORS fields, and an answer to preflight requests.
+    pub cors: bool,
+    /// The JSESSIONID cookie, where the service opts in.
+    pub cookie: bool,
+    /// `Cache-Control: no-store, …`
+    pub no_cache: bool,
+    /// A receiving response: proxies are asked not to buffer it.
+    pub receives: bool,
+    /// A script or page that a browser must not take for anything else.
+    pub script: bool,
+    /// A WebSocket: gone when the service has WebSockets disabled.
+    pub websocket: bool,
+}
+
+impl Hints {
+    /// The policies of an ordinary session URL; a transport adds to them.
+    const SESSION: Self = Self {
+        cors: false,
+        cookie: true,
+        no_cache: true,
+        receives: false,
+        script: false,
+        websocket: false,
+    };
+    /// WebSockets have no policies: nothing is cached, and CORS does not apply.
+    const WEBSOCKET: Self = Self {
+        cors: false,
+        cookie: false,
+        no_cache: false,
+        receives: false,
+        script: false,
+        websocket: true,
+    };
+}
+
+/// What an endpoint does with a request.
+pub type Handler = fn(Exchange) -> Answer;
+
+/// The answer to come.
+pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+
+/// One request to a transport, with everything that belongs to it.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The request.
+    pub request: Request<RequestBody>,
+    /// The service it is for.
+    pub service: Arc<ServiceContext>,
+    /// The session of the URL; `None` on the raw WebSocket's.
+    pub session: Option<SessionId>,
+    /// Who asks, after trusted proxies.
+    pub peer: Peer,
+    /// The connection the request came on, when the server tells.
+    pub wire: Option<Arc<Wire>>,
+    /// Name of the transport.
+    pub transport: &'static str,
+}
+
+/// What transports know of the service.
+#[derive(Debug)]
+pub struct ServiceContext {
+    /// The service's prefix, e.g. `/echo`.
+    pub prefix: Arc<str>,
+    /// Limits.
+    pub config: TransportConfig,
+    /// Its sessions.
+    pub registry: Arc<Registry>,
+}
+
+impl Exchange {
+    /// What the backend may want to know of the request that opens a session.
+    fn handshake(&self) -> Handshake {
+        Handshake {
+            uri: self.request.uri().clone(),
+            prefix: Arc::clone(&self.service.prefix),
+            headers: self.request.headers().clone(),
+            peer: self.peer.clone(),
+            transport: self.transport,
+        }
+    }
+}
+
+/// Every endpoint with its transport.
+pub fn endpoints() -> impl Iterator<Item = (&'static Transport, &'static Endpoint)> {
+    TRANSPORTS.iter().flat_map(|transport| {
+        transport
+            .endpoints
+            .iter()
+            .map(move |endpoint| (*transport, endpoint))
+    })
+}
+
+/// The endpoint at `address`.
+pub fn endpoint_at(address: Address<'_>) -> Option<(&'static Transport, &'static Endpoint)> {
+    endpoints().find(|(_, endpoint)| endpoint.address == address)
+}

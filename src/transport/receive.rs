@@ -1,0 +1,83 @@
+//! What the receiving HTTP transports share: attaching to the session, and answering with one frame or with many.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode};
+
+use crate::protocol::{CloseReason, Frame, Framing};
+use crate::registry::{Found, Receiver};
+use crate::session::Liveness;
+
+use super::body::Body;
+use super::request::{RequestBody, discard};
+use super::response::typed;
+use super::{Exchange, text};
+
+/// Answers with one frame: the next one, or the reason why there is none. (sockjs-protocol, `XhrPolling`, `JsonPolling`)
+pub(super) async fn poll(
+    exchange: Exchange,
+    content_type: HeaderValue,
+    framing: impl Framing,
+) -> Response<Body> {
+    let receiver = match attach(exchange).await {
+        Ok(receiver) => receiver,
+        Err(refusal) => return refusal,
+    };
+    let body = match receiver {
+        Err(reason) => Body::from(framing.wrap(&Frame::Close(&reason))),
+        Ok(mut receiver) => {
+            receiver.settle().await;
+            let frame = std::future::poll_fn(|context| {
+                receiver.poll_frame(context, |frame| framing.wrap(&frame))
+            })
+            .await;
+            Body::once(Bytes::from(frame), receiver)
+        }
+    };
+    typed(StatusCode::OK, content_type, body)
+}
+
+/// Answers with the framing's prelude, then every frame as a chunk of its own, until the response limit.
+/// (sockjs-protocol, `XhrStreaming`, `EventSource`, `HtmlFile`)
+pub(super) async fn stream(
+    exchange: Exchange,
+    content_type: HeaderValue,
+    framing: impl Framing + Send + 'static,
+) -> Response<Body> {
+    let limit = exchange.service.config.response_limit;
+    match attach(exchange).await {
+        Ok(receiver) => typed(
+            StatusCode::OK,
+            content_type,
+            Body::stream(framing, receiver, limit),
+        ),
+        Err(refusal) => refusal,
+    }
+}
+
+/// Attaches to the session of the URL, which is opened if there is none.
+///
+/// # Errors
+/// Outer: the request itself is at fault, the answer is ready. Inner: the close frame to answer with.
+async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
+    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
+    discard(exchange.request.headers(), body, &exchange.service.config).await?;
+    let Some(id) = &exchange.session else {
+        return Err(text(StatusCode::NOT_FOUND, "Not found."));
+    };
+    let handle = match exchange
+        .service
+        .registry
+        .get_or_open(id, || exchange.handshake())
+    {
+        Found::Refused(reason) => return Ok(Err(reason)),
+        Found::Living(handle) => handle,
+        Found::Opened(handle, driver) => {
+            tokio::spawn(driver);
+            handle
+        }
+    };
+    let wire = exchange.wire.take();
+    // The request's memory is not kept while the receiver waits.
+    drop(exchange);
+    Ok(Receiver::attach(handle, Liveness::Connection, wire).await)
+}

@@ -1,0 +1,244 @@
+//! Request bodies: read within limits of size, time and memory, or answered with what is wrong.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+
+use crate::registry::Reservation;
+
+use super::body::Body;
+use super::response::{closing, text};
+use super::{ServiceContext, TransportConfig};
+
+/// A request's body, from hyper or from any other server.
+#[derive(Debug)]
+pub enum RequestBody {
+    /// From hyper.
+    Hyper(hyper::body::Incoming),
+    /// From elsewhere.
+    Other(UnsyncBoxBody<Bytes, BodyError>),
+    /// Nothing, or nothing any more.
+    Empty,
+}
+
+/// Reading a request's body failed.
+#[derive(Debug)]
+pub struct BodyError(Box<dyn std::error::Error + Send + Sync>);
+
+impl BodyError {
+    /// Wraps whatever a server's body type fails with.
+    pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read the request's body: {}", self.0)
+    }
+}
+
+impl std::error::Error for BodyError {}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Hyper(body) => Pin::new(body)
+                .poll_frame(context)
+                .map(|frame| frame.map(|frame| frame.map_err(BodyError::new))),
+            Self::Other(body) => Pin::new(body).poll_frame(context),
+            Self::Empty => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Hyper(body) => body.is_end_stream(),
+            Self::Other(body) => body.is_end_stream(),
+            Self::Empty => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Hyper(body) => body.size_hint(),
+            Self::Other(body) => body.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// A body that was read, and the memory it takes from the process's budget.
+pub(super) struct ReadBody {
+    pub(super) bytes: Bytes,
+    _memory: Option<Reservation>,
+}
+
+/// Reads a body that is a message payload.
+///
+/// # Errors
+/// The answer to give: 413 over the limit (before reading, where the length is declared), 408 when it takes too long, 415
+/// when it is compressed, 503 when the process has no memory for it, 400 when the connection fails.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: RequestBody,
+    service: &ServiceContext,
+) -> Result<ReadBody, Response<Body>> {
+    let encoded = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    if encoded {
+        return Err(closing(text(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Compressed requests are not supported.",
+        )));
+    }
+    check_declared_length(headers, &service.config)?;
+    within_time(&service.config, collect(body, service)).await
+}
+
+/// Reads a body that has no meaning, such as that of a receiving POST, so that the connection can be watched.
+///
+/// # Errors
+/// As [`read`].
+pub(super) async fn discard(
+    headers: &HeaderMap,
+    mut body: RequestBody,
+    config: &TransportConfig,
+) -> Result<(), Response<Body>> {
+    if body.is_end_stream() {
+        return Ok(());
+    }
+    check_declared_length(headers, config)?;
+    let reading = async {
+        let mut seen = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| broken())?;
+            seen += frame.data_ref().map_or(0, Bytes::len);
+            if seen > config.max_body_size {
+                return Err(too_large());
+            }
+        }
+        Ok(())
+    };
+    within_time(config, reading).await
+}
+
+async fn collect(
+    mut body: RequestBody,
+    service: &ServiceContext,
+) -> Result<ReadBody, Response<Body>> {
+    let limit = service.config.max_body_size;
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    let mut memory: Option<Reservation> = None;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| broken())?.into_data() else {
+            continue;
+        };
+        let length = first.len() + rest.len() + data.len();
+        if length > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            // Most bodies are one piece: it is not copied.
+            first = data;
+            continue;
+        }
+        let budget = service.registry.queue_memory();
+        let granted = match &mut memory {
+            Some(memory) => memory.grow_to(length),
+            none => {
+                none.insert(budget.reserve(length).ok_or_else(no_memory)?)
+                    .amount()
+                    == length
+            }
+        };
+        if !granted {
+            return Err(no_memory());
+        }
+        rest.extend_from_slice(&std::mem::take(&mut first));
+        rest.extend_from_slice(&data);
+    }
+    let bytes = if rest.is_empty() {
+        first
+    } else {
+        rest.freeze()
+    };
+    Ok(ReadBody {
+        bytes,
+        _memory: memory,
+    })
+}
+
+/// Whether the body is a form. (sockjs-protocol, `JsonPolling.test_content_types`)
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return false;
+    };
+    let essence = value
+        .as_bytes()
+        .split(|&byte| byte == b';')
+        .next()
+        .unwrap_or_default();
+    essence.trim_ascii().eq_ignore_ascii_case(FORM)
+}
+
+fn check_declared_length(
+    headers: &HeaderMap,
+    config: &TransportConfig,
+) -> Result<(), Response<Body>> {
+    let declared = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > config.max_body_size as u64) {
+        Err(too_large())
+    } else {
+        Ok(())
+    }
+}
+
+async fn within_time<T>(
+    config: &TransportConfig,
+    reading: impl Future<Output = Result<T, Response<Body>>>,
+) -> Result<T, Response<Body>> {
+    match tokio::time::timeout(config.body_timeout, reading).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(closing(text(
+            StatusCode::REQUEST_TIMEOUT,
+            "Request body took too long.",
+        ))),
+    }
+}
+
+fn too_large() -> Response<Body> {
+    closing(text(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Request body too large.",
+    ))
+}
+
+fn no_memory() -> Response<Body> {
+    closing(text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Server is out of queue memory.",
+    ))
+}
+
+fn broken() -> Response<Body> {
+    closing(text(StatusCode::BAD_REQUEST, "Broken request body."))
+}

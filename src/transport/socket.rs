@@ -1,0 +1,383 @@
+//! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{Sink as _, Stream as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
+
+use crate::protocol::message::{MessageLimits, decode_websocket};
+use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, framing};
+use crate::registry::{Driver, Receiver};
+use crate::session::{Deliver, SessionConfig};
+
+use super::TransportConfig;
+
+/// What the messages of the WebSocket are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// SockJS frames out, JSON arrays in. (sockjs-protocol, `Websocket`)
+    Sockjs,
+    /// The application's messages, text and binary. (sockjs-protocol, `RawWebsocket`)
+    Raw,
+}
+
+/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket.
+pub(super) fn websocket_config(
+    transport: &TransportConfig,
+    session: &SessionConfig,
+) -> WebSocketConfig {
+    const BUFFER: usize = 4096;
+    // An escaped character takes up to six bytes. A JSON array around one message of full size must still fit.
+    let incoming = transport
+        .max_body_size
+        .max(transport.messages.max_message_size);
+    let outgoing = session
+        .outbound
+        .bytes
+        .max(incoming)
+        .saturating_mul(6)
+        .saturating_add(64 * 1024);
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER)
+        .write_buffer_size(BUFFER)
+        .max_write_buffer_size(outgoing)
+        .max_message_size(Some(incoming))
+        .max_frame_size(Some(incoming))
+}
+
+/// A server's end of an accepted WebSocket.
+pub(super) async fn accepted<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    config: WebSocketConfig,
+) -> WebSocketStream<S> {
+    WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
+}
+
+/// Runs a session over its WebSocket until both are over.
+pub(super) async fn run<S>(
+    socket: WebSocketStream<S>,
+    receiver: Receiver,
+    mut driver: Driver,
+    mode: Mode,
+    config: TransportConfig,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut pump = Pump {
+        socket,
+        receiver,
+        mode,
+        limits: config.messages,
+        close_timeout: config.close_timeout,
+        unflushed: false,
+        incoming: Vec::new(),
+        reading: true,
+        closing: None,
+    };
+    let mut driven = false;
+    std::future::poll_fn(|context| {
+        loop {
+            let socket = pump.poll(context);
+            if socket.is_ready() {
+                return Poll::Ready(());
+            }
+            // The backend answers within the same turn; then the socket has something to write.
+            if !driven && Pin::new(&mut driver).poll(context).is_ready() {
+                driven = true;
+            }
+            if !pump.has_frame(context) {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await;
+    drop(pump);
+    if !driven {
+        driver.await;
+    }
+}
+
+/// Closes a WebSocket for which there is no session, saying why.
+pub(super) async fn refuse<S>(
+    mut socket: WebSocketStream<S>,
+    mode: Mode,
+    reason: &CloseReason,
+    timeout: Duration,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    use futures_util::{SinkExt as _, StreamExt as _};
+    let closing = async {
+        for message in closing_messages(mode, reason) {
+            socket.send(message).await?;
+        }
+        while socket.next().await.transpose()?.is_some() {}
+        Ok::<(), Error>(())
+    };
+    // Whether the browser saw it or not, there is nothing more to do.
+    let _ = tokio::time::timeout(timeout, closing).await;
+}
+
+struct Pump<S> {
+    socket: WebSocketStream<S>,
+    receiver: Receiver,
+    mode: Mode,
+    limits: MessageLimits,
+    close_timeout: Duration,
+    /// Something was written that is not flushed.
+    unflushed: bool,
+    /// Messages that the session had no room for yet; nothing is read meanwhile.
+    incoming: Vec<Message>,
+    reading: bool,
+    /// A close frame was written or read; the rest of the handshake has until then.
+    closing: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
+    /// Ready when the WebSocket is over.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let wrote = match self.poll_write(context) {
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            let read = match self.poll_read(context) {
+                Poll::Ready(Err(Over)) => return Poll::Ready(()),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            if let Some(deadline) = &mut self.closing
+                && deadline.as_mut().poll(context).is_ready()
+            {
+                return Poll::Ready(());
+            }
+            if !wrote && !read {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Whether a frame waits that could be written at once. (Looked at after the driver ran.)
+    fn has_frame(&mut self, context: &mut Context<'_>) -> bool {
+        matches!(self.poll_write(context), Poll::Ready(Ok(())))
+    }
+
+    /// Ready when something was done: a frame taken, or everything flushed.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.unflushed {
+            std::task::ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+            self.unflushed = false;
+            self.receiver.left();
+            return Poll::Ready(Ok(()));
+        }
+        if self.closing.is_some() {
+            return Poll::Pending;
+        }
+        // A frame is taken only when the one before is on the socket: what a slow browser has not read stays in the queue.
+        let mode = self.mode;
+        let outgoing = std::task::ready!(
+            self.receiver
+                .poll_frame(context, |frame| Outgoing::from_frame(mode, &frame))
+        );
+        match outgoing {
+            Outgoing::Nothing => {}
+            Outgoing::One(message) => self.write(message)?,
+            Outgoing::Many(messages) => {
+                for message in messages {
+                    self.write(message)?;
+                }
+            }
+            Outgoing::Close(messages) => {
+                for message in messages {
+                    self.write(message)?;
+                }
+                self.close_by_deadline();
+            }
+        }
+        self.unflushed = true;
+        Poll::Ready(Ok(()))
+    }
+
+    /// No frame is written any more; the close handshake has its time to complete.
+    fn close_by_deadline(&mut self) {
+        self.closing
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(self.close_timeout)));
+    }
+
+    fn write(&mut self, message: WsMessage) -> Result<(), Error> {
+        Pin::new(&mut self.socket).start_send(message)
+    }
+
+    /// Ready when something was read or handed in; `Over` at the end of the WebSocket.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if !self.incoming.is_empty() {
+            return match std::task::ready!(
+                self.receiver
+                    .handle()
+                    .poll_deliver(context, &mut self.incoming)
+            ) {
+                Deliver::Accepted => Poll::Ready(Ok(())),
+                Deliver::Ended | Deliver::Full => {
+                    self.incoming.clear();
+                    Poll::Ready(Ok(()))
+                }
+            };
+        }
+        if !self.reading {
+            // Nothing can be read after an error. Once the close frame is out, that is the end.
+            return if self.closing.is_some() && !self.unflushed {
+                Poll::Ready(Err(Over))
+            } else {
+                Poll::Pending
+            };
+        }
+        match std::task::ready!(Pin::new(&mut self.socket).poll_next(context)) {
+            Some(Ok(message)) => {
+                self.receiver.handle().alive();
+                self.receive(message);
+                Poll::Ready(Ok(()))
+            }
+            Some(Err(error)) => match violation(&error) {
+                Some(reason) => {
+                    self.reading = false;
+                    self.receiver.handle().violated(reason);
+                    Poll::Ready(Ok(()))
+                }
+                None => Poll::Ready(Err(Over)),
+            },
+            None => Poll::Ready(Err(Over)),
+        }
+    }
+
+    fn receive(&mut self, message: WsMessage) {
+        match (self.mode, message) {
+            (_, WsMessage::Close(frame)) => {
+                // Reading goes on: tungstenite has queued the answer and sends it while it looks for more.
+                self.receiver.handle().browser_closed(browser_reason(frame));
+                self.close_by_deadline();
+            }
+            (Mode::Raw, WsMessage::Text(text)) => self.take(text_message(text)),
+            (Mode::Raw, WsMessage::Binary(bytes)) => self.take(Some(Message::Binary(bytes))),
+            (Mode::Sockjs, WsMessage::Text(text)) => self.decode(&text),
+            // sockjs-node and others accept the JSON in a binary message too.
+            (Mode::Sockjs, WsMessage::Binary(bytes)) => {
+                self.decode(&String::from_utf8_lossy(&bytes))
+            }
+            (_, WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_)) => {}
+        }
+    }
+
+    fn take(&mut self, message: Option<Message>) {
+        match message {
+            Some(message) if message.len() > self.limits.max_message_size => {
+                self.receiver.handle().violated(CloseReason::TOO_BIG);
+            }
+            Some(message) => self.incoming.push(message),
+            None => self.receiver.handle().violated(CloseReason::BROKEN_FRAMING),
+        }
+    }
+
+    fn decode(&mut self, text: &str) {
+        match decode_websocket(text, &self.limits) {
+            Ok(messages) => self.incoming = messages,
+            Err(DecodeError::TooManyMessages | DecodeError::MessageTooBig) => {
+                self.receiver.handle().violated(CloseReason::TOO_BIG);
+            }
+            Err(DecodeError::PayloadExpected | DecodeError::BrokenJson) => {
+                self.receiver.handle().violated(CloseReason::BROKEN_FRAMING);
+            }
+        }
+    }
+}
+
+/// The WebSocket has ended, in order or not.
+struct Over;
+
+/// A frame as the WebSocket messages that carry it.
+enum Outgoing {
+    Nothing,
+    One(WsMessage),
+    Many(Vec<WsMessage>),
+    /// And nothing after.
+    Close(Vec<WsMessage>),
+}
+
+impl Outgoing {
+    fn from_frame(mode: Mode, frame: &Frame<'_>) -> Self {
+        match (mode, frame) {
+            (_, Frame::Heartbeat) => Self::One(WsMessage::Ping(Bytes::new())),
+            (_, Frame::Close(reason)) => Self::Close(closing_messages(mode, reason)),
+            (Mode::Sockjs, frame) => {
+                Self::One(WsMessage::Text(framing::Websocket.wrap(frame).into()))
+            }
+            (Mode::Raw, Frame::Open) => Self::Nothing,
+            (Mode::Raw, Frame::Messages(messages)) => {
+                Self::Many(messages.iter().map(raw_message).collect())
+            }
+        }
+    }
+}
+
+fn raw_message(message: &Message) -> WsMessage {
+    match message {
+        Message::Text(text) => {
+            let bytes = text.clone().into_bytes();
+            WsMessage::Text(Utf8Bytes::try_from(bytes).expect("a text message is UTF-8"))
+        }
+        Message::Binary(bytes) => WsMessage::Binary(bytes.clone()),
+    }
+}
+
+fn text_message(text: Utf8Bytes) -> Option<Message> {
+    Bytes::from(text).try_into().ok().map(Message::Text)
+}
+
+/// `c[…]` on SockJS, then the WebSocket's own close frame with the same code, where that may be sent.
+fn closing_messages(mode: Mode, reason: &CloseReason) -> Vec<WsMessage> {
+    let close = match reason.code {
+        // A raw WebSocket behind us ended without a code; the browser is to see the same.
+        1005 => None,
+        _ if reason.is_sendable() => Some(reason.code),
+        _ => Some(1000),
+    };
+    let close = close.map(|code| CloseFrame {
+        code: CloseCode::from(code),
+        reason: reason.websocket_reason().into(),
+    });
+    let mut messages = Vec::with_capacity(2);
+    if mode == Mode::Sockjs {
+        messages.push(WsMessage::Text(
+            framing::Websocket.wrap(&Frame::Close(reason)).into(),
+        ));
+    }
+    messages.push(WsMessage::Close(close));
+    messages
+}
+
+/// What the browser's close frame said; without a code 1005 stands for it, locally. (RFC 6455 §7.1.5)
+fn browser_reason(frame: Option<CloseFrame>) -> CloseReason {
+    match frame {
+        Some(frame) => CloseReason::new(frame.code.into(), frame.reason.as_str()),
+        None => CloseReason::new(1005, ""),
+    }
+}
+
+/// The close reason for what the browser did wrong; `None` when the connection failed.
+fn violation(error: &Error) -> Option<CloseReason> {
+    match error {
+        Error::Capacity(_) => Some(CloseReason::TOO_BIG),
+        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(error) => Some(CloseReason::new(1002, error.to_string())),
+        Error::Utf8(_) => Some(CloseReason::new(1007, "Text is not UTF-8")),
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! SockJS over WebSocket: `GET …/websocket`. Its sessions are not found by their id. (sockjs-protocol, `Websocket`)
+
+use http::{Method, Response, StatusCode};
+
+use super::body::Body;
+use super::hixie;
+use super::response::text;
+use super::socket::{self, Mode};
+use super::upgrade::{self, Dialect};
+use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
+
+use crate::registry::{Negotiated, NegotiationFailed, Receiver};
+use crate::session::Liveness;
+
+pub(super) const TRANSPORT: Transport = Transport {
+    name: "websocket",
+    endpoints: &[Endpoint {
+        address: Address::Session("websocket"),
+        method: Method::GET,
+        handler: |exchange| -> Answer { Box::pin(open(exchange, Mode::Sockjs)) },
+        hints: Hints::WEBSOCKET,
+    }],
+};
+
+/// Answers a WebSocket handshake and runs its session in a task of its own.
+pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
+    let (accept, offered) = match upgrade::check(&exchange.request) {
+        Err(refusal) => return refusal,
+        Ok(Dialect::Hixie76 { keys }) if mode == Mode::Sockjs => {
+            return hixie::open(exchange, keys);
+        }
+        Ok(Dialect::Hixie76 { .. }) => {
+            return text(
+                StatusCode::BAD_REQUEST,
+                "Only supported WebSocket protocol is RFC 6455.",
+            );
+        }
+        Ok(Dialect::Rfc6455 { accept, offered }) => (accept, offered),
+    };
+    let registry = exchange.service.registry.clone();
+    // SockJS has no sub-protocols: sockjs-client never offers any.
+    let negotiated = if mode == Mode::Raw && !offered.is_empty() {
+        match registry
+            .backend()
+            .negotiate(&exchange.handshake(), &offered)
+            .await
+        {
+            Ok(negotiated) => negotiated,
+            Err(NegotiationFailed(why)) => {
+                tracing::debug!(service = %exchange.service.prefix, %why, "sub-protocol negotiation failed");
+                return text(StatusCode::BAD_GATEWAY, "Backend cannot be reached.");
+            }
+        }
+    } else {
+        Negotiated::default()
+    };
+    let response = upgrade::accept(&accept, negotiated.protocol.as_deref());
+    let upgraded = hyper::upgrade::on(&mut exchange.request);
+    let opened =
+        registry.open_unnamed(mode == Mode::Raw, || exchange.handshake(), negotiated.state);
+    let service = exchange.service.clone();
+    let wire = exchange.wire.take();
+    drop(exchange);
+    tokio::spawn(async move {
+        // A browser that left between its request and the answer has no session to lose.
+        let Ok(upgraded) = upgraded.await else { return };
+        let config = socket::websocket_config(&service.config, registry.config());
+        let socket = socket::accepted(hyper_util::rt::TokioIo::new(upgraded), config).await;
+        match opened {
+            Err(reason) => {
+                socket::refuse(socket, mode, &reason, service.config.close_timeout).await
+            }
+            Ok((handle, driver)) => match Receiver::attach(handle, Liveness::Pong, wire).await {
+                Ok(receiver) => {
+                    socket::run(socket, receiver, driver, mode, service.config.clone()).await
+                }
+                Err(reason) => {
+                    socket::refuse(socket, mode, &reason, service.config.close_timeout).await
+                }
+            },
+        }
+    });
+    response
+}

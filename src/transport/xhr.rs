@@ -1,0 +1,59 @@
+//! xhr polling: `POST …/xhr` for one frame, `POST …/xhr_send` for messages. (sockjs-protocol, `XhrPolling`)
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
+
+use crate::protocol::framing::Line;
+
+use super::receive::poll;
+use super::response::{TEXT, empty};
+use super::send::{Payload, send};
+use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
+
+pub(super) const TRANSPORT: Transport = Transport {
+    name: "xhr-polling",
+    endpoints: &[
+        Endpoint {
+            address: Address::Session("xhr"),
+            method: Method::POST,
+            handler: receive,
+            hints: Hints {
+                cors: true,
+                receives: true,
+                script: true,
+                ..Hints::SESSION
+            },
+        },
+        Endpoint {
+            address: Address::Session("xhr_send"),
+            method: Method::POST,
+            handler: send_messages,
+            hints: Hints {
+                cors: true,
+                ..Hints::SESSION
+            },
+        },
+    ],
+};
+
+/// `application/javascript; charset=UTF-8`, as the suite compares it.
+pub(super) const JAVASCRIPT: HeaderValue =
+    HeaderValue::from_static("application/javascript; charset=UTF-8");
+
+fn receive(exchange: Exchange) -> Answer {
+    Box::pin(poll(exchange, JAVASCRIPT, Line))
+}
+
+fn send_messages(exchange: Exchange) -> Answer {
+    Box::pin(async {
+        match send(exchange, Payload::Body).await {
+            Ok(()) => {
+                // The suite wants a type although there is nothing it is the type of.
+                let mut response = empty(StatusCode::NO_CONTENT);
+                response.headers_mut().insert(CONTENT_TYPE, TEXT);
+                response
+            }
+            Err(response) => response,
+        }
+    })
+}

@@ -1,0 +1,24 @@
+//! xhr streaming: `POST …/xhr_streaming`, one line per frame. (sockjs-protocol, `XhrStreaming`)
+
+use http::Method;
+
+use crate::protocol::framing::XhrStreaming;
+
+use super::receive::stream;
+use super::xhr::JAVASCRIPT;
+use super::{Address, Endpoint, Hints, Transport};
+
+pub(super) const TRANSPORT: Transport = Transport {
+    name: "xhr-streaming",
+    endpoints: &[Endpoint {
+        address: Address::Session("xhr_streaming"),
+        method: Method::POST,
+        handler: |exchange| Box::pin(stream(exchange, JAVASCRIPT, XhrStreaming)),
+        hints: Hints {
+            cors: true,
+            receives: true,
+            script: true,
+            ..Hints::SESSION
+        },
+    }],
+};
