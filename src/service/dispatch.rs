@@ -58,6 +58,10 @@ impl Service {
             Some(Route::File(name)) if name == self.script_name => {
                 only_get(&request, || self.script.answer(request.headers()))
             }
+            // The iframe page is cached for a year, so its script is asked for by names of earlier versions.
+            Some(Route::File(name)) if name.starts_with("iframe-") && name.ends_with(".js") => {
+                only_get(&request, || self.script.answer_outdated(request.headers()))
+            }
             Some(Route::File(_)) => not_found(),
             Some(Route::RawWebsocket) => {
                 let Some(found) = endpoint_at(Address::RawWebsocket) else {

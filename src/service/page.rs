@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -25,6 +25,8 @@ pub(super) struct Page {
     cached_for_a_year: bool,
     policy: Option<HeaderValue>,
 }
+
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// Our side of sockjs-client's iframe protocol.
 const SCRIPT: &str = include_str!("../../static/iframe.js");
@@ -81,7 +83,7 @@ impl Page {
 
     /// A page that may change with the next version of the program.
     pub(super) fn fixed(content_type: &'static str, content: &'static str) -> Self {
-        const POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+        const POLICY: &str = "default-src 'self'; img-src 'self' data:; \
                               base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
         Self::new(
             Bytes::from_static(content.as_bytes()),
@@ -89,6 +91,14 @@ impl Page {
             false,
             Some(POLICY),
         )
+    }
+
+    /// The answer at a URL that named an earlier content: today's content, but looked up again each time.
+    pub(super) fn answer_outdated(&self, request: &HeaderMap) -> Response<Body> {
+        let mut response = self.answer(request);
+        response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+        response.headers_mut().remove(EXPIRES);
+        response
     }
 
     /// 200, or 304 when the browser has it. (sockjs-protocol, `IframePage.test_cacheability`)
@@ -116,7 +126,7 @@ impl Page {
         if self.cached_for_a_year {
             cache_for_a_year(headers);
         } else {
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+            headers.insert(CACHE_CONTROL, NO_CACHE);
         }
         if let Some(policy) = &self.policy {
             headers.insert(CONTENT_SECURITY_POLICY, policy.clone());

@@ -9,6 +9,7 @@ use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
@@ -375,7 +376,7 @@ fn browser_reason(frame: Option<CloseFrame>) -> CloseReason {
 fn violation(error: &Error) -> Option<CloseReason> {
     match error {
         Error::Capacity(_) => Some(CloseReason::TOO_BIG),
-        Error::Protocol(tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(error) => Some(CloseReason::new(1002, error.to_string())),
         Error::Utf8(_) => Some(CloseReason::new(1007, "Text is not UTF-8")),
         _ => None,
