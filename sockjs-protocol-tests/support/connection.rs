@@ -12,10 +12,10 @@ use super::server::Address;
 /// One TCP connection to the server under test. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    pub(super) stream: TcpStream,
     address: Address,
     /// Bytes received and not yet taken.
-    received: Vec<u8>,
+    pub(super) received: Vec<u8>,
 }
 
 impl Connection {
@@ -226,7 +226,7 @@ impl Connection {
         }
     }
 
-    fn try_fill(&mut self, deadline: Deadline) -> Result<bool, ErrorKind> {
+    pub(super) fn try_fill(&mut self, deadline: Deadline) -> Result<bool, ErrorKind> {
         let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
         self.stream
             .set_read_timeout(Some(left))
@@ -242,7 +242,7 @@ impl Connection {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) head: Head,
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl Stream {

@@ -32,10 +32,11 @@ impl Deadline {
     }
 }
 
+/// The real clock.
 #[allow(
     clippy::disallowed_methods,
     reason = "real sockets need the real clock; the suite reads it only here"
 )]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -26,7 +26,7 @@ impl Request {
         Self::new("OPTIONS", path.into(), None)
     }
 
-    fn new(method: &'static str, path: String, body: Option<Vec<u8>>) -> Self {
+    pub(crate) fn new(method: &'static str, path: String, body: Option<Vec<u8>>) -> Self {
         Self {
             method,
             path,

@@ -3,13 +3,18 @@
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use super::connection::{self, Connection, Stream};
 use super::deadline::{Deadline, START_DEADLINE};
 use super::http::{Request, Response};
+use super::session::random_id;
 
 /// Where the server under test listens, split as requests need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +52,7 @@ impl Address {
 pub(crate) struct Server {
     pub(crate) address: Address,
     /// Killed on drop; `None` when the server is not ours.
-    _gateway: Option<Gateway>,
+    gateway: Option<Gateway>,
 }
 
 impl Server {
@@ -57,14 +62,105 @@ impl Server {
         if let Ok(url) = env::var("SOCKJS_URL") {
             return Self {
                 address: Address::parse(&url),
-                _gateway: None,
+                gateway: None,
             };
         }
-        let mut gateway = Gateway::spawn();
+        Self::run(Gateway::spawn(
+            concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/sockjs-protocol-tests/gateway.toml"
+            )
+            .as_ref(),
+            "info",
+        ))
+    }
+
+    /// Starts the shipped binary with the configuration `toml` on a free port.
+    #[track_caller]
+    pub(crate) fn with_config(toml: &str) -> Self {
+        Self::with_config_and_log(toml, "info")
+    }
+
+    /// As [`Self::with_config`], logging as `log` says (`RUST_LOG`).
+    #[track_caller]
+    pub(crate) fn with_config_and_log(toml: &str, log: &str) -> Self {
+        let file = TemporaryFile::new(toml);
+        // The file is read before the listener is announced.
+        Self::run(Gateway::spawn(&file.path, log))
+    }
+
+    #[track_caller]
+    fn run(mut gateway: Gateway) -> Self {
         Self {
             address: gateway.wait_for_address(),
-            _gateway: Some(gateway),
+            gateway: Some(gateway),
         }
+    }
+
+    #[track_caller]
+    fn gateway(&mut self) -> &mut Gateway {
+        self.gateway.as_mut().expect("the server is ours")
+    }
+
+    /// The process id of the server, which must be ours.
+    #[track_caller]
+    pub(crate) fn pid(&self) -> u32 {
+        self.gateway
+            .as_ref()
+            .expect("the server is ours")
+            .child
+            .id()
+    }
+
+    /// Sends the server a signal such as `TERM`.
+    #[track_caller]
+    pub(crate) fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.pid().to_string()])
+            .status()
+            .expect("kill(1) is there");
+        assert!(status.success(), "the server has ended before the signal");
+    }
+
+    /// How the process ended, which must be within `limit`.
+    #[track_caller]
+    pub(crate) fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
+        wait_for_exit(&mut self.gateway().child, limit)
+    }
+
+    /// The server still runs and answers.
+    #[track_caller]
+    pub(crate) fn assert_alive(&mut self) {
+        let ended = self
+            .gateway()
+            .child
+            .try_wait()
+            .expect("our child can be asked");
+        assert_eq!(ended, None, "the server has ended");
+        assert!(
+            self.get("/").head.status < 500,
+            "the server does not answer"
+        );
+    }
+
+    /// What the server has logged so far.
+    pub(crate) fn log(&mut self) -> &[String] {
+        let gateway = self.gateway();
+        gateway.seen.extend(gateway.lines.get_mut().try_iter());
+        &gateway.seen
+    }
+
+    /// Resident memory of the server in KiB (Linux).
+    #[track_caller]
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))
+            .expect("the server runs, on Linux");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("a process has VmRSS");
+        let number = line.trim().trim_end_matches(" kB");
+        number.parse().expect("VmRSS is a number of kB")
     }
 
     #[track_caller]
@@ -98,20 +194,19 @@ impl Server {
 #[derive(Debug)]
 struct Gateway {
     child: Child,
-    lines: Receiver<String>,
+    /// Behind a lock so that the server can be shared by threads.
+    lines: Mutex<Receiver<String>>,
     seen: Vec<String>,
 }
 
 impl Gateway {
     #[track_caller]
-    fn spawn() -> Self {
+    fn spawn(config: &Path, log: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
             .args(["run", "--config"])
-            .arg(concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/sockjs-protocol-tests/gateway.toml"
-            ))
+            .arg(config)
             .args(["--listen", "127.0.0.1:0"])
+            .env("RUST_LOG", log)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -122,7 +217,7 @@ impl Gateway {
         forward_lines(child.stderr.take().expect("is piped"), sender);
         Self {
             child,
-            lines,
+            lines: Mutex::new(lines),
             seen: Vec::new(),
         }
     }
@@ -133,7 +228,7 @@ impl Gateway {
         let deadline = Deadline::after(START_DEADLINE);
         while let Some(line) = deadline
             .remaining()
-            .and_then(|left| self.lines.recv_timeout(left).ok())
+            .and_then(|left| self.lines.get_mut().recv_timeout(left).ok())
         {
             let address = listening_address(&line);
             self.seen.push(line);
@@ -152,12 +247,50 @@ impl Drop for Gateway {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if thread::panicking() {
-            self.seen.extend(self.lines.iter());
+            self.seen.extend(self.lines.get_mut().iter());
             #[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]
             {
                 eprintln!("log of the server under test:\n{}", self.seen.join("\n"));
             }
         }
+    }
+}
+
+/// A file that lives as long as this value.
+#[derive(Debug)]
+pub(crate) struct TemporaryFile {
+    pub(crate) path: PathBuf,
+}
+
+impl TemporaryFile {
+    #[track_caller]
+    pub(crate) fn new(content: &str) -> Self {
+        let name = format!("gateway-{}.toml", random_id());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::write(&path, content).expect("the temporary folder takes a file");
+        Self { path }
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// How `child` ended, which must be within `limit`.
+#[track_caller]
+pub(crate) fn wait_for_exit(child: &mut Child, limit: Duration) -> ExitStatus {
+    let deadline = Deadline::after(limit);
+    loop {
+        if let Some(status) = child.try_wait().expect("our child can be asked") {
+            return status;
+        }
+        assert!(
+            deadline.remaining().is_some(),
+            "the process has not ended within {limit:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -14,7 +14,8 @@ use crate::protocol::info::Info;
 use crate::registry::{Peer, Wire};
 use crate::session::SessionId;
 use crate::transport::{
-    Address, Body, Endpoint, Exchange, Hints, RequestBody, Transport, empty, endpoint_at, text,
+    Address, Answer, Body, Endpoint, Exchange, Hints, RequestBody, Transport, empty, endpoint_at,
+    text,
 };
 
 use super::{Service, cookie, cors};
@@ -39,16 +40,44 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
     response
 }
 
+/// What becomes of a request: decided at once, so that a parked request keeps nothing but its handler.
+pub(super) enum Dispatched {
+    /// Answered.
+    Now(Response<Body>),
+    /// A transport is at it; these fields are added to its answer.
+    Later(Answer, HeaderMap),
+}
+
+impl From<Response<Body>> for Dispatched {
+    fn from(response: Response<Body>) -> Self {
+        Self::Now(response)
+    }
+}
+
+impl Dispatched {
+    /// The answer.
+    pub(super) async fn finish(self) -> Response<Body> {
+        match self {
+            Self::Now(response) => response,
+            Self::Later(answer, policies) => {
+                let mut response = answer.await;
+                response.headers_mut().extend(policies);
+                response
+            }
+        }
+    }
+}
+
 impl Service {
-    /// Answers a request to `path` below the prefix.
-    pub(super) async fn answer(
+    /// Finds who answers a request to `path` below the prefix.
+    pub(super) fn dispatch(
         &self,
         request: Request<RequestBody>,
         path: &str,
         peer: Peer,
         wire: Option<Arc<Wire>>,
-    ) -> Response<Body> {
-        match Route::parse(path) {
+    ) -> Dispatched {
+        let response = match Route::parse(path) {
             None => not_found(),
             Some(Route::Greeting) => {
                 only_get(&request, || text(StatusCode::OK, "Welcome to SockJS!\n"))
@@ -64,20 +93,19 @@ impl Service {
             }
             Some(Route::File(_)) => not_found(),
             Some(Route::RawWebsocket) => {
-                let Some(found) = endpoint_at(Address::RawWebsocket) else {
-                    return not_found();
+                return match endpoint_at(Address::RawWebsocket) {
+                    Some(found) => self.endpoint(found, None, request, peer, wire),
+                    None => not_found().into(),
                 };
-                self.endpoint(found, None, request, peer, wire).await
             }
             Some(Route::Session { session, transport }) => {
-                match (endpoint_at(Address::Session(transport)), session.parse()) {
-                    (Some(found), Ok(id)) => {
-                        self.endpoint(found, Some(id), request, peer, wire).await
-                    }
-                    _ => not_found(),
-                }
+                return match (endpoint_at(Address::Session(transport)), session.parse()) {
+                    (Some(found), Ok(id)) => self.endpoint(found, Some(id), request, peer, wire),
+                    _ => not_found().into(),
+                };
             }
-        }
+        };
+        response.into()
     }
 
     /// `/info`, answered from memory. (sockjs-protocol, `InfoTest`)
@@ -100,6 +128,9 @@ impl Service {
             };
             let mut response = Response::new(Body::from(info.to_json()));
             response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response
+                .headers_mut()
+                .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
             response
         };
@@ -111,43 +142,45 @@ impl Service {
         response
     }
 
-    async fn endpoint(
+    fn endpoint(
         &self,
         (transport, endpoint): (&'static Transport, &'static Endpoint),
         session: Option<SessionId>,
         request: Request<RequestBody>,
         peer: Peer,
         wire: Option<Arc<Wire>>,
-    ) -> Response<Body> {
+    ) -> Dispatched {
         let hints = endpoint.hints;
         if !self.offers(transport.name) || (hints.websocket && !self.config.websocket) {
-            return not_found();
+            return not_found().into();
         }
         let preflight = endpoint.answers_preflight() && request.method() == Method::OPTIONS;
         if !preflight && request.method() != endpoint.method {
-            return method_not_allowed(endpoint.allow());
+            return method_not_allowed(endpoint.allow()).into();
         }
         if !self.admits(request.headers(), &peer) {
-            return refused_origin();
+            return refused_origin().into();
         }
         let mut policies = HeaderMap::new();
         self.apply(hints, preflight, request.headers(), &mut policies);
-        let mut response = if preflight {
-            cors::preflight(endpoint.allow())
-        } else {
-            let service = Arc::clone(&self.context);
+        if preflight {
+            let mut response = cors::preflight(endpoint.allow());
+            response.headers_mut().extend(policies);
+            return response.into();
+        }
+        let service = Arc::clone(&self.context);
+        let transport = transport.name;
+        Dispatched::Later(
             (endpoint.handler)(Exchange {
                 request,
                 service,
                 session,
                 peer,
                 wire,
-                transport: transport.name,
-            })
-            .await
-        };
-        response.headers_mut().extend(policies);
-        response
+                transport,
+            }),
+            policies,
+        )
     }
 
     /// The fields that the endpoint's hints ask for.

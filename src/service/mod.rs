@@ -27,6 +27,7 @@ use crate::registry::{Backend, Budget, Peer, Registry, SharedBudgets, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
+use dispatch::Dispatched;
 pub use forwarded::TrustedProxies;
 pub use origin::{InvalidOrigin, Origins};
 use page::Page;
@@ -104,11 +105,15 @@ impl Gateway {
     }
 
     /// Answers a request. The answer to a receiving request may take as long as a heartbeat.
-    pub async fn answer(
+    pub fn answer(
         &self,
         request: Request<RequestBody>,
         connection: &ConnectionInfo,
-    ) -> Response<Body> {
+    ) -> impl Future<Output = Response<Body>> + Send + use<> {
+        self.dispatch(request, connection).finish()
+    }
+
+    fn dispatch(&self, request: Request<RequestBody>, connection: &ConnectionInfo) -> Dispatched {
         if request.version() == Version::HTTP_11
             && request.headers().get_all(HOST).iter().count() != 1
         {
@@ -116,24 +121,24 @@ impl Gateway {
             return text(
                 StatusCode::BAD_REQUEST,
                 "Exactly one Host field is required.",
-            );
+            )
+            .into();
         }
-        let path = request.uri().path();
+        let uri = request.uri().clone();
         let service = self.0.services.iter().find_map(|service| {
-            let rest = path.strip_prefix(&*service.config.prefix)?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((service, rest.to_owned()))
+            let rest = uri.path().strip_prefix(&*service.config.prefix)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((service, rest))
         });
-        match (service, self.0.pages.get(path)) {
+        let response = match (service, self.0.pages.get(uri.path())) {
             (Some((service, rest)), _) => {
                 let peer = self.0.trusted.peer(&request, connection);
-                service
-                    .answer(request, &rest, peer, connection.wire.clone())
-                    .await
+                return service.dispatch(request, rest, peer, connection.wire.clone());
             }
             (None, Some(page)) if request.method() == Method::GET => page.answer(request.headers()),
             (None, Some(_)) => dispatch::method_not_allowed("GET"),
             (None, None) => dispatch::not_found(),
-        }
+        };
+        response.into()
     }
 
     /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.

@@ -18,7 +18,8 @@ pub(super) async fn poll(
     content_type: HeaderValue,
     framing: impl Framing,
 ) -> Response<Body> {
-    let receiver = match attach(exchange).await {
+    // Boxed: a parked poll must not keep the memory of its request.
+    let receiver = match Box::pin(attach(exchange)).await {
         Ok(receiver) => receiver,
         Err(refusal) => return refusal,
     };
@@ -44,7 +45,7 @@ pub(super) async fn stream(
     framing: impl Framing + Send + 'static,
 ) -> Response<Body> {
     let limit = exchange.service.config.response_limit;
-    match attach(exchange).await {
+    match Box::pin(attach(exchange)).await {
         Ok(receiver) => typed(
             StatusCode::OK,
             content_type,

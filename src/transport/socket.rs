@@ -1,7 +1,7 @@
 //! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,47 +62,71 @@ pub(super) async fn accepted<S: AsyncRead + AsyncWrite + Unpin>(
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
 
-/// Runs a session over its WebSocket until both are over.
-pub(super) async fn run<S>(
-    socket: WebSocketStream<S>,
-    receiver: Receiver,
-    mut driver: Driver,
-    mode: Mode,
-    config: TransportConfig,
-) where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let mut pump = Pump {
-        socket,
-        receiver,
-        mode,
-        limits: config.messages,
-        close_timeout: config.close_timeout,
-        unflushed: false,
-        incoming: Vec::new(),
-        reading: true,
-        closing: None,
-    };
-    let mut driven = false;
-    std::future::poll_fn(|context| {
-        loop {
-            let socket = pump.poll(context);
-            if socket.is_ready() {
-                return Poll::Ready(());
+/// A session over its WebSocket, until both are over. Written out, because an `async fn` would keep everything twice.
+pub(super) struct Running<S> {
+    pump: Option<Pump<S>>,
+    driver: Driver,
+    driven: bool,
+}
+
+impl<S> Running<S> {
+    pub(super) fn new(
+        socket: WebSocketStream<S>,
+        receiver: Receiver,
+        driver: Driver,
+        mode: Mode,
+        config: &TransportConfig,
+    ) -> Self {
+        let pump = Pump {
+            socket,
+            receiver,
+            mode,
+            closing_mode: mode,
+            limits: config.messages,
+            close_timeout: config.close_timeout,
+            unflushed: false,
+            incoming: Vec::new(),
+            reading: true,
+            closing: None,
+        };
+        Self {
+            pump: Some(pump),
+            driver,
+            driven: false,
+        }
+    }
+
+    fn poll_driver(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.driven {
+            ready!(Pin::new(&mut self.driver).poll(context));
+            self.driven = true;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Running<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(pump) = &mut self.pump {
+            if pump.poll(context).is_ready() {
+                self.pump = None;
+                break;
             }
             // The backend answers within the same turn; then the socket has something to write.
-            if !driven && Pin::new(&mut driver).poll(context).is_ready() {
-                driven = true;
-            }
-            if !pump.has_frame(context) {
+            let _ = self.poll_driver(context);
+            if !self
+                .pump
+                .as_mut()
+                .is_some_and(|pump| pump.has_frame(context))
+            {
                 return Poll::Pending;
             }
         }
-    })
-    .await;
-    drop(pump);
-    if !driven {
-        driver.await;
+        // The backend may have something to finish. The driver itself, and with it the session's place in the counts, lives
+        // until the socket is over: a stop waits for the close handshake.
+        self.poll_driver(context)
     }
 }
 
@@ -127,10 +151,12 @@ pub(super) async fn refuse<S>(
     let _ = tokio::time::timeout(timeout, closing).await;
 }
 
-struct Pump<S> {
+pub(super) struct Pump<S> {
     socket: WebSocketStream<S>,
     receiver: Receiver,
     mode: Mode,
+    /// How the end is told.
+    closing_mode: Mode,
     limits: MessageLimits,
     close_timeout: Duration,
     /// Something was written that is not flushed.
@@ -175,7 +201,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     /// Ready when something was done: a frame taken, or everything flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.unflushed {
-            std::task::ready!(Pin::new(&mut self.socket).poll_flush(context))?;
+            ready!(Pin::new(&mut self.socket).poll_flush(context))?;
             self.unflushed = false;
             self.receiver.left();
             return Poll::Ready(Ok(()));
@@ -184,10 +210,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             return Poll::Pending;
         }
         // A frame is taken only when the one before is on the socket: what a slow browser has not read stays in the queue.
-        let mode = self.mode;
-        let outgoing = std::task::ready!(
+        let (mode, closing_mode) = (self.mode, self.closing_mode);
+        let outgoing = ready!(
             self.receiver
-                .poll_frame(context, |frame| Outgoing::from_frame(mode, &frame))
+                .poll_frame(context, |frame| Outgoing::from_frame(
+                    mode,
+                    closing_mode,
+                    &frame
+                ))
         );
         match outgoing {
             Outgoing::Nothing => {}
@@ -221,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     /// Ready when something was read or handed in; `Over` at the end of the WebSocket.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
         if !self.incoming.is_empty() {
-            return match std::task::ready!(
+            return match ready!(
                 self.receiver
                     .handle()
                     .poll_deliver(context, &mut self.incoming)
@@ -241,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 Poll::Pending
             };
         }
-        match std::task::ready!(Pin::new(&mut self.socket).poll_next(context)) {
+        match ready!(Pin::new(&mut self.socket).poll_next(context)) {
             Some(Ok(message)) => {
                 self.receiver.handle().alive();
                 self.receive(message);
@@ -250,7 +280,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             Some(Err(error)) => match violation(&error) {
                 Some(reason) => {
                     self.reading = false;
-                    self.receiver.handle().violated(reason);
+                    self.violated(reason);
                     Poll::Ready(Ok(()))
                 }
                 None => Poll::Ready(Err(Over)),
@@ -277,13 +307,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
+    /// The browser broke a rule. It is told by the WebSocket's close frame alone: after data that it did not understand,
+    /// the peer must not have to read more. (sockjs-protocol, `Websocket.test_broken_json`)
+    fn violated(&mut self, reason: CloseReason) {
+        self.closing_mode = Mode::Raw;
+        self.receiver.handle().violated(reason);
+    }
+
     fn take(&mut self, message: Option<Message>) {
         match message {
             Some(message) if message.len() > self.limits.max_message_size => {
-                self.receiver.handle().violated(CloseReason::TOO_BIG);
+                self.violated(CloseReason::TOO_BIG);
             }
             Some(message) => self.incoming.push(message),
-            None => self.receiver.handle().violated(CloseReason::BROKEN_FRAMING),
+            None => self.violated(CloseReason::BROKEN_FRAMING),
         }
     }
 
@@ -291,10 +328,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         match decode_websocket(text, &self.limits) {
             Ok(messages) => self.incoming = messages,
             Err(DecodeError::TooManyMessages | DecodeError::MessageTooBig) => {
-                self.receiver.handle().violated(CloseReason::TOO_BIG);
+                self.violated(CloseReason::TOO_BIG);
             }
             Err(DecodeError::PayloadExpected | DecodeError::BrokenJson) => {
-                self.receiver.handle().violated(CloseReason::BROKEN_FRAMING);
+                self.violated(CloseReason::BROKEN_FRAMING);
             }
         }
     }
@@ -313,10 +350,10 @@ enum Outgoing {
 }
 
 impl Outgoing {
-    fn from_frame(mode: Mode, frame: &Frame<'_>) -> Self {
+    fn from_frame(mode: Mode, closing_mode: Mode, frame: &Frame<'_>) -> Self {
         match (mode, frame) {
             (_, Frame::Heartbeat) => Self::One(WsMessage::Ping(Bytes::new())),
-            (_, Frame::Close(reason)) => Self::Close(closing_messages(mode, reason)),
+            (_, Frame::Close(reason)) => Self::Close(closing_messages(closing_mode, reason)),
             (Mode::Sockjs, frame) => {
                 Self::One(WsMessage::Text(framing::Websocket.wrap(frame).into()))
             }

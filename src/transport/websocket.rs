@@ -66,18 +66,26 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
         let Ok(upgraded) = upgraded.await else { return };
         let config = socket::websocket_config(&service.config, registry.config());
         let socket = socket::accepted(hyper_util::rt::TokioIo::new(upgraded), config).await;
-        match opened {
+        let attached = match opened {
+            Ok((handle, driver)) => Receiver::attach(handle, Liveness::Pong, wire)
+                .await
+                .map(|receiver| (receiver, driver)),
+            Err(reason) => Err(reason),
+        };
+        match attached {
+            // A task of its own size: what was needed to get here is given back.
+            Ok((receiver, driver)) => {
+                tokio::spawn(socket::Running::new(
+                    socket,
+                    receiver,
+                    driver,
+                    mode,
+                    &service.config,
+                ));
+            }
             Err(reason) => {
                 socket::refuse(socket, mode, &reason, service.config.close_timeout).await
             }
-            Ok((handle, driver)) => match Receiver::attach(handle, Liveness::Pong, wire).await {
-                Ok(receiver) => {
-                    socket::run(socket, receiver, driver, mode, service.config.clone()).await
-                }
-                Err(reason) => {
-                    socket::refuse(socket, mode, &reason, service.config.close_timeout).await
-                }
-            },
         }
     });
     response
