@@ -29,7 +29,7 @@ struct Locked {
     session: Session,
     /// Queue memory taken from the process's budget.
     reserved: Option<Reservation>,
-    /// The connection of the attached receiver.
+    /// The connection of the attached receiver, or of the last one that was answered.
     wire: Option<Arc<Wire>>,
     receiver: Option<Waker>,
     backend: Option<Waker>,
@@ -146,7 +146,9 @@ impl SessionHandle {
     pub(super) fn detach(&self, attachment: u32, how: Detach) {
         let vacated = self.locked(|state| {
             state.session.handle_detach(now(), attachment, how);
-            state.wire = None;
+            if how == Detach::Aborted {
+                state.wire = None;
+            }
             state.receiver = None;
             std::mem::take(&mut state.vacancy)
         });
@@ -161,7 +163,7 @@ impl SessionHandle {
         self.locked(|state| state.session.handle_doubt(attachment));
     }
 
-    /// The connection of the attached receiver, if there is one.
+    /// The connection of the attached receiver, or of the last one that was answered.
     pub(super) fn wire(&self) -> Option<Arc<Wire>> {
         self.state.lock().wire.clone()
     }

@@ -28,8 +28,11 @@ const CONFLICT_GRACE: Duration = Duration::from_millis(100);
 const SETTLE: Duration = Duration::from_millis(10);
 
 impl Receiver {
-    /// Attaches to the session. When another receiver is attached, its connection is looked at again first: only one that
-    /// is still open refuses this one. Cancel safe.
+    /// Attaches to the session. Cancel safe.
+    ///
+    /// The connection of the receiver before is looked at first, unless it is this one. When that receiver is still
+    /// attached, only a connection that is still open refuses this one. When it was answered, a connection that has broken
+    /// since may have taken the answer with it, and the session ends instead of going on with a gap.
     ///
     /// # Errors
     /// The reason to answer with: 2010 while the other is attached, the session's own when it is closed.
@@ -40,9 +43,18 @@ impl Receiver {
         liveness: Liveness,
         wire: Option<Arc<Wire>>,
     ) -> Result<Self, CloseReason> {
+        let before = handle.wire();
+        let elsewhere = match (&before, &wire) {
+            (Some(before), Some(wire)) => !Arc::ptr_eq(before, wire),
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if elsewhere {
+            recheck(&handle, before.as_deref()).await;
+        }
         let mut answer = handle.attach(liveness, wire.as_ref());
-        if answer == Attach::Busy {
-            recheck(&handle).await;
+        if answer == Attach::Busy && !elsewhere {
+            recheck(&handle, None).await;
             answer = handle.attach(liveness, wire.as_ref());
         }
         match answer {
@@ -124,19 +136,17 @@ impl Drop for Receiver {
     }
 }
 
-/// Done when the attached receiver is gone, or was found to be present.
-async fn recheck(handle: &Arc<SessionHandle>) {
-    let wire = handle.wire();
-    let present = async {
-        match &wire {
-            Some(wire) => wire.recheck().await,
-            None => std::future::pending().await,
+/// Done when the connection before was found open or has ended, where it can be asked; elsewhere when its receiver is gone
+/// or the grace has passed.
+async fn recheck(handle: &Arc<SessionHandle>, wire: Option<&Wire>) {
+    let checked = async {
+        if let Some(wire) = wire
+            && wire.recheck().await
+        {
+            return;
         }
+        // The connection's receiver goes with it, a moment later.
+        std::future::poll_fn(|context| handle.poll_vacant(context)).await;
     };
-    tokio::select! {
-        biased;
-        () = std::future::poll_fn(|context| handle.poll_vacant(context)) => {}
-        () = present => {}
-        () = tokio::time::sleep(CONFLICT_GRACE) => {}
-    }
+    let _ = tokio::time::timeout(CONFLICT_GRACE, checked).await;
 }

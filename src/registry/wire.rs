@@ -22,6 +22,7 @@ pub struct Wire {
     /// Something came while a receiver was parked.
     pipelined: AtomicBool,
     cut_off: AtomicBool,
+    closed: AtomicBool,
     recheck: AtomicBool,
     rechecked: Notify,
     /// The task that does the connection's I/O.
@@ -72,6 +73,15 @@ impl Wire {
         {
             handle.doubt(attachment);
         }
+        // Only now: whoever asks must find the sessions told.
+        self.closed.store(true, Ordering::Release);
+        self.rechecked.notify_waiters();
+    }
+
+    /// Whether a whole response waits to be flushed. Before it is written is the last moment to see that nobody is there to
+    /// read it.
+    pub fn is_answering(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed) && self.answers.lock().complete
     }
 
     /// Bytes came from the browser. `context` is that of the task that read them.
@@ -113,12 +123,17 @@ impl Wire {
         self.wake();
     }
 
-    /// Asks the I/O to look at the socket now; done when it found the browser present.
-    pub(super) async fn recheck(&self) {
+    /// Asks the I/O to look at the socket now: `true` when it found the browser present, `false` when the connection has
+    /// ended and those who were answered on it know.
+    pub(super) async fn recheck(&self) -> bool {
         let answer = self.rechecked.notified();
+        if self.closed.load(Ordering::Acquire) {
+            return false;
+        }
         self.recheck.store(true, Ordering::Release);
         self.wake();
         answer.await;
+        !self.closed.load(Ordering::Acquire)
     }
 
     /// Frames of this receiver were handed to the connection; `complete` when they end its response.

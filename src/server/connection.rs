@@ -239,6 +239,16 @@ impl WatchedStream {
         outcome
     }
 
+    /// Before a whole answer is written: a browser that is gone will not read it, and its kernel only says so afterwards.
+    fn check_reader(&mut self) -> io::Result<()> {
+        self.cut()?;
+        if self.wire.is_answering() && !self.peek().unwrap_or(false) {
+            self.broken = true;
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    }
+
     fn cut(&self) -> io::Result<()> {
         if self.wire.is_cut() {
             Err(io::ErrorKind::ConnectionAborted.into())
@@ -284,7 +294,7 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.cut()?;
+        self.check_reader()?;
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.checked(outcome)
     }
@@ -294,7 +304,7 @@ impl AsyncWrite for WatchedStream {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.cut()?;
+        self.check_reader()?;
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.checked(outcome)
     }
@@ -316,6 +326,8 @@ impl AsyncWrite for WatchedStream {
 
 impl Drop for WatchedStream {
     fn drop(&mut self) {
-        self.wire.closed(self.broken);
+        // An answer that met a closed socket is refused with a reset, which may come after the end was read.
+        let broken = self.broken || !matches!(SockRef::from(&self.stream).take_error(), Ok(None));
+        self.wire.closed(broken);
     }
 }

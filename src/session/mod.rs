@@ -420,7 +420,10 @@ impl Session {
         }
         receiver.heartbeat_due = false;
         if receiver.liveness == Liveness::Pong {
-            receiver.pong_by = Some(now + self.config.pong_timeout);
+            // A later Ping gives the unanswered one no more time.
+            receiver
+                .pong_by
+                .get_or_insert(now + self.config.pong_timeout);
             self.check_deadline();
         }
         Some(Frame::Heartbeat)

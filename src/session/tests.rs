@@ -256,6 +256,31 @@ fn unanswered_ping_ends_a_websocket_session() {
     );
 }
 
+/// However often it is pinged, a browser has `pong_timeout` for its first answer.
+#[test]
+fn later_pings_do_not_extend_the_pong_deadline() {
+    let start = epoch();
+    let config = SessionConfig {
+        heartbeat_delay: Some(SECOND),
+        ..SessionConfig::default()
+    };
+    let mut session = Session::new(Arc::new(config), start);
+    session.handle_attach(start, Liveness::Pong);
+    frame(&mut session, start);
+    for second in 1..11 {
+        session.handle_timeout(start + second * SECOND);
+        assert_eq!(
+            frame(&mut session, start + second * SECOND).as_deref(),
+            Some("h")
+        );
+    }
+    session.handle_timeout(start + 11 * SECOND);
+    assert_eq!(
+        frame(&mut session, start + 11 * SECOND).as_deref(),
+        Some("c:3000")
+    );
+}
+
 /// A full queue refuses, gives the message back, and tells when there is room.
 #[test]
 fn full_outbound_queue_gives_the_message_back() {
