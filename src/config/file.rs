@@ -50,6 +50,7 @@ struct ServiceTable {
     sockjs_url: Option<String>,
     transports: Option<Vec<String>>,
     max_sessions: Option<usize>,
+    queue_memory: Option<Size>,
     heartbeat_delay: Option<SpanOrOff>,
     disconnect_delay: Option<Span>,
     pong_timeout: Option<Span>,
@@ -180,6 +181,10 @@ impl ServiceTable {
         config.sockjs_url = self.sockjs_url;
         config.transports = self.transports;
         set(&mut config.max_sessions, self.max_sessions);
+        set(
+            &mut config.queue_memory,
+            self.queue_memory.map(|size| size.0),
+        );
 
         let session = &mut config.session;
         set(

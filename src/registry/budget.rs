@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A counter that never exceeds its limit. Shared by all sessions of a service, or of the process.
+/// A counter that never exceeds its limit, nor lets its parent exceed its own: a service's within the process's.
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
     limit: usize,
+    parent: Option<Arc<Self>>,
 }
 
 impl Budget {
@@ -16,6 +17,16 @@ impl Budget {
         Arc::new(Self {
             used: AtomicUsize::new(0),
             limit,
+            parent: None,
+        })
+    }
+
+    /// A budget of `limit` units that are also taken from `parent`.
+    pub fn within(parent: &Arc<Self>, limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            limit,
+            parent: Some(Arc::clone(parent)),
         })
     }
 
@@ -29,13 +40,38 @@ impl Budget {
         self.limit
     }
 
-    /// Takes `amount` until the guard is dropped, or nothing when that would exceed the limit.
+    /// Takes `amount` until the guard is dropped, or nothing when that would exceed a limit.
     pub fn reserve(self: &Arc<Self>, amount: usize) -> Option<Reservation> {
-        let mut reservation = Reservation {
+        self.take(amount).then(|| Reservation {
             budget: Arc::clone(self),
-            amount: 0,
-        };
-        reservation.grow_to(amount).then_some(reservation)
+            amount,
+        })
+    }
+
+    fn take(&self, amount: usize) -> bool {
+        let within = |used: usize| used.checked_add(amount).filter(|used| *used <= self.limit);
+        if self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
+            .is_err()
+        {
+            return false;
+        }
+        let granted = self
+            .parent
+            .as_ref()
+            .is_none_or(|parent| parent.take(amount));
+        if !granted {
+            self.used.fetch_sub(amount, Ordering::Relaxed);
+        }
+        granted
+    }
+
+    fn give_back(&self, amount: usize) {
+        self.used.fetch_sub(amount, Ordering::Relaxed);
+        if let Some(parent) = &self.parent {
+            parent.give_back(amount);
+        }
     }
 }
 
@@ -47,27 +83,23 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Makes the part at least `amount`; `false`, and no change, when that would exceed the limit.
+    /// Makes the part at least `amount`; `false`, and no change, when that would exceed a limit.
     pub fn grow_to(&mut self, amount: usize) -> bool {
-        let Some(more) = amount.checked_sub(self.amount).filter(|more| *more > 0) else {
-            return true;
-        };
-        let limit = self.budget.limit;
-        let grown = self
-            .budget
-            .used
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
-                used.checked_add(more).filter(|used| *used <= limit)
-            });
-        self.amount += if grown.is_ok() { more } else { 0 };
-        grown.is_ok()
+        let more = amount.saturating_sub(self.amount);
+        let granted = more == 0 || self.budget.take(more);
+        if granted {
+            self.amount += more;
+        }
+        granted
     }
 
     /// Makes the part at most `amount`.
     pub fn shrink_to(&mut self, amount: usize) {
         let less = self.amount.saturating_sub(amount);
-        self.amount -= less;
-        self.budget.used.fetch_sub(less, Ordering::Relaxed);
+        if less > 0 {
+            self.amount -= less;
+            self.budget.give_back(less);
+        }
     }
 
     /// How much is taken.
@@ -98,5 +130,21 @@ mod tests {
         assert_eq!((budget.used(), first.amount()), (3, 3));
         drop(first);
         assert_eq!(budget.used(), 0);
+    }
+
+    /// A part is taken from the budget and from the one around it, or from neither.
+    #[test]
+    fn inner_budgets_are_bounded_by_the_outer_one() {
+        let process = Budget::new(10);
+        let services = [Budget::within(&process, 8), Budget::within(&process, 8)];
+        let first = services[0].reserve(7).expect("within both limits");
+        assert!(services[1].reserve(4).is_none(), "the outer limit holds");
+        assert_eq!((services[1].used(), process.used()), (0, 7));
+        let second = services[1].reserve(3).expect("within both limits");
+        drop((first, second));
+        assert_eq!(
+            (services[0].used(), services[1].used(), process.used()),
+            (0, 0, 0)
+        );
     }
 }

@@ -36,13 +36,31 @@ pub use receiver::Receiver;
 use tombstones::Tombstones;
 pub use wire::Wire;
 
-/// What all services of a process share.
+/// Bounds on all sessions together: of a process, or, as children of those, of one service.
 #[derive(Clone, Debug)]
-pub struct SharedBudgets {
+pub struct Budgets {
     /// Number of living sessions.
     pub sessions: Arc<Budget>,
     /// Bytes in the queues of all sessions (beyond a small free part per session) and in request bodies being read.
     pub queue_memory: Arc<Budget>,
+}
+
+impl Budgets {
+    /// Bounds of `sessions` and of `queue_memory` bytes.
+    pub fn new(sessions: usize, queue_memory: usize) -> Self {
+        Self {
+            sessions: Budget::new(sessions),
+            queue_memory: Budget::new(queue_memory),
+        }
+    }
+
+    /// The same within `self`.
+    pub fn child(&self, sessions: usize, queue_memory: usize) -> Self {
+        Self {
+            sessions: Budget::within(&self.sessions, sessions),
+            queue_memory: Budget::within(&self.queue_memory, queue_memory),
+        }
+    }
 }
 
 /// Living sessions of one service.
@@ -51,8 +69,7 @@ pub struct Registry {
     backend: Arc<dyn Backend>,
     shards: [Mutex<Shard>; SHARDS],
     hasher: RandomState,
-    own_sessions: Arc<Budget>,
-    shared: SharedBudgets,
+    budgets: Budgets,
     /// Set once, when the service stops: what new sessions are refused with.
     stopped: OnceLock<CloseReason>,
     /// Notified when the last session ended.
@@ -101,20 +118,14 @@ pub enum Found {
 }
 
 impl Registry {
-    /// A registry of at most `max_sessions` sessions that talk to `backend`.
-    pub fn new(
-        config: SessionConfig,
-        backend: Arc<dyn Backend>,
-        max_sessions: usize,
-        shared: SharedBudgets,
-    ) -> Arc<Self> {
+    /// A registry whose sessions talk to `backend` and stay within `budgets`.
+    pub fn new(config: SessionConfig, backend: Arc<dyn Backend>, budgets: Budgets) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             config: Arc::new(config),
             backend,
             shards: std::array::from_fn(|_| Mutex::default()),
             hasher: RandomState::new(),
-            own_sessions: Budget::new(max_sessions),
-            shared,
+            budgets,
             stopped: OnceLock::new(),
             emptied: Notify::new(),
             this: this.clone(),
@@ -133,7 +144,7 @@ impl Registry {
 
     /// Memory for queues and bodies, shared by the process.
     pub fn queue_memory(&self) -> &Arc<Budget> {
-        &self.shared.queue_memory
+        &self.budgets.queue_memory
     }
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
@@ -157,13 +168,13 @@ impl Registry {
         }
         match self.register() {
             Err(reason) => Found::Refused(reason),
-            Ok((handle, places)) => {
+            Ok((handle, place)) => {
                 shard
                     .named
                     .insert(id.clone(), Entry::Living(Arc::clone(&handle)));
                 drop(shard);
                 let registration =
-                    Registration::new(self.this.clone(), Key::Named(id.clone()), places);
+                    Registration::new(self.this.clone(), Key::Named(id.clone()), place);
                 let driver = self.start(&handle, false, handshake, None, registration);
                 Found::Opened(handle, driver)
             }
@@ -180,13 +191,13 @@ impl Registry {
         handshake: impl FnOnce() -> Handshake,
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
-        let (handle, places) = self.register()?;
+        let (handle, place) = self.register()?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key)
             .lock()
             .unnamed
             .insert(handle.id(), Arc::clone(&handle));
-        let registration = Registration::new(self.this.clone(), key, places);
+        let registration = Registration::new(self.this.clone(), key, place);
         let driver = self.start(&handle, raw, handshake, negotiated, registration);
         Ok((handle, driver))
     }
@@ -205,7 +216,7 @@ impl Registry {
 
     /// Number of living sessions.
     pub fn len(&self) -> usize {
-        self.own_sessions.used()
+        self.budgets.sessions.used()
     }
 
     /// Whether no session lives.
@@ -242,20 +253,19 @@ impl Registry {
         }
     }
 
-    fn register(&self) -> Result<(Arc<SessionHandle>, [Reservation; 2]), CloseReason> {
+    fn register(&self) -> Result<(Arc<SessionHandle>, Reservation), CloseReason> {
         if let Some(reason) = self.stopped.get() {
             return Err(reason.clone());
         }
-        let places = [&self.own_sessions, &self.shared.sessions].map(|budget| budget.reserve(1));
-        let [Some(own), Some(shared)] = places else {
+        let Some(place) = self.budgets.sessions.reserve(1) else {
             debug!(sessions = self.len(), "session refused: too many sessions");
             return Err(CloseReason::TOO_MANY_SESSIONS);
         };
         let handle = SessionHandle::new(
             Arc::clone(&self.config),
-            Arc::clone(&self.shared.queue_memory),
+            Arc::clone(&self.budgets.queue_memory),
         );
-        Ok((handle, [own, shared]))
+        Ok((handle, place))
     }
 
     fn start(
@@ -334,8 +344,8 @@ enum Key {
 pub(super) struct Registration {
     registry: Weak<Registry>,
     key: Key,
-    // Dropped in this order: the places are free when the registry looks whether it is empty.
-    _places: [Reservation; 2],
+    // Dropped in this order: the place is free when the registry looks whether it is empty.
+    _place: Reservation,
     _last_out: LastOut,
 }
 
@@ -351,12 +361,12 @@ impl Drop for LastOut {
 }
 
 impl Registration {
-    fn new(registry: Weak<Registry>, key: Key, places: [Reservation; 2]) -> Self {
+    fn new(registry: Weak<Registry>, key: Key, place: Reservation) -> Self {
         Self {
             _last_out: LastOut(registry.clone()),
             registry,
             key,
-            _places: places,
+            _place: place,
         }
     }
 

@@ -27,6 +27,8 @@ pub struct ServiceConfig {
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
+    /// Bytes that the queues and bodies of this service may take together. Default 512 MiB.
+    pub queue_memory: usize,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
     /// Limits of requests and responses.
@@ -58,6 +60,7 @@ impl ServiceConfig {
             sockjs_url: None,
             transports: None,
             max_sessions: 100_000,
+            queue_memory: 512 << 20,
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }

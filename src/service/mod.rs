@@ -23,7 +23,7 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 
 use crate::protocol::CloseReason;
-use crate::registry::{Backend, Budget, Peer, Registry, SharedBudgets, Wire};
+use crate::registry::{Backend, Budgets, Peer, Registry, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
@@ -59,7 +59,7 @@ struct Inner {
     services: Vec<Service>,
     pages: HashMap<&'static str, Page>,
     trusted: TrustedProxies,
-    shared: SharedBudgets,
+    budgets: Budgets,
 }
 
 /// One service: a prefix, its policies and its sessions.
@@ -158,7 +158,7 @@ impl Gateway {
 
     /// Number of living sessions of all services.
     pub fn sessions(&self) -> usize {
-        self.0.shared.sessions.used()
+        self.0.budgets.sessions.used()
     }
 
     /// Prefixes of the services.
@@ -257,10 +257,7 @@ impl GatewayBuilder {
     /// # Errors
     /// [`ConfigError`] for a prefix that is malformed or used twice, and for a transport that does not exist.
     pub fn build(self) -> Result<Gateway, ConfigError> {
-        let shared = SharedBudgets {
-            sessions: Budget::new(self.max_sessions),
-            queue_memory: Budget::new(self.queue_memory),
-        };
+        let budgets = Budgets::new(self.max_sessions, self.queue_memory);
         let mut services = Vec::with_capacity(self.services.len());
         for (config, backend) in self.services {
             config.check()?;
@@ -270,7 +267,7 @@ impl GatewayBuilder {
             {
                 return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
             }
-            services.push(Service::new(config, backend, shared.clone()));
+            services.push(Service::new(config, backend, &budgets));
         }
         // Of two prefixes that match, such as `/a` and `/a/b`, the longer one decides.
         services.sort_by_key(|service| std::cmp::Reverse(service.config.prefix.len()));
@@ -278,14 +275,15 @@ impl GatewayBuilder {
             services,
             pages: self.pages,
             trusted: self.trusted,
-            shared,
+            budgets,
         })))
     }
 }
 
 impl Service {
-    fn new(config: ServiceConfig, backend: Arc<dyn Backend>, shared: SharedBudgets) -> Self {
-        let registry = Registry::new(config.session.clone(), backend, config.max_sessions, shared);
+    fn new(config: ServiceConfig, backend: Arc<dyn Backend>, process: &Budgets) -> Self {
+        let budgets = process.child(config.max_sessions, config.queue_memory);
+        let registry = Registry::new(config.session.clone(), backend, budgets);
         let context = ServiceContext {
             prefix: Arc::clone(&config.prefix),
             config: config.transport.clone(),
