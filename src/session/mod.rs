@@ -14,127 +14,26 @@
 //! A closed session stays closed. Messages for the browser stay in the queue until it is known that they left
 //! ([`Session::handle_left`]); what is still there when the session is closed was not delivered.
 
+mod answers;
+mod attached;
 mod config;
+mod end;
 mod id;
 mod queue;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::protocol::{CloseReason, Frame, Message, Messages};
 
+pub use answers::{Attach, Deliver, Detach, Liveness, Refused, Wakes};
+use attached::Attached;
 pub use config::{QueueLimits, SessionConfig};
+pub use end::{End, EndCause};
 pub use id::{InvalidSessionId, MAX_SESSION_ID, SessionId};
 use queue::Queue;
-
-/// Why a session ended, by whose doing. Given to the backend once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EndCause {
-    /// The backend closed it, or ended.
-    Backend,
-    /// The browser closed its WebSocket.
-    Browser,
-    /// The receiving connection was cut off.
-    Interrupted,
-    /// No receiver for `disconnect_delay`.
-    Expired,
-    /// A Ping was not answered, or nothing was read for two heartbeats.
-    Unresponsive,
-    /// The browser sent what the protocol does not allow, or more than a limit.
-    Violation,
-    /// A bound of the server was reached.
-    Overload,
-    /// The server stops.
-    Shutdown,
-}
-
-impl EndCause {
-    /// Whether the end starts on the server's side, so that the browser learns of it from a close frame.
-    pub const fn is_told(self) -> bool {
-        !matches!(self, Self::Browser | Self::Interrupted | Self::Expired)
-    }
-}
-
-/// The end of a session: the cause, and the code and reason the browser gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct End {
-    /// By whose doing.
-    pub cause: EndCause,
-    /// What stands in the close frame; for [`EndCause::Browser`], what the browser's close frame said.
-    pub reason: CloseReason,
-}
-
-/// How a receiver shows that it is alive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
-    /// HTTP: the connection itself; heartbeats are `h` frames, and any frame counts as one.
-    Connection,
-    /// WebSocket: heartbeats are Pings that must be answered.
-    Pong,
-}
-
-/// Answer to [`Session::handle_attach`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Attach {
-    /// The receiver now takes the frames. The number names this attachment in later inputs.
-    Granted(u32),
-    /// Another receiver is attached.
-    Busy,
-    /// The session is closed.
-    Ended(CloseReason),
-}
-
-/// How a receiver ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Detach {
-    /// In order: its response is complete, the browser will send another request.
-    Done,
-    /// Cut off by the network or the browser.
-    Aborted,
-}
-
-/// Answer to [`Session::handle_browser_messages`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deliver {
-    /// All were taken. (Or dropped, because the server's side has ended the session and the browser is told so by the close
-    /// frame: as on a WebSocket, data after a close has no receiver.)
-    Accepted,
-    /// None was taken: the inbound queue is full. Try again after [`Wakes::room_in`].
-    Full,
-    /// None was taken: the session is closed.
-    Ended,
-}
-
-/// Why [`Session::handle_backend_message`] did not take a message; it is given back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// The outbound queue is full. Try again after [`Wakes::room_out`].
-    Full(Message),
-    /// The session has ended.
-    Ended(Message),
-}
-
-/// Whom to wake after the lock is released.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wakes {
-    /// The receiver: a frame may be there.
-    pub receiver: bool,
-    /// The backend: a message is there, the path is proven, or the session ended.
-    pub backend: bool,
-    /// The driver: the deadline is earlier than the one it waits for, or the session closed.
-    pub driver: bool,
-    /// Whoever waits to hand in browser messages.
-    pub room_in: bool,
-    /// Whoever waits to send to the browser.
-    pub room_out: bool,
-    /// Whoever waits for the backend to have dealt with what was handed in.
-    pub settled: bool,
-    /// The connection of the receiver, to end it: it takes nothing any more.
-    pub cut_off: bool,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -142,20 +41,6 @@ enum State {
     Open,
     Closing,
     Closed,
-}
-
-/// The one receiver that is attached.
-#[derive(Debug)]
-struct Attached {
-    liveness: Liveness,
-    /// A heartbeat is to be taken.
-    heartbeat_due: bool,
-    heartbeat_at: Option<Instant>,
-    pong_by: Option<Instant>,
-    /// When staying attached proves the path; `None` once proven.
-    proof_at: Option<Instant>,
-    /// The close frame was taken: nothing may follow.
-    close_taken: bool,
 }
 
 /// One session. See the module's documentation.
@@ -548,15 +433,5 @@ impl Session {
             (None, _) => false,
         };
         self.wakes.driver |= earlier;
-    }
-}
-
-impl Attached {
-    /// Any frame of an HTTP response breaks the silence; Pings keep their own beat.
-    fn renew_heartbeat(&mut self, ordinary: bool, now: Instant, delay: Option<Duration>) {
-        if ordinary {
-            self.heartbeat_due = false;
-            self.heartbeat_at = delay.map(|delay| now + delay);
-        }
     }
 }

@@ -1,0 +1,72 @@
+//! What the session's inputs take and answer, and whom they want woken.
+
+use crate::protocol::{CloseReason, Message};
+
+/// How a receiver shows that it is alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Liveness {
+    /// HTTP: the connection itself; heartbeats are `h` frames, and any frame counts as one.
+    Connection,
+    /// WebSocket: heartbeats are Pings that must be answered.
+    Pong,
+}
+
+/// Answer to [`Session::handle_attach`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attach {
+    /// The receiver now takes the frames. The number names this attachment in later inputs.
+    Granted(u32),
+    /// Another receiver is attached.
+    Busy,
+    /// The session is closed.
+    Ended(CloseReason),
+}
+
+/// How a receiver ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detach {
+    /// In order: its response is complete, the browser will send another request.
+    Done,
+    /// Cut off by the network or the browser.
+    Aborted,
+}
+
+/// Answer to [`Session::handle_browser_messages`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deliver {
+    /// All were taken. (Or dropped, because the server's side has ended the session and the browser is told so by the close
+    /// frame: as on a WebSocket, data after a close has no receiver.)
+    Accepted,
+    /// None was taken: the inbound queue is full. Try again after [`Wakes::room_in`].
+    Full,
+    /// None was taken: the session is closed.
+    Ended,
+}
+
+/// Why [`Session::handle_backend_message`] did not take a message; it is given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The outbound queue is full. Try again after [`Wakes::room_out`].
+    Full(Message),
+    /// The session has ended.
+    Ended(Message),
+}
+
+/// Whom to wake after the lock is released.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wakes {
+    /// The receiver: a frame may be there.
+    pub receiver: bool,
+    /// The backend: a message is there, the path is proven, or the session ended.
+    pub backend: bool,
+    /// The driver: the deadline is earlier than the one it waits for, or the session closed.
+    pub driver: bool,
+    /// Whoever waits to hand in browser messages.
+    pub room_in: bool,
+    /// Whoever waits to send to the browser.
+    pub room_out: bool,
+    /// Whoever waits for the backend to have dealt with what was handed in.
+    pub settled: bool,
+    /// The connection of the receiver, to end it: it takes nothing any more.
+    pub cut_off: bool,
+}

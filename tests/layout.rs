@@ -1,0 +1,301 @@
+//! The shape of the source tree: who may import whom, how long files may get. CONTRIBUTING.md explains the layout.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a module may import from this crate, and which crates and words it must not name.
+struct Rule {
+    module: &'static str,
+    may_import: &'static [&'static str],
+    must_not_name: &'static [&'static str],
+}
+
+/// No runtime, HTTP, locks, sockets or logging, and neither clock nor randomness: input in, output out.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "hyper",
+    "hyper_util",
+    "parking_lot",
+    "tungstenite",
+    "tokio_tungstenite",
+    "futures_util",
+    "tracing",
+    "rand",
+    "SystemTime",
+    "Instant::now",
+    "Mutex",
+    "RwLock",
+    "std::net",
+    "std::fs",
+    "std::thread",
+];
+
+const RULES: &[Rule] = &[
+    Rule {
+        module: "protocol",
+        may_import: &["protocol"],
+        must_not_name: IMPURE,
+    },
+    Rule {
+        module: "session",
+        may_import: &["protocol", "session"],
+        must_not_name: IMPURE,
+    },
+    Rule {
+        module: "registry",
+        may_import: &["protocol", "session", "registry"],
+        must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
+    },
+    Rule {
+        module: "backend",
+        may_import: &["protocol", "session", "registry", "backend"],
+        must_not_name: &["hyper", "hyper_util"],
+    },
+    Rule {
+        module: "transport",
+        may_import: &["protocol", "session", "registry", "transport"],
+        must_not_name: &["parking_lot"],
+    },
+    Rule {
+        module: "service",
+        may_import: &["protocol", "session", "registry", "transport", "service"],
+        must_not_name: &["parking_lot", "tokio_tungstenite"],
+    },
+    Rule {
+        module: "server",
+        may_import: &["protocol", "registry", "transport", "service", "server"],
+        must_not_name: &["parking_lot", "tokio_tungstenite"],
+    },
+    Rule {
+        module: "config",
+        may_import: &[
+            "backend",
+            "config",
+            "registry",
+            "server",
+            "service",
+            "session",
+            "transport",
+        ],
+        must_not_name: &["hyper", "parking_lot"],
+    },
+    Rule {
+        module: "cli",
+        may_import: &["backend", "cli", "config", "server", "service"],
+        must_not_name: &["hyper", "parking_lot"],
+    },
+];
+
+/// Most lines of code (tests, comments and blank lines excluded) of a file, and of a `mod.rs`.
+const FILE_BUDGET: usize = 600;
+const MOD_BUDGET: usize = 350;
+const FEATURE_BUDGET: usize = 40;
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    /// Path below `src`, e.g. `transport/xhr.rs`.
+    fn name(&self) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        self.path
+            .strip_prefix(root)
+            .expect("every source is below src")
+            .display()
+            .to_string()
+    }
+
+    fn module(&self) -> String {
+        let name = self.name();
+        name.split('/')
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches(".rs")
+            .to_owned()
+    }
+
+    /// Numbered lines that are code: up to the unit tests, without comments and blank lines.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let tests = self
+            .text
+            .find("#[cfg(test)]\nmod tests {")
+            .unwrap_or(self.text.len());
+        let lines = self.text[..tests].lines().enumerate();
+        lines
+            .map(|(index, line)| (index + 1, line.trim()))
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with("//"))
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("src can be read") {
+            let path = entry.expect("src can be read").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("a source is text");
+                found.push(Source { path, text });
+            }
+        }
+    }
+    assert!(
+        found.len() > 40,
+        "the walk over src found only {} files",
+        found.len()
+    );
+    found
+}
+
+/// Whether `line` names `word` as a whole path segment or segments.
+fn names(line: &str, word: &str) -> bool {
+    let is_word = |character: char| character.is_alphanumeric() || character == '_';
+    line.match_indices(word).any(|(at, _)| {
+        !line[..at].ends_with(is_word) && !line[at + word.len()..].starts_with(is_word)
+    })
+}
+
+fn assert_none(violations: &str) {
+    assert!(violations.is_empty(), "\n{violations}");
+}
+
+/// Dependencies point one way: see the table in CONTRIBUTING.md.
+#[test]
+fn modules_import_only_what_they_may() {
+    let mut violations = String::new();
+    for source in sources() {
+        let module = source.module();
+        if ["lib", "main"].contains(&module.as_str()) || source.name().contains("tests/") {
+            continue;
+        }
+        let rule = RULES.iter().find(|rule| rule.module == module);
+        let rule = rule.unwrap_or_else(|| {
+            panic!(
+                "{} belongs to a module without a rule; add one here",
+                source.name()
+            )
+        });
+        for (number, line) in source.code() {
+            let imported = line.split("crate::").skip(1).map(|rest| {
+                rest.split(|character: char| !character.is_alphanumeric() && character != '_')
+                    .next()
+                    .unwrap_or_default()
+            });
+            for import in
+                imported.filter(|import| !import.is_empty() && !rule.may_import.contains(import))
+            {
+                let _ = writeln!(
+                    violations,
+                    "src/{}:{number}: {module} may not import crate::{import}",
+                    source.name()
+                );
+            }
+            for word in rule.must_not_name.iter().filter(|word| names(line, word)) {
+                let _ = writeln!(
+                    violations,
+                    "src/{}:{number}: {module} may not name {word}",
+                    source.name()
+                );
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+/// Only the session's handle opens its lock.
+#[test]
+fn sessions_are_locked_in_one_file() {
+    let mut violations = String::new();
+    for source in sources() {
+        let holds_session =
+            |line: &str| names(line, "Mutex") && (names(line, "Session") || names(line, "Locked"));
+        for (number, _) in source.code().filter(|(_, line)| holds_session(line)) {
+            if source.name() != "registry/handle.rs" {
+                let _ = writeln!(
+                    violations,
+                    "src/{}:{number}: a session is locked outside registry/handle.rs",
+                    source.name()
+                );
+            }
+        }
+    }
+    assert_none(&violations);
+}
+
+/// Small files with one idea each.
+#[test]
+fn files_stay_within_their_budgets() {
+    let mut violations = String::new();
+    let mut features = 0;
+    for source in sources() {
+        let lines = source.code().count();
+        let budget = if source.name().ends_with("mod.rs") {
+            MOD_BUDGET
+        } else {
+            FILE_BUDGET
+        };
+        if lines > budget {
+            let _ = writeln!(
+                violations,
+                "src/{}: {lines} lines of code, more than {budget}",
+                source.name()
+            );
+        }
+        if !source.text.starts_with("//!") {
+            let _ = writeln!(
+                violations,
+                "src/{}: does not begin with //! and what lives here",
+                source.name()
+            );
+        }
+        features += source
+            .code()
+            .filter(|(_, line)| line.contains("cfg(feature"))
+            .count();
+    }
+    if features > FEATURE_BUDGET {
+        let _ = writeln!(
+            violations,
+            "{features} cfg(feature …) lines, more than {FEATURE_BUDGET}"
+        );
+    }
+    assert_none(&violations);
+}
+
+/// A transport is one file and one row: nothing else in the source knows the name of its last URL segment.
+#[test]
+fn transports_are_known_to_their_file_and_the_table_only() {
+    let mut violations = String::new();
+    let segments = [
+        "xhr_send",
+        "xhr_streaming",
+        "eventsource",
+        "htmlfile",
+        "jsonp",
+        "jsonp_send",
+    ];
+    for source in sources() {
+        for (number, line) in source.code() {
+            for segment in segments
+                .iter()
+                .filter(|segment| line.contains(&format!("\"{segment}\"")))
+            {
+                let own = source.module() == "transport" && line.contains("Address::Session(");
+                let named = line.contains("name: \"");
+                if !own && !named {
+                    let _ = writeln!(
+                        violations,
+                        "src/{}:{number}: names the segment {segment:?}",
+                        source.name()
+                    );
+                }
+            }
+        }
+    }
+    assert_none(&violations);
+}
