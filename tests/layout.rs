@@ -108,6 +108,11 @@ impl Source {
             .to_string()
     }
 
+    /// Whether this is a file of unit tests.
+    fn is_test(&self) -> bool {
+        self.name().contains("tests/") || self.name().ends_with("tests.rs")
+    }
+
     fn module(&self) -> String {
         let name = self.name();
         name.split('/')
@@ -170,7 +175,7 @@ fn modules_import_only_what_they_may() {
     let mut violations = String::new();
     for source in sources() {
         let module = source.module();
-        if ["lib", "main"].contains(&module.as_str()) || source.name().contains("tests/") {
+        if ["lib", "main"].contains(&module.as_str()) || source.is_test() {
             continue;
         }
         let rule = RULES.iter().find(|rule| rule.module == module);

@@ -9,6 +9,8 @@ mod connection;
 mod driver;
 mod handle;
 mod receiver;
+#[cfg(test)]
+mod tests;
 mod tombstones;
 mod wire;
 

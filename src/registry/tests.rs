@@ -1,0 +1,257 @@
+//! What must hold for sessions in a registry, on a paused clock.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Uri};
+
+use super::*;
+use crate::protocol::{Frame, Message};
+use crate::session::{Deliver, Liveness, QueueLimits};
+
+fn handshake() -> Handshake {
+    Handshake {
+        uri: Uri::from_static("/p/000/a/xhr"),
+        prefix: "/p".into(),
+        headers: HeaderMap::new(),
+        peer: Peer {
+            address: None,
+            scheme: None,
+            host: None,
+        },
+        transport: "xhr-polling",
+    }
+}
+
+async fn echo(mut connection: Connection) {
+    while let Some(message) = connection.recv().await {
+        if connection.send(message).await.is_err() {
+            break;
+        }
+    }
+}
+
+fn registry(backend: impl Backend, budgets: Budgets) -> Arc<Registry> {
+    Registry::new(SessionConfig::default(), Arc::new(backend), budgets)
+}
+
+fn id(text: &str) -> SessionId {
+    text.parse().expect("a valid id")
+}
+
+/// Opens a session and runs its driver.
+fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
+    match registry.get_or_open(&id(text), handshake) {
+        Found::Opened(handle, driver) => {
+            tokio::spawn(driver);
+            handle
+        }
+        other => panic!("not opened: {other:?}"),
+    }
+}
+
+async fn attach(handle: &Arc<SessionHandle>) -> Receiver {
+    Receiver::attach(Arc::clone(handle), Liveness::Connection, None)
+        .await
+        .expect("attached")
+}
+
+async fn next_frame(receiver: &mut Receiver) -> String {
+    let read = |frame: Frame<'_>| match frame {
+        Frame::Open => "o".to_owned(),
+        Frame::Heartbeat => "h".to_owned(),
+        Frame::Messages(messages) => messages
+            .iter()
+            .filter_map(Message::as_text)
+            .collect::<Vec<_>>()
+            .join(","),
+        Frame::Close(reason) => format!("c{}", reason.code),
+    };
+    std::future::poll_fn(|context| receiver.poll_frame(context, read)).await
+}
+
+/// An expired id is told so for three times `disconnect_delay`; then nothing of it is left.
+#[tokio::test(start_paused = true)]
+async fn expired_session_leaves_a_tombstone_and_then_nothing() {
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    drop(open(&registry, "a"));
+    tokio::time::sleep(Duration::from_millis(5_010)).await;
+    assert!(registry.is_empty());
+    assert!(matches!(
+        registry.get_or_open(&id("a"), handshake),
+        Found::Refused(CloseReason { code: 1002, .. })
+    ));
+    assert_eq!(registry.get(&id("a")).err(), Some(Some(EndCause::Expired)));
+    tokio::time::sleep(Duration::from_millis(15_010)).await;
+    assert!(
+        registry
+            .shards
+            .iter()
+            .all(|shard| shard.lock().named.is_empty()),
+        "a tombstone was left"
+    );
+    assert_eq!(registry.get(&id("a")).err(), Some(None));
+}
+
+/// A heartbeat every 25 s to a receiver that waits.
+#[tokio::test(start_paused = true)]
+async fn parked_receiver_gets_a_heartbeat() {
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    let mut receiver = attach(&open(&registry, "a")).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    let started = tokio::time::Instant::now();
+    assert_eq!(next_frame(&mut receiver).await, "h");
+    assert_eq!(started.elapsed().as_secs(), 25);
+}
+
+/// Over the limit new sessions are refused with a reason; an ended one makes room.
+#[tokio::test(start_paused = true)]
+async fn sessions_over_the_limit_are_refused_until_one_ends() {
+    let process = Budgets::new(3, 1 << 20);
+    let registries = [
+        registry(echo, process.child(2, 1 << 20)),
+        registry(echo, process.child(2, 1 << 20)),
+    ];
+    let kept = [
+        open(&registries[0], "a"),
+        open(&registries[0], "b"),
+        open(&registries[1], "c"),
+    ];
+    for registry in &registries {
+        let found = registry.get_or_open(&id("x"), handshake);
+        assert!(
+            matches!(found, Found::Refused(CloseReason { code: 1013, .. })),
+            "{found:?}"
+        );
+    }
+    drop(kept);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert!(matches!(
+        registries[1].get_or_open(&id("y"), handshake),
+        Found::Opened(..)
+    ));
+}
+
+/// When all queues together take too much, the session that needs more ends with a named code.
+#[tokio::test(start_paused = true)]
+async fn queue_memory_over_the_budget_ends_the_session() {
+    let config = SessionConfig {
+        inbound: QueueLimits {
+            bytes: 1 << 20,
+            messages: 100,
+        },
+        ..SessionConfig::default()
+    };
+    let never_reads = |connection: Connection| async move {
+        connection.closed().await;
+    };
+    let budgets = Budgets::new(10, 100 * 1024);
+    let registry = Registry::new(config, Arc::new(never_reads), budgets.clone());
+    let handle = open(&registry, "a");
+    let message = || vec![Message::from("x".repeat(60 * 1024))];
+    assert_eq!(handle.deliver(&mut message()).await, Deliver::Accepted);
+    assert_eq!(handle.deliver(&mut message()).await, Deliver::Accepted);
+    assert_eq!(handle.ended().map(|end| end.reason.code), Some(1013));
+    assert!(budgets.queue_memory.used() <= 100 * 1024);
+    let mut receiver = attach(&handle).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    assert_eq!(next_frame(&mut receiver).await, "c1013");
+    drop((receiver, handle));
+    registry.emptied().await;
+    assert_eq!(budgets.queue_memory.used(), 0, "memory was not given back");
+}
+
+/// A handler that panics ends its own session with 1011, and nothing else.
+#[tokio::test(start_paused = true)]
+async fn panicking_backend_ends_its_session_with_1011() {
+    let registry = registry(
+        |mut connection: Connection| async move {
+            connection.recv().await;
+            panic!("a bug in a handler");
+        },
+        Budgets::new(10, 1 << 20),
+    );
+    let handle = open(&registry, "a");
+    let mut receiver = attach(&handle).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    handle.deliver(&mut vec!["x".into()]).await;
+    assert_eq!(next_frame(&mut receiver).await, "c1011");
+    let other = open(&registry, "b");
+    assert_eq!(next_frame(&mut attach(&other).await).await, "o");
+}
+
+/// The backend is told of messages that never left, once, and why the session ended.
+#[tokio::test(start_paused = true)]
+async fn backend_learns_what_was_not_delivered() {
+    let (report, told) = tokio::sync::oneshot::channel();
+    let report = Mutex::new(Some(report));
+    let registry = registry(
+        move |connection: Connection| {
+            let report = report.lock().take().expect("one session");
+            async move {
+                connection.send("a").await.expect("room");
+                connection.send("b").await.expect("room");
+                let end = connection.closed().await;
+                let _ = report.send((
+                    end.cause,
+                    connection.take_undelivered(),
+                    connection.take_undelivered().len(),
+                ));
+            }
+        },
+        Budgets::new(10, 1 << 20),
+    );
+    let mut receiver = attach(&open(&registry, "a")).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    assert_eq!(next_frame(&mut receiver).await, "a,b");
+    drop(receiver);
+    let told = told.await.expect("the backend finished");
+    assert_eq!(
+        told,
+        (EndCause::Interrupted, vec!["a".into(), "b".into()], 0)
+    );
+}
+
+/// Stopping ends every session with the reason, refuses new ones, and is over when the last is gone.
+#[tokio::test(start_paused = true)]
+async fn stopped_registry_ends_all_sessions_and_opens_no_more() {
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    let mut receiver = attach(&open(&registry, "a")).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    registry.stop(&CloseReason::SERVICE_RESTART);
+    assert_eq!(next_frame(&mut receiver).await, "c1012");
+    receiver.finish();
+    registry.emptied().await;
+    assert!(matches!(
+        registry.get_or_open(&id("b"), handshake),
+        Found::Refused(CloseReason { code: 1012, .. })
+    ));
+}
+
+/// A browser that does not read makes its sender wait, and the wait ends when it reads.
+#[tokio::test(start_paused = true)]
+async fn full_outbound_queue_makes_the_sender_wait() {
+    let config = SessionConfig {
+        outbound: QueueLimits {
+            bytes: 10,
+            messages: 100,
+        },
+        ..SessionConfig::default()
+    };
+    let sends = |connection: Connection| async move {
+        for number in 0..5 {
+            connection
+                .send(format!("message {number}"))
+                .await
+                .expect("the session lives");
+        }
+        connection.close(3000, "done");
+    };
+    let registry = Registry::new(config, Arc::new(sends), Budgets::new(10, 1 << 20));
+    let mut receiver = attach(&open(&registry, "a")).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    for number in 0..5 {
+        assert_eq!(next_frame(&mut receiver).await, format!("message {number}"));
+        receiver.left();
+    }
+    assert_eq!(next_frame(&mut receiver).await, "c3000");
+}
