@@ -1,0 +1,128 @@
+//! `wss://` upstreams: a real TLS handshake with a certificate made for the test.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use sockjs_gateway::{
+    Gateway, Origins, Server, ServerConfig, ServiceConfig, Upstream, UpstreamConfig,
+};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig as TlsConfig;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_tungstenite::tungstenite::Message;
+
+/// A certificate for `localhost` in a file of its own, and a server configuration with its key.
+fn certificate(name: &str) -> (PathBuf, TlsConfig) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()])
+        .expect("a certificate can be made");
+    let path =
+        std::env::temp_dir().join(format!("sockjs-gateway-{name}-{}.pem", std::process::id()));
+    std::fs::write(&path, made.cert.pem()).expect("the temporary folder can be written");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+    let config = TlsConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("default versions exist")
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .expect("the key is the certificate's");
+    (path, config)
+}
+
+/// A WebSocket echo server behind TLS.
+async fn tls_echo(config: TlsConfig) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(stream) = acceptor.accept(stream).await else {
+                    return;
+                };
+                let mut socket = tokio_tungstenite::accept_async(stream)
+                    .await
+                    .expect("a WebSocket handshake");
+                while let Some(Ok(message)) = socket.next().await {
+                    if message.is_text() && socket.send(message).await.is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A gateway in front of `wss://localhost:PORT` that trusts the certificates in `ca_file`.
+async fn gateway(upstream: SocketAddr, ca_file: PathBuf) -> SocketAddr {
+    let config = UpstreamConfig {
+        ca_file: Some(ca_file),
+        ..UpstreamConfig::default()
+    };
+    let upstream = Upstream::new(
+        &format!("wss://localhost:{}/socket", upstream.port()),
+        config,
+    )
+    .expect("a valid URL");
+    let mut service = ServiceConfig::new("/live");
+    service.origins = Origins::Any;
+    let gateway = Gateway::builder()
+        .service(service, upstream)
+        .build()
+        .expect("a valid service");
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = Server::bind(address, gateway, ServerConfig::default()).expect("a free port");
+    let address = server.local_address().expect("bound");
+    tokio::spawn(server.serve(std::future::pending()));
+    address
+}
+
+async fn texts(address: SocketAddr, send: &str, count: usize) -> Vec<String> {
+    let stream = tokio::net::TcpStream::connect(address)
+        .await
+        .expect("the gateway accepts");
+    let url = format!("ws://{address}/live/000/abcd/websocket");
+    let (mut socket, _) = tokio_tungstenite::client_async(url, stream)
+        .await
+        .expect("the gateway upgrades");
+    socket.send(Message::text(send)).await.expect("sent");
+    let mut texts = Vec::new();
+    while texts.len() < count {
+        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("a message comes");
+        if let Message::Text(text) = message.expect("the socket is open").expect("no error") {
+            texts.push(text.as_str().to_owned());
+        }
+    }
+    texts
+}
+
+/// The upstream's certificate is checked against `ca_file`, and messages pass.
+#[tokio::test]
+async fn messages_pass_through_a_tls_upstream() {
+    let (ca_file, tls) = certificate("good");
+    let upstream = tls_echo(tls).await;
+    let gateway = gateway(upstream, ca_file.clone()).await;
+    assert_eq!(texts(gateway, "[\"hé\"]", 2).await, ["o", "a[\"hé\"]"]);
+    let _ = std::fs::remove_file(ca_file);
+}
+
+/// A certificate that nobody vouches for is an unreachable upstream, not a silent one.
+#[tokio::test]
+async fn untrusted_certificate_ends_the_session_with_1014() {
+    let (_, tls) = certificate("other");
+    let (ca_file, _) = certificate("unrelated");
+    let upstream = tls_echo(tls).await;
+    let gateway = gateway(upstream, ca_file.clone()).await;
+    let texts = texts(gateway, "[\"x\"]", 2).await;
+    assert_eq!(texts[0], "o");
+    assert!(texts[1].starts_with("c[1014,"), "{texts:?}");
+    let _ = std::fs::remove_file(ca_file);
+}
