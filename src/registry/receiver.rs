@@ -60,7 +60,7 @@ impl Receiver {
         match answer {
             Attach::Granted(attachment) => {
                 if let (Some(wire), Liveness::Connection) = (&wire, liveness) {
-                    wire.park(true);
+                    wire.park();
                 }
                 Ok(Self {
                     handle,
@@ -80,7 +80,11 @@ impl Receiver {
         context: &Context<'_>,
         read: impl FnOnce(Frame<'_>) -> R,
     ) -> Poll<R> {
-        self.handle.poll_frame(context, self.is_hurried(), read)
+        let frame = self.handle.poll_frame(context, self.is_hurried(), read);
+        if let (Poll::Pending, Some(wire)) = (&frame, &self.wire) {
+            wire.wait();
+        }
+        frame
     }
 
     /// Waits, shortly, until the backend has dealt with the messages that were accepted before. A poll that takes its one
@@ -92,7 +96,7 @@ impl Receiver {
 
     /// Whether another request waits behind this one on the same connection, so that this response should end soon.
     pub fn is_hurried(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| wire.is_pipelined())
+        self.wire.as_ref().is_some_and(|wire| wire.hurries())
     }
 
     /// What was taken so far was handed to the connection. Where the connection tells of flushes, it is settled by the
@@ -122,7 +126,7 @@ impl Receiver {
 
     fn end(&self, how: Detach) {
         if let Some(wire) = &self.wire {
-            wire.park(false);
+            wire.unpark();
         }
         self.handle.detach(self.attachment, how);
     }

@@ -2,7 +2,7 @@
 //! still there. Written by the server's I/O, read by receivers. Applications that serve the gateway themselves have none.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 
@@ -19,8 +19,14 @@ pub struct Wire {
     unsettled: AtomicBool,
     /// A receiver is parked: the browser has no reason to send anything.
     parked: AtomicBool,
-    /// Something came while a receiver was parked.
-    pipelined: AtomicBool,
+    /// The receiver found no frame and had to wait.
+    waited: AtomicBool,
+    /// Bytes that came behind the head of the request that is being answered: its body, and then more requests.
+    behind: AtomicUsize,
+    /// How many of them are its body; [`UNKNOWN`] for a chunked one that is not read yet.
+    body: AtomicUsize,
+    /// The I/O has seen the end of the connection and keeps it back.
+    end_hidden: AtomicBool,
     cut_off: AtomicBool,
     closed: AtomicBool,
     recheck: AtomicBool,
@@ -28,6 +34,9 @@ pub struct Wire {
     /// The task that does the connection's I/O.
     task: Mutex<Option<Waker>>,
 }
+
+/// Stands for the length of a body whose end only its reader finds.
+const UNKNOWN: usize = usize::MAX;
 
 #[derive(Default)]
 struct Answers {
@@ -78,20 +87,70 @@ impl Wire {
         self.rechecked.notify_waiters();
     }
 
-    /// Whether a whole response waits to be flushed. Before it is written is the last moment to see that nobody is there to
-    /// read it.
-    pub fn is_answering(&self) -> bool {
-        self.unsettled.load(Ordering::Relaxed) && self.answers.lock().complete
+    /// Whether the whole response of a receiver that waited is about to be written: the last moment to see that nobody is
+    /// there to read it.
+    pub fn is_answering_parked(&self) -> bool {
+        self.unsettled.load(Ordering::Relaxed)
+            && self.answers.lock().complete
+            && self.waited.load(Ordering::Relaxed)
     }
 
-    /// Bytes came from the browser. `context` is that of the task that read them.
-    pub fn received(&self, context: &Context<'_>) {
-        if self.parked.load(Ordering::Relaxed) && !self.pipelined.swap(true, Ordering::Relaxed) {
+    /// Whether a receiver waits: the end of the connection is the end of its session.
+    fn is_parked(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) && self.waited.load(Ordering::Relaxed)
+    }
+
+    /// The head of a request has come; what comes from now on is its body, or another request.
+    pub fn head_ended(&self) {
+        self.behind.store(0, Ordering::Relaxed);
+        self.body.store(0, Ordering::Relaxed);
+    }
+
+    /// `length` bytes came behind the head. `context` is that of the task that read them.
+    pub fn received(&self, context: &Context<'_>, length: usize) {
+        let was_pipelined = self.is_pipelined();
+        self.behind.fetch_add(length, Ordering::Relaxed);
+        if !was_pipelined && self.is_pipelined() && self.is_parked() {
             context.waker().wake_by_ref();
         }
     }
 
-    /// Remembers the task that does the I/O, for [`Self::cut`] and [`Self::recheck`].
+    /// The request has a body of that length; `None` for one whose length is not declared.
+    pub fn body_expected(&self, length: Option<u64>) {
+        let length = length
+            .and_then(|length| usize::try_from(length).ok())
+            .unwrap_or(UNKNOWN);
+        self.body.store(length, Ordering::Relaxed);
+    }
+
+    /// The body was read whole.
+    pub fn body_read(&self) {
+        if self.body.load(Ordering::Relaxed) == UNKNOWN {
+            self.body
+                .store(self.behind.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the end of the connection may be kept back, because the request that is being answered does not need to know:
+    /// it has come whole, and no receiver waits.
+    pub fn may_hide_end(&self) -> bool {
+        !self.is_parked()
+            && self.behind.load(Ordering::Relaxed) >= self.body.load(Ordering::Relaxed)
+    }
+
+    /// The I/O has seen the end of the connection and says so later, see [`Self::reveal_end`].
+    pub fn hide_end(&self) {
+        self.end_hidden.store(true, Ordering::Relaxed);
+    }
+
+    /// The request is answered, or waits: time to report an end that was kept back.
+    pub fn reveal_end(&self) {
+        if self.end_hidden.load(Ordering::Relaxed) {
+            self.wake();
+        }
+    }
+
+    /// Remembers the task that does the I/O, so that it can be made to look at the socket, or to fail.
     pub fn register(&self, context: &Context<'_>) {
         let mut task = self.task.lock();
         if !task
@@ -145,13 +204,32 @@ impl Wire {
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn park(&self, parked: bool) {
-        self.pipelined.store(false, Ordering::Relaxed);
-        self.parked.store(parked, Ordering::Relaxed);
+    /// A receiver attaches.
+    pub(super) fn park(&self) {
+        self.waited.store(false, Ordering::Relaxed);
+        self.parked.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_pipelined(&self) -> bool {
-        self.pipelined.load(Ordering::Relaxed)
+    /// The receiver has to wait. From now on the I/O reports an end at once.
+    pub(super) fn wait(&self) {
+        if !self.waited.swap(true, Ordering::Relaxed) {
+            self.reveal_end();
+        }
+    }
+
+    /// The receiver is gone.
+    pub(super) fn unpark(&self) {
+        self.parked.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether another request waits behind the one that is being answered.
+    fn is_pipelined(&self) -> bool {
+        self.behind.load(Ordering::Relaxed) > self.body.load(Ordering::Relaxed)
+    }
+
+    /// Whether the attached receiver should give way to a request behind it.
+    pub(super) fn hurries(&self) -> bool {
+        self.parked.load(Ordering::Relaxed) && self.is_pipelined()
     }
 
     fn wake(&self) {

@@ -3,6 +3,8 @@
 mod config;
 mod connection;
 mod listener;
+mod phase;
+mod stream;
 
 use std::io;
 use std::net::SocketAddr;

@@ -125,6 +125,10 @@ impl Gateway {
             .into();
         }
         let uri = request.uri().clone();
+        if !uri.path().starts_with('/') {
+            // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
+            return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
+        }
         let service = self.0.services.iter().find_map(|service| {
             let rest = uri.path().strip_prefix(&*service.config.prefix)?;
             (rest.is_empty() || rest.starts_with('/')).then_some((service, rest))

@@ -1,6 +1,7 @@
 //! Which origins may use a service.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::str::FromStr;
 
 use http::HeaderMap;
@@ -82,7 +83,19 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
         Some(at) => (&authority[..at], Some(authority[at + 1..].parse().ok()?)),
         None => (authority, None),
     };
-    let valid = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let valid = match address {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        // `*` is for the entries of a list; no browser sends it.
+        None => {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte))
+        }
+    };
     valid.then_some((host, port))
 }
 
@@ -163,10 +176,13 @@ impl Origins {
         if *self == Self::Any {
             return true;
         }
-        if let Some(origin) = headers.get(ORIGIN) {
-            return origin
-                .to_str()
-                .is_ok_and(|origin| self.allows(origin, peer));
+        let mut origins = headers.get_all(ORIGIN).into_iter();
+        if let Some(origin) = origins.next() {
+            // Of several, it cannot be known which one somebody else looked at.
+            return origins.next().is_none()
+                && origin
+                    .to_str()
+                    .is_ok_and(|origin| self.allows(origin, peer));
         }
         let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
         if !matches!(site, Some(b"cross-site" | b"same-site")) {

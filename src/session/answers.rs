@@ -11,7 +11,7 @@ pub enum Liveness {
     Pong,
 }
 
-/// Answer to [`Session::handle_attach`].
+/// Answer to [`super::Session::handle_attach`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attach {
     /// The receiver now takes the frames. The number names this attachment in later inputs.
@@ -31,7 +31,7 @@ pub enum Detach {
     Aborted,
 }
 
-/// Answer to [`Session::handle_browser_messages`].
+/// Answer to [`super::Session::handle_browser_messages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deliver {
     /// All were taken. (Or dropped, because the server's side has ended the session and the browser is told so by the close
@@ -43,7 +43,7 @@ pub enum Deliver {
     Ended,
 }
 
-/// Why [`Session::handle_backend_message`] did not take a message; it is given back.
+/// Why [`super::Session::handle_backend_message`] did not take a message; it is given back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The outbound queue is full. Try again after [`Wakes::room_out`].

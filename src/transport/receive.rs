@@ -62,6 +62,9 @@ pub(super) async fn stream(
 async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
     discard(exchange.request.headers(), body, &exchange.service.config).await?;
+    if let Some(wire) = &exchange.wire {
+        wire.body_read();
+    }
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
     };

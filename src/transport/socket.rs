@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
@@ -85,8 +85,10 @@ impl<S> Running<S> {
             limits: config.messages,
             close_timeout: config.close_timeout,
             unflushed: false,
+            pong_due: false,
             incoming: Vec::new(),
             reading: true,
+            shut: false,
             closing: None,
         };
         Self {
@@ -161,9 +163,13 @@ pub(super) struct Pump<S> {
     close_timeout: Duration,
     /// Something was written that is not flushed.
     unflushed: bool,
+    /// An answer to a Ping is among it. Nothing is read before it has left, so that answers cannot pile up.
+    pong_due: bool,
     /// Messages that the session had no room for yet; nothing is read meanwhile.
     incoming: Vec<Message>,
     reading: bool,
+    /// Our side of the connection was shut.
+    shut: bool,
     /// A close frame was written or read; the rest of the handshake has until then.
     closing: Option<Pin<Box<Sleep>>>,
 }
@@ -203,6 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         if self.unflushed {
             ready!(Pin::new(&mut self.socket).poll_flush(context))?;
             self.unflushed = false;
+            self.pong_due = false;
             self.receiver.left();
             return Poll::Ready(Ok(()));
         }
@@ -263,13 +270,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 }
             };
         }
+        if self.pong_due {
+            return Poll::Pending;
+        }
         if !self.reading {
-            // Nothing can be read after an error. Once the close frame is out, that is the end.
-            return if self.closing.is_some() && !self.unflushed {
-                Poll::Ready(Err(Over))
-            } else {
-                Poll::Pending
-            };
+            return self.poll_discard(context);
         }
         match ready!(Pin::new(&mut self.socket).poll_next(context)) {
             Some(Ok(message)) => {
@@ -289,6 +294,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
+    /// After an error no message can be read. What is still coming is, so that the browser gets the close frame, and the end
+    /// behind it, rather than a reset.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if self.closing.is_some() && !self.unflushed && !self.shut {
+            let shut = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(context));
+            self.shut = true;
+            return Poll::Ready(shut.map_err(|_| Over));
+        }
+        let mut scratch = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let read = ready!(Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer));
+        Poll::Ready(if read.is_ok() && !buffer.filled().is_empty() {
+            Ok(())
+        } else {
+            Err(Over)
+        })
+    }
+
     fn receive(&mut self, message: WsMessage) {
         match (self.mode, message) {
             (_, WsMessage::Close(frame)) => {
@@ -303,7 +326,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             (Mode::Sockjs, WsMessage::Binary(bytes)) => {
                 self.decode(&String::from_utf8_lossy(&bytes))
             }
-            (_, WsMessage::Ping(_) | WsMessage::Pong(_) | WsMessage::Frame(_)) => {}
+            (_, WsMessage::Ping(_)) => {
+                self.unflushed = true;
+                self.pong_due = true;
+            }
+            (_, WsMessage::Pong(_) | WsMessage::Frame(_)) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use base64::Engine as _;
 use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -32,6 +33,7 @@ pub(super) async fn run(
         binary: config.binary,
         to_browser: None,
         unflushed: false,
+        readable: true,
         closing: false,
         liveness: config.ping_delay.map(|delay| Liveness::new(delay, config)),
         close_deadline: None,
@@ -56,6 +58,8 @@ struct Relay<'a> {
     /// A message the session has no room for yet; the upstream is not read meanwhile.
     to_browser: Option<Message>,
     unflushed: bool,
+    /// The upstream's WebSocket can be read; after a message that is too big it cannot.
+    readable: bool,
     /// Our close frame was written.
     closing: bool,
     liveness: Option<Liveness>,
@@ -143,6 +147,9 @@ impl Relay<'_> {
             }
             return Poll::Ready(Ok(()));
         }
+        if !self.readable {
+            return self.poll_discard(context);
+        }
         let message = ready!(Pin::new(&mut self.socket).poll_next(context));
         if let Some(liveness) = &mut self.liveness {
             liveness.alive();
@@ -167,7 +174,7 @@ impl Relay<'_> {
                     CloseReason::TOO_BIG.code,
                     "Message from upstream is too big",
                 );
-                return Poll::Ready(Err(Gone));
+                self.readable = false;
             }
             Some(Err(_)) => return Poll::Ready(Err(self.lost())),
             None => {
@@ -176,6 +183,18 @@ impl Relay<'_> {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads what is still coming, so that the upstream gets our close frame rather than a reset.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        let mut scratch = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scratch);
+        let read = ready!(Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer));
+        Poll::Ready(if read.is_ok() && !buffer.filled().is_empty() {
+            Ok(())
+        } else {
+            Err(Gone)
+        })
     }
 
     fn binary(&mut self, bytes: Bytes) {
