@@ -1,6 +1,7 @@
 //! The shape of the TOML file. Every key is optional but a service's prefix and backend; unknown keys are refused.
 
 use std::net::SocketAddr;
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use super::{Config, ConfiguredService, LoadError};
 struct File {
     listen: Option<SocketAddr>,
     trusted_proxies: Option<Vec<String>>,
-    max_sessions: Option<usize>,
+    max_sessions: Option<NonZeroUsize>,
     queue_memory: Option<Size>,
     #[serde(default)]
     server: ServerTable,
@@ -28,13 +29,13 @@ struct File {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ServerTable {
-    max_connections: Option<usize>,
+    max_connections: Option<NonZeroUsize>,
     header_timeout: Option<Span>,
     idle_timeout: Option<Span>,
     max_header_size: Option<Size>,
-    max_headers: Option<usize>,
+    max_headers: Option<NonZeroUsize>,
     tcp_user_timeout: Option<SpanOrOff>,
-    backlog: Option<u16>,
+    backlog: Option<NonZeroU16>,
     shutdown_grace: Option<Span>,
     close_grace: Option<Span>,
 }
@@ -49,22 +50,22 @@ struct ServiceTable {
     cookie_needed: Option<bool>,
     sockjs_url: Option<String>,
     transports: Option<Vec<String>>,
-    max_sessions: Option<usize>,
+    max_sessions: Option<NonZeroUsize>,
     queue_memory: Option<Size>,
     heartbeat_delay: Option<SpanOrOff>,
     disconnect_delay: Option<Span>,
     pong_timeout: Option<Span>,
     proof_delay: Option<Span>,
     outbound_bytes: Option<Size>,
-    outbound_messages: Option<usize>,
+    outbound_messages: Option<NonZeroUsize>,
     inbound_bytes: Option<Size>,
-    inbound_messages: Option<usize>,
+    inbound_messages: Option<NonZeroUsize>,
     response_limit: Option<Size>,
     max_body_size: Option<Size>,
     body_timeout: Option<Span>,
     deliver_timeout: Option<Span>,
     close_timeout: Option<Span>,
-    max_messages: Option<usize>,
+    max_messages: Option<NonZeroUsize>,
     max_message_size: Option<Size>,
     #[serde(default)]
     upstream: UpstreamTable,
@@ -120,7 +121,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Config, LoadError> {
         config.trusted_proxies =
             TrustedProxies::from_list(&list).map_err(|what| LoadError::Invalid(place(), what))?;
     }
-    config.max_sessions = file.max_sessions;
+    config.max_sessions = file.max_sessions.map(NonZeroUsize::get);
     config.queue_memory = file.queue_memory.map(|size| size.0);
     file.server.apply(&mut config.server);
     for table in file.service {
@@ -138,7 +139,10 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Config, LoadError> {
 
 impl ServerTable {
     fn apply(self, config: &mut ServerConfig) {
-        set(&mut config.max_connections, self.max_connections);
+        set(
+            &mut config.max_connections,
+            self.max_connections.map(NonZeroUsize::get),
+        );
         set(
             &mut config.header_timeout,
             self.header_timeout.map(|span| span.0),
@@ -151,12 +155,18 @@ impl ServerTable {
             &mut config.max_header_size,
             self.max_header_size.map(|size| size.0),
         );
-        set(&mut config.max_headers, self.max_headers);
+        set(
+            &mut config.max_headers,
+            self.max_headers.map(NonZeroUsize::get),
+        );
         set(
             &mut config.tcp_user_timeout,
             self.tcp_user_timeout.map(|span| span.0),
         );
-        set(&mut config.backlog, self.backlog.map(i32::from));
+        set(
+            &mut config.backlog,
+            self.backlog.map(|backlog| i32::from(backlog.get())),
+        );
         set(
             &mut config.shutdown_grace,
             self.shutdown_grace.map(|span| span.0),
@@ -173,6 +183,9 @@ impl ServiceTable {
                 OneOrMany::One(origin) => vec![origin],
                 OneOrMany::Many(origins) => origins,
             };
+            if origins.is_empty() {
+                return Err("origins: the list is empty; leave it out, or write \"same\", for the own origin".to_owned());
+            }
             config.origins =
                 Origins::from_list(&origins).map_err(|error| format!("origins: {error}"))?;
         }
@@ -180,7 +193,10 @@ impl ServiceTable {
         set(&mut config.cookie_needed, self.cookie_needed);
         config.sockjs_url = self.sockjs_url;
         config.transports = self.transports;
-        set(&mut config.max_sessions, self.max_sessions);
+        set(
+            &mut config.max_sessions,
+            self.max_sessions.map(NonZeroUsize::get),
+        );
         set(
             &mut config.queue_memory,
             self.queue_memory.map(|size| size.0),
@@ -207,12 +223,18 @@ impl ServiceTable {
             &mut session.outbound.bytes,
             self.outbound_bytes.map(|size| size.0),
         );
-        set(&mut session.outbound.messages, self.outbound_messages);
+        set(
+            &mut session.outbound.messages,
+            self.outbound_messages.map(NonZeroUsize::get),
+        );
         set(
             &mut session.inbound.bytes,
             self.inbound_bytes.map(|size| size.0),
         );
-        set(&mut session.inbound.messages, self.inbound_messages);
+        set(
+            &mut session.inbound.messages,
+            self.inbound_messages.map(NonZeroUsize::get),
+        );
 
         let transport = &mut config.transport;
         set(
@@ -235,7 +257,10 @@ impl ServiceTable {
             &mut transport.close_timeout,
             self.close_timeout.map(|span| span.0),
         );
-        set(&mut transport.messages.max_messages, self.max_messages);
+        set(
+            &mut transport.messages.max_messages,
+            self.max_messages.map(NonZeroUsize::get),
+        );
         set(
             &mut transport.messages.max_message_size,
             self.max_message_size.map(|size| size.0),

@@ -33,6 +33,8 @@ struct Locked {
     wire: Option<Arc<Wire>>,
     receiver: Option<Waker>,
     backend: Option<Waker>,
+    /// Whoever waits for the proof of the path, or for the end.
+    watchers: Vec<Waker>,
     driver: Option<Waker>,
     room_in: Vec<Waker>,
     room_out: Vec<Waker>,
@@ -48,7 +50,7 @@ const FREE_QUEUE_MEMORY: usize = 16 * 1024;
 #[derive(Default)]
 struct ToWake {
     one: [Option<Waker>; 4],
-    many: [Vec<Waker>; 2],
+    many: [Vec<Waker>; 3],
     cut_off: Option<Arc<Wire>>,
 }
 
@@ -104,6 +106,7 @@ impl SessionHandle {
                 wire: None,
                 receiver: None,
                 backend: None,
+                watchers: Vec::new(),
                 driver: None,
                 room_in: Vec::new(),
                 room_out: Vec::new(),
@@ -297,7 +300,7 @@ impl SessionHandle {
             if state.session.is_proven() || state.session.end().is_some() {
                 return Poll::Ready(state.session.is_proven());
             }
-            store(&mut state.backend, context);
+            store_one_more(&mut state.watchers, context);
             Poll::Pending
         })
     }
@@ -307,7 +310,7 @@ impl SessionHandle {
         self.locked(|state| match state.session.end() {
             Some(end) if state.session.is_closed() => Poll::Ready(end.clone()),
             _ => {
-                store(&mut state.backend, context);
+                store_one_more(&mut state.watchers, context);
                 Poll::Pending
             }
         })
@@ -384,6 +387,7 @@ impl Locked {
         to_wake.many = [
             take_all(wakes.room_in, &mut self.room_in),
             take_all(wakes.room_out, &mut self.room_out),
+            take_all(wakes.backend, &mut self.watchers),
         ];
         if wakes.cut_off {
             to_wake.cut_off = self.wire.clone();

@@ -199,6 +199,10 @@ impl Registry {
             .lock()
             .unnamed
             .insert(handle.id(), Arc::clone(&handle));
+        if let Some(reason) = self.stopped.get() {
+            // `stop` may have looked through the shards in between.
+            handle.end(EndCause::Shutdown, reason.clone());
+        }
         let registration = Registration::new(self.this.clone(), key, place);
         let driver = self.start(&handle, raw, handshake, negotiated, registration);
         Ok((handle, driver))

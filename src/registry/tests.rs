@@ -255,3 +255,32 @@ async fn full_outbound_queue_makes_the_sender_wait() {
     }
     assert_eq!(next_frame(&mut receiver).await, "c3000");
 }
+
+/// Several tasks may wait for the end of one session.
+#[tokio::test(start_paused = true)]
+async fn everybody_who_waits_for_the_end_is_told() {
+    let (report, told) = tokio::sync::oneshot::channel();
+    let report = Mutex::new(Some(report));
+    let registry = registry(
+        move |connection: Connection| {
+            let report = report.lock().take().expect("one session");
+            async move {
+                let connection = Arc::new(connection);
+                let waiting = [(); 3].map(|()| {
+                    let connection = Arc::clone(&connection);
+                    tokio::spawn(async move { connection.closed().await.cause })
+                });
+                let _ = report.send(waiting);
+                connection.closed().await;
+            }
+        },
+        Budgets::new(10, 1 << 20),
+    );
+    let receiver = attach(&open(&registry, "a")).await;
+    let waiting = told.await.expect("the backend started");
+    tokio::task::yield_now().await;
+    drop(receiver);
+    for waiter in waiting {
+        assert_eq!(waiter.await.expect("no panic"), EndCause::Interrupted);
+    }
+}

@@ -45,6 +45,8 @@ pub enum ConfigError {
     InvalidPrefix(String),
     /// No transport has this name.
     UnknownTransport(String),
+    /// The list of transports is empty.
+    NoTransport,
     /// Not a URL for the iframe's script.
     InvalidSockjsUrl(String),
 }
@@ -79,19 +81,25 @@ impl ServiceConfig {
         if !well_formed || prefix.contains("//") || !prefix.bytes().all(allowed) {
             return Err(ConfigError::InvalidPrefix(prefix.to_owned()));
         }
+        if self.transports.as_ref().is_some_and(Vec::is_empty) {
+            return Err(ConfigError::NoTransport);
+        }
         for name in self.transports.iter().flatten() {
             if !TRANSPORTS.iter().any(|transport| transport.name == name) {
                 return Err(ConfigError::UnknownTransport(name.clone()));
             }
         }
+        let is_url = |url: &str| {
+            let starts = ["/", "http://", "https://"]
+                .iter()
+                .any(|start| url.starts_with(start));
+            starts
+                && url
+                    .bytes()
+                    .all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte))
+        };
         match &self.sockjs_url {
-            Some(url)
-                if !["/", "http://", "https://"]
-                    .iter()
-                    .any(|start| url.starts_with(start)) =>
-            {
-                Err(ConfigError::InvalidSockjsUrl(url.clone()))
-            }
+            Some(url) if !is_url(url) => Err(ConfigError::InvalidSockjsUrl(url.clone())),
             _ => Ok(()),
         }
     }
@@ -118,12 +126,13 @@ impl fmt::Display for ConfigError {
                     names.join(", ")
                 )
             }
-            Self::InvalidSockjsUrl(url) => {
-                write!(
-                    f,
-                    "sockjs_url {url:?} must start with /, http:// or https://"
-                )
-            }
+            Self::NoTransport => f.write_str(
+                "transports is empty; leave it out for all of them, or name at least one",
+            ),
+            Self::InvalidSockjsUrl(url) => write!(
+                f,
+                "sockjs_url {url:?} must start with /, http:// or https:// and hold no blanks, quotes or angle brackets"
+            ),
         }
     }
 }
