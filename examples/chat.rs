@@ -42,12 +42,14 @@ impl Room {
             ));
         }
         self.members.lock().remove(&connection.id());
-        let lost = connection
-            .end()
-            .is_some_and(|end| end.cause != EndCause::Browser);
+        // On HTTP transports a page that leaves looks like a connection that is cut off.
+        let left = matches!(
+            connection.end().map(|end| end.cause),
+            Some(EndCause::Browser | EndCause::Interrupted)
+        );
         self.say(&format!(
             "{name} {}",
-            if lost { "was disconnected" } else { "left" }
+            if left { "left" } else { "was disconnected" }
         ));
     }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing::{info, warn};
@@ -15,6 +16,9 @@ use crate::service::{Gateway, Origins, ServiceConfig};
 
 /// The arguments or the configuration are wrong; nothing was started. (`EX_USAGE`)
 const USAGE: u8 = 64;
+
+/// sockjs-client's, fixed.
+const JSONP_TIMEOUT: Duration = Duration::from_secs(35);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,9 +34,13 @@ Examples:
 Exit codes: 0 stopped in order, 1 failed while starting or running, 64 wrong arguments or configuration.
 Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what is logged (default: info).";
 
+const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
+       sockjs-gateway run --config FILE [--listen ADDRESS]
+       sockjs-gateway demo [--listen ADDRESS]";
+
 /// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100)]
+#[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100, override_usage = USAGE_LINES)]
 struct Arguments {
     #[command(flatten)]
     one: OneService,
@@ -124,7 +132,8 @@ fn from_file(path: &std::path::Path, listen: Option<SocketAddr>) -> Result<Prepa
 fn one_service(arguments: &OneService) -> Result<Prepared, String> {
     let Some(url) = &arguments.to else {
         return Err(format!(
-            "{}\nSay what to do: --to URL, run, or demo. --help has examples.",
+            "say what to do: --to URL, run, or demo; --help has examples
+{}",
             Arguments::command().render_usage()
         ));
     };
@@ -219,8 +228,12 @@ impl Prepared {
             gateway,
             demo,
         } = self;
-        let server = Server::bind(config.listen, gateway, config.server)
-            .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+        let server = Server::bind(config.listen, gateway, config.server).map_err(|error| {
+            format!(
+                "cannot listen on {}: {error}; --listen takes another address",
+                config.listen
+            )
+        })?;
         let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let address = server
             .local_address()
@@ -229,7 +242,11 @@ impl Prepared {
             let ServiceConfig {
                 prefix, origins, ..
             } = &service.config;
-            info!(%prefix, backend = %without_query(&service.url), ?origins, "service");
+            info!(%prefix, backend = %without_query(&service.url), %origins, "service");
+            let beat = service.config.session.heartbeat_delay;
+            if beat.is_none_or(|delay| delay >= JSONP_TIMEOUT) {
+                warn!(%prefix, "heartbeat_delay is not below the 35 s after which sockjs-client gives up a jsonp poll");
+            }
             if *origins == Origins::Any && !demo {
                 warn!(%prefix, "pages of every site may use this service; `origins` limits them");
             }

@@ -41,7 +41,8 @@
 //! # What is promised
 //!
 //! Messages arrive in order and once. A message that provably never left for the browser is not lost silently: the session
-//! ends with a named code and [`Connection::take_undelivered`] has it. What a network lost after it left is not known to
+//! ends with a named code and [`Connection::take_undelivered`] has it. (Where an application serves the [`Gateway`] itself, this
+//! means: was not handed to hyper. [`Server`] also knows what was written.) What a network lost after it left is not known to
 //! anyone: SockJS has no acknowledgement.
 
 #![warn(missing_docs)]
@@ -58,11 +59,23 @@ pub mod service;
 pub mod session;
 pub mod transport;
 
+#[doc(inline)]
 pub use backend::{Upstream, UpstreamConfig};
+#[doc(inline)]
 pub use protocol::{CloseReason, Message};
-pub use registry::{Backend, Connection, Handshake, Peer, SendError, Sender};
-pub use server::{Server, ServerConfig};
-pub use service::{
-    ConfigError, ConnectionInfo, Gateway, GatewayBuilder, Origins, ServiceConfig, TrustedProxies,
+#[doc(inline)]
+pub use registry::{
+    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer, SendError,
+    Sender, Served,
 };
-pub use session::{End, EndCause};
+#[doc(inline)]
+pub use server::{Server, ServerConfig};
+#[doc(inline)]
+pub use service::{
+    AllowedOrigin, ConfigError, ConnectionInfo, Gateway, GatewayBuilder, InvalidOrigin, Origins,
+    ServiceConfig, TrustedProxies,
+};
+#[doc(inline)]
+pub use session::{End, EndCause, QueueLimits, SessionConfig};
+#[doc(inline)]
+pub use transport::TransportConfig;

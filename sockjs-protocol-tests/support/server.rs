@@ -16,6 +16,9 @@ use super::deadline::{Deadline, START_DEADLINE};
 use super::http::{Request, Response};
 use super::session::random_id;
 
+/// The shipped binary.
+const BINARY: &str = env!("CARGO_BIN_EXE_sockjs-gateway");
+
 /// Where the server under test listens, split as requests need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
@@ -89,6 +92,46 @@ impl Server {
         Self::run(Gateway::spawn(&file.path, log))
     }
 
+    /// Starts the shipped binary with these arguments, which must make it listen on a free port.
+    #[track_caller]
+    pub(crate) fn with_arguments(arguments: &[&str]) -> Self {
+        let mut command = Command::new(BINARY);
+        command.args(arguments);
+        Self::run(Gateway::spawn_command(command))
+    }
+
+    /// As [`Self::with_config`], with a limit on open files (`ulimit -n`).
+    #[track_caller]
+    pub(crate) fn with_config_and_open_files(toml: &str, limit: u32) -> Self {
+        let file = TemporaryFile::new(toml);
+        let mut command = Command::new("sh");
+        // `exec` keeps the process id: the shell becomes the server.
+        command
+            .arg("-c")
+            .arg(format!(
+                "ulimit -n {limit} && exec \"$0\" run --config \"$1\" --listen 127.0.0.1:0"
+            ))
+            .arg(BINARY)
+            .arg(&file.path);
+        Self::run(Gateway::spawn_command(command))
+    }
+
+    /// Processor time that the server has used, user and system together (Linux).
+    #[track_caller]
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))
+            .expect("the server runs, on Linux");
+        // The name in parentheses may hold blanks; the times are the 14th and 15th fields, in hundredths of a second.
+        let (_, fields) = stat.rsplit_once(')').expect("the name is in parentheses");
+        let ticks: u64 = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().expect("times are numbers"))
+            .sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     #[track_caller]
     fn run(mut gateway: Gateway) -> Self {
         Self {
@@ -109,6 +152,7 @@ impl Server {
             .as_ref()
             .expect("the server is ours")
             .child
+            .lock()
             .id()
     }
 
@@ -124,23 +168,16 @@ impl Server {
 
     /// How the process ended, which must be within `limit`.
     #[track_caller]
-    pub(crate) fn wait_for_exit(&mut self, limit: Duration) -> ExitStatus {
-        wait_for_exit(&mut self.gateway().child, limit)
+    pub(crate) fn wait_for_exit(&self, limit: Duration) -> ExitStatus {
+        let gateway = self.gateway.as_ref().expect("the server is ours");
+        wait_for_exit(&mut gateway.child.lock(), limit)
     }
 
     /// The server still runs and answers.
     #[track_caller]
-    pub(crate) fn assert_alive(&mut self) {
-        let ended = self
-            .gateway()
-            .child
-            .try_wait()
-            .expect("our child can be asked");
-        assert_eq!(ended, None, "the server has ended");
-        assert!(
-            self.get("/").head.status < 500,
-            "the server does not answer"
-        );
+    pub(crate) fn assert_alive(&self) {
+        let status = self.get("/").head.status;
+        assert!(status < 500, "the server answers {status}");
     }
 
     /// What the server has logged so far.
@@ -193,7 +230,7 @@ impl Server {
 /// The running binary and what it logs.
 #[derive(Debug)]
 struct Gateway {
-    child: Child,
+    child: Mutex<Child>,
     /// Behind a lock so that the server can be shared by threads.
     lines: Mutex<Receiver<String>>,
     seen: Vec<String>,
@@ -202,11 +239,18 @@ struct Gateway {
 impl Gateway {
     #[track_caller]
     fn spawn(config: &Path, log: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
+        let mut command = Command::new(BINARY);
+        command
             .args(["run", "--config"])
             .arg(config)
             .args(["--listen", "127.0.0.1:0"])
-            .env("RUST_LOG", log)
+            .env("RUST_LOG", log);
+        Self::spawn_command(command)
+    }
+
+    #[track_caller]
+    fn spawn_command(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -216,7 +260,7 @@ impl Gateway {
         forward_lines(child.stdout.take().expect("is piped"), sender.clone());
         forward_lines(child.stderr.take().expect("is piped"), sender);
         Self {
-            child,
+            child: Mutex::new(child),
             lines: Mutex::new(lines),
             seen: Vec::new(),
         }
@@ -244,8 +288,8 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.child.get_mut().kill();
+        let _ = self.child.get_mut().wait();
         if thread::panicking() {
             self.seen.extend(self.lines.get_mut().iter());
             #[allow(clippy::print_stderr, reason = "libtest shows it with the failure")]

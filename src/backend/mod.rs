@@ -27,7 +27,7 @@ pub struct Kind {
 type Build = fn(&str, &UpstreamConfig) -> Result<Arc<dyn Backend>, BackendError>;
 
 /// Every kind there is.
-pub static KINDS: [Kind; 6] = [
+pub static KINDS: &[Kind] = &[
     Kind {
         scheme: "echo:",
         about: "sends every message back",
@@ -145,6 +145,10 @@ mod tests {
             "ws://",
             "ws://user:secret@host/",
             "ws://host/#x",
+            "ws://h:99999/",
+            "ws://h:abc/",
+            "ws://h:0/",
+            "ws://[::1]:x/",
         ] {
             assert!(from_url(url, &UpstreamConfig::default()).is_err(), "{url}");
         }

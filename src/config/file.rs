@@ -91,7 +91,10 @@ enum BinaryName {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "origins is \"same\", \"*\", or a list like [\"https://app.example.com\"]"
+)]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),

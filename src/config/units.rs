@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A duration: `"500ms"`, `"25s"`, `"5m"`, `"1h"`. Never zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,30 +48,47 @@ fn size(text: &str) -> Option<usize> {
     number.checked_mul(unit).filter(|size| *size > 0)
 }
 
-fn wrong_duration<E: Error>(given: &str) -> E {
-    E::custom(format_args!(
-        "{given:?} is not a duration; write a number and ms, s, m or h, like \"25s\""
-    ))
+/// Reads a text, and says what it should have been when it is anything else.
+struct DurationVisitor {
+    or_off: bool,
+}
+
+impl Visitor<'_> for DurationVisitor {
+    type Value = Option<Duration>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration: a text with a number and ms, s, m or h, like \"25s\"")?;
+        if self.or_off {
+            f.write_str(", or \"off\"")
+        } else {
+            Ok(())
+        }
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<Duration>, E> {
+        if self.or_off && text == "off" {
+            return Ok(None);
+        }
+        duration(text)
+            .map(Some)
+            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        duration(&text)
+        let duration = deserializer.deserialize_any(DurationVisitor { or_off: false })?;
+        duration
             .map(Self)
-            .ok_or_else(|| wrong_duration(&text))
+            .ok_or_else(|| D::Error::custom("a duration is needed here"))
     }
 }
 
 impl<'de> Deserialize<'de> for SpanOrOff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == "off" {
-            return Ok(Self(None));
-        }
-        duration(&text)
-            .map(|duration| Self(Some(duration)))
-            .ok_or_else(|| wrong_duration(&text))
+        deserializer
+            .deserialize_any(DurationVisitor { or_off: true })
+            .map(Self)
     }
 }
 

@@ -76,6 +76,6 @@ impl fmt::Debug for Negotiated {
     }
 }
 
-/// The backend cannot be reached; the WebSocket is refused with 502 and this text.
+/// The backend cannot be reached; the WebSocket is refused with 502. The text says why, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiationFailed(pub String);

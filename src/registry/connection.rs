@@ -27,7 +27,7 @@ pub struct Handshake {
     pub headers: HeaderMap,
     /// Who asked, after trusted proxies.
     pub peer: Peer,
-    /// Name of the transport that opened the session, e.g. `xhr_streaming`.
+    /// Name of the transport that opened the session, e.g. `xhr-streaming`.
     pub transport: &'static str,
 }
 
@@ -110,8 +110,8 @@ impl Connection {
         self.sender.handle.poll_message(context)
     }
 
-    /// Sends a message, waiting while the queue is full: a browser that does not read stops its sender. Cancel safe as
-    /// long as a message that may be lost with the future does not matter.
+    /// Sends a message, waiting while the queue is full: a browser that does not read stops its sender. Not
+    /// cancel safe: when the future is dropped while it waits, the message is gone with it.
     ///
     /// # Errors
     /// [`SendError::Ended`] after the end, [`SendError::Binary`] for binary on a SockJS session.
@@ -136,6 +136,11 @@ impl Connection {
         self.sender.handle.poll_send(context, message)
     }
 
+    /// Ready when the end of the session is decided.
+    pub(crate) fn poll_ended(&self, context: &Context<'_>) -> Poll<()> {
+        self.sender.handle.poll_ended(context)
+    }
+
     /// Ends the session: what was sent is delivered first, then `c[code,"reason"]` (on a raw WebSocket, a close frame).
     /// Only the first end counts.
     pub fn close(&self, code: u16, reason: impl Into<ByteString>) {
@@ -151,6 +156,11 @@ impl Connection {
     /// Waits until nothing more will be delivered, and tells why.
     pub async fn closed(&self) -> End {
         poll_fn(|context| self.sender.handle.poll_closed(context)).await
+    }
+
+    /// Ready when the session is closed and no message is left to receive: whatever is being done for it can be given up.
+    pub async fn abandoned(&self) {
+        poll_fn(|context| self.sender.handle.poll_abandoned(context)).await;
     }
 
     /// Why the session ends, from the moment this is decided.

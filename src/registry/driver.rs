@@ -89,7 +89,7 @@ impl Future for Driver {
             self.closed = true;
             self.sleep = None;
             if let Some(end) = self.handle.ended() {
-                debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, "session closed");
+                debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
                 self.registration.close(Entry::ended(&end));
             }
         }

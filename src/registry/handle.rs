@@ -159,7 +159,7 @@ impl SessionHandle {
     }
 
     pub(super) fn left(&self, attachment: u32) {
-        self.locked(|state| state.session.handle_left(attachment));
+        self.locked(|state| state.session.handle_left(now(), attachment));
     }
 
     pub(super) fn doubt(&self, attachment: u32) {
@@ -305,6 +305,17 @@ impl SessionHandle {
         })
     }
 
+    /// Ready when the end is decided.
+    pub(super) fn poll_ended(&self, context: &Context<'_>) -> Poll<()> {
+        self.locked(|state| {
+            if state.session.end().is_some() {
+                return Poll::Ready(());
+            }
+            store_one_more(&mut state.watchers, context);
+            Poll::Pending
+        })
+    }
+
     /// Ready when nothing more will be delivered.
     pub(super) fn poll_closed(&self, context: &Context<'_>) -> Poll<End> {
         self.locked(|state| match state.session.end() {
@@ -313,6 +324,17 @@ impl SessionHandle {
                 store_one_more(&mut state.watchers, context);
                 Poll::Pending
             }
+        })
+    }
+
+    /// Ready when the session is closed and every message for the backend was given: nobody is interested any more.
+    pub(super) fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
+        self.locked(|state| {
+            if state.session.is_closed() && state.session.has_given_all() {
+                return Poll::Ready(());
+            }
+            store_one_more(&mut state.watchers, context);
+            Poll::Pending
         })
     }
 
@@ -338,7 +360,10 @@ impl SessionHandle {
     }
 
     pub(super) fn timeout(&self) {
-        self.locked(|state| state.session.handle_timeout(now()));
+        self.locked(|state| {
+            let progressing = state.wire.as_ref().is_some_and(|wire| wire.take_progress());
+            state.session.handle_timeout(now(), progressing);
+        });
     }
 }
 

@@ -11,6 +11,7 @@ mod handle;
 mod receiver;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tombstones;
 mod wire;
 
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tracing::debug;
+use tracing::warn;
 use uuid::Uuid;
 
 use crate::protocol::CloseReason;
@@ -35,6 +36,7 @@ pub use connection::{Connection, Handshake, Peer, SendError, Sender};
 pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use receiver::Receiver;
+pub use throttle::Throttle;
 use tombstones::Tombstones;
 pub use wire::Wire;
 
@@ -74,6 +76,7 @@ pub struct Registry {
     budgets: Budgets,
     /// Set once, when the service stops: what new sessions are refused with.
     stopped: OnceLock<CloseReason>,
+    refusals: Throttle,
     /// Notified when the last session ended.
     emptied: Notify,
     this: Weak<Self>,
@@ -129,6 +132,7 @@ impl Registry {
             hasher: RandomState::new(),
             budgets,
             stopped: OnceLock::new(),
+            refusals: Throttle::default(),
             emptied: Notify::new(),
             this: this.clone(),
         })
@@ -264,7 +268,13 @@ impl Registry {
             return Err(reason.clone());
         }
         let Some(place) = self.budgets.sessions.reserve(1) else {
-            debug!(sessions = self.len(), "session refused: too many sessions");
+            if let Some(held_back) = self.refusals.admit() {
+                let limit = self.budgets.sessions.limit();
+                warn!(
+                    sessions = self.len(),
+                    limit, held_back, "sessions refused: too many of the service or of the process"
+                );
+            }
             return Err(CloseReason::TOO_MANY_SESSIONS);
         };
         let handle = SessionHandle::new(
@@ -318,13 +328,14 @@ impl Registry {
     /// Removes tombstones as they fall due, until there are none.
     async fn sweep(this: Weak<Self>, shard: usize) {
         loop {
-            let Some(due) = this
-                .upgrade()
-                .and_then(|registry| registry.shards[shard].lock().bury())
-            else {
+            let Some((due, soonest)) = this.upgrade().and_then(|registry| {
+                let due = registry.shards[shard].lock().bury()?;
+                Some((due, handle::now() + registry.config.disconnect_delay))
+            }) else {
                 return;
             };
-            tokio::time::sleep_until(due.into()).await;
+            // One that is due earlier may be added meanwhile, but not one that is due before this.
+            tokio::time::sleep_until(due.min(soonest).into()).await;
         }
     }
 }

@@ -284,3 +284,38 @@ async fn everybody_who_waits_for_the_end_is_told() {
         assert_eq!(waiter.await.expect("no panic"), EndCause::Interrupted);
     }
 }
+
+/// After an abort the id is told so until `disconnect_delay` has passed, whatever else is remembered longer.
+#[tokio::test(start_paused = true)]
+async fn aborted_id_opens_afresh_after_disconnect_delay() {
+    let registry = registry(echo, Budgets::new(100, 1 << 20));
+    for number in 0..50 {
+        drop(open(&registry, &format!("expires{number}")));
+    }
+    tokio::time::sleep(Duration::from_millis(5_500)).await;
+    let names: Vec<String> = (0..50).map(|number| format!("aborted{number}")).collect();
+    for name in &names {
+        let mut receiver = attach(&open(&registry, name)).await;
+        assert_eq!(next_frame(&mut receiver).await, "o");
+    }
+    tokio::time::sleep(Duration::from_millis(4_900)).await;
+    for name in &names {
+        assert!(
+            matches!(
+                registry.get_or_open(&id(name), handshake),
+                Found::Refused(_)
+            ),
+            "forgotten too early"
+        );
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for name in &names {
+        assert!(
+            matches!(
+                registry.get_or_open(&id(name), handshake),
+                Found::Opened(..)
+            ),
+            "remembered too long"
+        );
+    }
+}

@@ -1,30 +1,32 @@
 //! Ids of ended sessions and when to forget them. Bounded in time and in number.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use crate::session::SessionId;
 
-/// Due instants of ended ids. Kept in the order they were added; one that was renewed goes to the end when its turn comes.
+/// Due instants of ended ids.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
-    queue: VecDeque<(SessionId, Instant)>,
+    /// By due instant; the number tells equal ones apart.
+    due: BTreeMap<(Instant, u64), SessionId>,
+    added: u64,
     renewed: HashMap<SessionId, Instant>,
 }
 
-/// The most that one shard keeps; the oldest goes first.
+/// The most that one shard keeps; the one that is due first goes first.
 const MAX_TOMBSTONES: usize = 4096;
 
 impl Tombstones {
-    /// Adds an id; gives back the oldest when there are too many.
+    /// Adds an id; gives back the one that is due first when there are too many.
     pub(super) fn push(&mut self, id: SessionId, due: Instant) -> Option<SessionId> {
-        self.queue.push_back((id, due));
-        if self.queue.len() <= MAX_TOMBSTONES {
+        self.insert(id, due);
+        if self.due.len() <= MAX_TOMBSTONES {
             return None;
         }
-        let (oldest, _) = self.queue.pop_front()?;
-        self.renewed.remove(&oldest);
-        Some(oldest)
+        let (_, first) = self.due.pop_first()?;
+        self.renewed.remove(&first);
+        Some(first)
     }
 
     /// The id was asked for again: it is to be kept until `due`.
@@ -34,10 +36,10 @@ impl Tombstones {
 
     /// The next id whose time has come.
     pub(super) fn pop_due(&mut self, now: Instant) -> Option<SessionId> {
-        while self.queue.front().is_some_and(|(_, due)| *due <= now) {
-            let (id, _) = self.queue.pop_front()?;
+        while self.next_due().is_some_and(|due| due <= now) {
+            let (_, id) = self.due.pop_first()?;
             match self.renewed.remove(&id) {
-                Some(due) if due > now => self.queue.push_back((id, due)),
+                Some(due) if due > now => self.insert(id, due),
                 _ => return Some(id),
             }
         }
@@ -46,6 +48,11 @@ impl Tombstones {
 
     /// When to look again; `None` when there is nothing.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.queue.front().map(|(_, due)| *due)
+        self.due.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn insert(&mut self, id: SessionId, due: Instant) {
+        self.added += 1;
+        self.due.insert((due, self.added), id);
     }
 }

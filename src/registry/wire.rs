@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::handle::SessionHandle;
+use super::handle::{SessionHandle, now};
 
 /// One browser connection, shared by its I/O and by the receivers of the requests on it.
 #[derive(Default)]
@@ -21,12 +22,16 @@ pub struct Wire {
     parked: AtomicBool,
     /// The receiver found no frame and had to wait.
     waited: AtomicBool,
-    /// Bytes that came behind the head of the request that is being answered: its body, and then more requests.
-    behind: AtomicUsize,
-    /// How many of them are its body; [`UNKNOWN`] for a chunked one that is not read yet.
-    body: AtomicUsize,
-    /// The I/O has seen the end of the connection and keeps it back.
-    end_hidden: AtomicBool,
+    /// Bytes of the body of the request that is being answered that have not come; [`UNKNOWN`] for a chunked body whose
+    /// end has not come.
+    owed: AtomicUsize,
+    /// More came behind the request that is being answered.
+    pipelined: AtomicBool,
+    /// The I/O keeps something back: bytes of the next request, or the end of the connection.
+    keeps_back: AtomicBool,
+    resets_are_usual: AtomicBool,
+    /// Bytes were written since somebody looked.
+    progress: AtomicBool,
     cut_off: AtomicBool,
     closed: AtomicBool,
     recheck: AtomicBool,
@@ -35,6 +40,10 @@ pub struct Wire {
     task: Mutex<Option<Waker>>,
 }
 
+/// A reset this soon after an answer means that the answer was not read. (Linux resets a connection that is closed with unread
+/// data.) Later, it is how some end an idle connection.
+const RESET_WINDOW: Duration = Duration::from_millis(200);
+
 /// Stands for the length of a body whose end only its reader finds.
 const UNKNOWN: usize = usize::MAX;
 
@@ -42,8 +51,8 @@ const UNKNOWN: usize = usize::MAX;
 struct Answers {
     /// Frames of this receiver were handed over and are not flushed.
     in_flight: Option<(Arc<SessionHandle>, u32)>,
-    /// The last flushed frames were a whole response of this receiver.
-    answered: Option<(Weak<SessionHandle>, u32)>,
+    /// The last flushed frames were a whole response of this receiver, and when that was.
+    answered: Option<(Weak<SessionHandle>, u32, Instant)>,
     complete: bool,
 }
 
@@ -56,16 +65,31 @@ impl Wire {
         let settled = {
             let mut answers = self.answers.lock();
             let settled = answers.in_flight.take();
+            let doubtful = answers.complete && !self.resets_are_usual.load(Ordering::Relaxed);
             if let Some((handle, attachment)) = &settled {
-                answers.answered = answers
-                    .complete
-                    .then(|| (Arc::downgrade(handle), *attachment));
+                answers.answered = doubtful.then(|| (Arc::downgrade(handle), *attachment, now()));
             }
             settled
         };
         if let Some((handle, attachment)) = settled {
             handle.left(attachment);
         }
+    }
+
+    /// Bytes were written.
+    pub fn wrote(&self) {
+        self.progress.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether bytes were written since the last call.
+    pub(super) fn take_progress(&self) -> bool {
+        self.progress.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a reset after an answer says nothing about the answer: proxies end connections like that once they have read
+    /// it, and so does anybody who asked for the connection to be closed.
+    pub fn resets_are_usual(&self, usual: bool) {
+        self.resets_are_usual.store(usual, Ordering::Relaxed);
     }
 
     /// The connection is gone; `broken` when it did not end in order (reset, write error).
@@ -77,7 +101,8 @@ impl Wire {
         if let Some((handle, attachment)) = in_flight {
             handle.doubt(attachment);
         }
-        if let Some((handle, attachment)) = answered.filter(|_| broken)
+        if let Some((handle, attachment, since)) = answered.filter(|_| broken)
+            && now().duration_since(since) < RESET_WINDOW
             && let Some(handle) = handle.upgrade()
         {
             handle.doubt(attachment);
@@ -100,52 +125,47 @@ impl Wire {
         self.parked.load(Ordering::Relaxed) && self.waited.load(Ordering::Relaxed)
     }
 
-    /// The head of a request has come; what comes from now on is its body, or another request.
-    pub fn head_ended(&self) {
-        self.behind.store(0, Ordering::Relaxed);
-        self.body.store(0, Ordering::Relaxed);
-    }
-
-    /// `length` bytes came behind the head. `context` is that of the task that read them.
-    pub fn received(&self, context: &Context<'_>, length: usize) {
-        let was_pipelined = self.is_pipelined();
-        self.behind.fetch_add(length, Ordering::Relaxed);
-        if !was_pipelined && self.is_pipelined() && self.is_parked() {
-            context.waker().wake_by_ref();
-        }
-    }
-
-    /// The request has a body of that length; `None` for one whose length is not declared.
-    pub fn body_expected(&self, length: Option<u64>) {
+    /// A request is being answered; its body has that length, or `None` when that is not declared.
+    pub fn request_begins(&self, length: Option<u64>) {
         let length = length
             .and_then(|length| usize::try_from(length).ok())
             .unwrap_or(UNKNOWN);
-        self.body.store(length, Ordering::Relaxed);
+        self.owed.store(length, Ordering::Relaxed);
+        self.pipelined.store(false, Ordering::Relaxed);
     }
 
-    /// The body was read whole.
-    pub fn body_read(&self) {
-        if self.body.load(Ordering::Relaxed) == UNKNOWN {
-            self.body
-                .store(self.behind.load(Ordering::Relaxed), Ordering::Relaxed);
+    /// How many bytes of its body the request that is being answered still needs; `None` while a chunked body goes on.
+    pub fn owed(&self) -> Option<usize> {
+        Some(self.owed.load(Ordering::Relaxed)).filter(|owed| *owed != UNKNOWN)
+    }
+
+    /// `left` bytes of the body are still to come.
+    pub fn owes(&self, left: usize) {
+        self.owed.store(left, Ordering::Relaxed);
+    }
+
+    /// Bytes of another request came. `context` is that of the task that read them.
+    pub fn keep_next(&self, context: &Context<'_>) {
+        self.keeps_back.store(true, Ordering::Relaxed);
+        if !self.pipelined.swap(true, Ordering::Relaxed) && self.is_parked() {
+            context.waker().wake_by_ref();
         }
     }
 
     /// Whether the end of the connection may be kept back, because the request that is being answered does not need to know:
     /// it has come whole, and no receiver waits.
-    pub fn may_hide_end(&self) -> bool {
-        !self.is_parked()
-            && self.behind.load(Ordering::Relaxed) >= self.body.load(Ordering::Relaxed)
+    pub fn may_keep_end(&self) -> bool {
+        !self.is_parked() && self.owed() == Some(0)
     }
 
-    /// The I/O has seen the end of the connection and says so later, see [`Self::reveal_end`].
-    pub fn hide_end(&self) {
-        self.end_hidden.store(true, Ordering::Relaxed);
+    /// The end of the connection came, and is kept back.
+    pub fn keep_end(&self) {
+        self.keeps_back.store(true, Ordering::Relaxed);
     }
 
-    /// The request is answered, or waits: time to report an end that was kept back.
-    pub fn reveal_end(&self) {
-        if self.end_hidden.load(Ordering::Relaxed) {
+    /// The request is answered, or waits: the I/O is to be asked again for what it kept back.
+    pub fn reveal(&self) {
+        if self.keeps_back.swap(false, Ordering::Relaxed) {
             self.wake();
         }
     }
@@ -213,7 +233,7 @@ impl Wire {
     /// The receiver has to wait. From now on the I/O reports an end at once.
     pub(super) fn wait(&self) {
         if !self.waited.swap(true, Ordering::Relaxed) {
-            self.reveal_end();
+            self.reveal();
         }
     }
 
@@ -222,14 +242,9 @@ impl Wire {
         self.parked.store(false, Ordering::Relaxed);
     }
 
-    /// Whether another request waits behind the one that is being answered.
-    fn is_pipelined(&self) -> bool {
-        self.behind.load(Ordering::Relaxed) > self.body.load(Ordering::Relaxed)
-    }
-
     /// Whether the attached receiver should give way to a request behind it.
     pub(super) fn hurries(&self) -> bool {
-        self.parked.load(Ordering::Relaxed) && self.is_pipelined()
+        self.parked.load(Ordering::Relaxed) && self.pipelined.load(Ordering::Relaxed)
     }
 
     fn wake(&self) {

@@ -43,7 +43,7 @@ pub(super) async fn serve(
         let phase = Arc::clone(&phase);
         service_fn(move |request: Request<Incoming>| {
             phase.set(Phase::Busy);
-            wire.body_expected(request.body().size_hint().exact());
+            wire.request_begins(request.body().size_hint().exact());
             let (phase, wire) = (Arc::clone(&phase), Arc::clone(&wire));
             let answer = gateway.answer(request.map(RequestBody::Hyper), &info);
             async move { Ok::<_, Infallible>(Tracked::response(answer.await, phase, wire)) }

@@ -1,5 +1,6 @@
 //! The gateway on a TCP port: accept, serve, stop.
 
+mod chunked;
 mod config;
 mod connection;
 mod listener;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::protocol::CloseReason;
-use crate::registry::Budget;
+use crate::registry::{Budget, Throttle};
 use crate::service::Gateway;
 
 pub use config::ServerConfig;
@@ -60,16 +61,19 @@ impl Server {
             config,
         } = self;
         let connections = Budget::new(config.max_connections);
+        let refusals = Throttle::default();
         let (closing, watch_closing) = watch::channel(false);
         let accepting = async {
             loop {
                 let (stream, peer) = listener.accept().await;
                 let Some(place) = connections.reserve(1) else {
                     // Dropped: the browser sees a closed connection and tries again later.
-                    warn!(
-                        limit = connections.limit(),
-                        "connection refused: too many connections"
-                    );
+                    if let Some(held_back) = refusals.admit() {
+                        warn!(
+                            limit = connections.limit(),
+                            held_back, "connections refused: too many"
+                        );
+                    }
                     continue;
                 };
                 tokio::spawn(connection::serve(

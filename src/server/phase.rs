@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -33,11 +33,15 @@ pub(super) enum Phase {
 
 /// Shared by the I/O, the service and the deadline of one connection, all in one task.
 #[derive(Debug, Default)]
-pub(super) struct PhaseCell(AtomicU8);
+pub(super) struct PhaseCell {
+    phase: AtomicU8,
+    /// Bytes were written since the deadline looked.
+    wrote: AtomicBool,
+}
 
 impl PhaseCell {
     pub(super) fn get(&self) -> Phase {
-        match self.0.load(Ordering::Relaxed) {
+        match self.phase.load(Ordering::Relaxed) {
             0 => Phase::New,
             1 => Phase::Head,
             2 => Phase::Busy,
@@ -47,7 +51,11 @@ impl PhaseCell {
     }
 
     pub(super) fn set(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn wrote(&self) {
+        self.wrote.store(true, Ordering::Relaxed);
     }
 }
 
@@ -84,7 +92,7 @@ impl Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.phase.set(self.next);
-        self.wire.reveal_end();
+        self.wire.reveal();
     }
 }
 
@@ -148,6 +156,10 @@ impl<'a> Deadline<'a> {
             std::task::ready!(self.sleep.as_mut().poll(context));
             let next = match phase {
                 Phase::New | Phase::Head => return Poll::Ready(()),
+                // The answer may still be on its way to a slow browser.
+                Phase::Idle if self.phase.wrote.swap(false, Ordering::Relaxed) => {
+                    self.idle_since.max(Instant::now()) + self.config.idle_timeout
+                }
                 Phase::Idle => self.idle_since + self.config.idle_timeout,
                 Phase::Busy | Phase::Upgraded => Instant::now() + self.config.idle_timeout,
             };

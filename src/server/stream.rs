@@ -4,15 +4,15 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use memchr::memmem;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::registry::{Reservation, Wire};
 
+use super::chunked::ChunkEnd;
 use super::phase::{Phase, PhaseCell};
 
 /// The bytes of one connection.
@@ -31,6 +31,7 @@ pub(super) struct WatchedStream {
     held: Vec<u8>,
     passed: usize,
     head_end: HeadEnd,
+    chunk_end: ChunkEnd,
     broken: bool,
     /// Held for as long as the socket, through an upgrade too.
     _place: Reservation,
@@ -50,6 +51,7 @@ impl WatchedStream {
             held: Vec::new(),
             passed: 0,
             head_end: HeadEnd::default(),
+            chunk_end: ChunkEnd::default(),
             broken: false,
             _place: place,
         }
@@ -63,6 +65,14 @@ impl WatchedStream {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    fn written(&mut self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if matches!(outcome, Poll::Ready(Ok(1..))) {
+            self.wire.wrote();
+            self.phase.wrote();
+        }
+        self.checked(outcome)
     }
 
     fn checked<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -112,59 +122,114 @@ impl WatchedStream {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes back what lies behind the end of the head in `buffer`, of which `before` bytes are older.
-    fn hold_back(&mut self, buffer: &mut ReadBuf<'_>, before: usize) {
-        let Some(end) = self.head_end.find(&buffer.filled()[before..]) else {
-            return;
-        };
-        self.wire.head_ended();
-        let behind = &buffer.filled()[before + end..];
-        if behind.is_empty() {
-            return;
+    /// Takes back what `buffer` holds behind its first `kept` bytes.
+    fn hold_back(&mut self, buffer: &mut ReadBuf<'_>, kept: usize) {
+        let behind = &buffer.filled()[kept..];
+        if !behind.is_empty() {
+            self.held = [behind, &self.held[self.passed..]].concat();
+            self.passed = 0;
+            buffer.set_filled(kept);
         }
-        self.held = [behind, &self.held[self.passed..]].concat();
-        self.passed = 0;
-        buffer.set_filled(before + end);
+    }
+
+    /// While a request is answered: hyper gets the rest of its body and nothing of what follows.
+    fn poll_body(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        if !self.held.is_empty() && self.wire.owed() == Some(0) {
+            self.wire.keep_next(context);
+            return Poll::Pending;
+        }
+        ready!(self.poll_bytes(context, buffer))?;
+        let received = buffer.filled().len() - before;
+        if received == 0 {
+            if !self.wire.may_keep_end() {
+                return Poll::Ready(Ok(()));
+            }
+            // A request that does not wait is answered first; hyper is woken to ask again after that.
+            self.wire.keep_end();
+            return Poll::Pending;
+        }
+        let owed = self.wire.owed();
+        let body = match owed {
+            Some(owed) => {
+                let body = received.min(owed);
+                self.wire.owes(owed - body);
+                body
+            }
+            None => match self.chunk_end.find(&buffer.filled()[before..]) {
+                Some(end) => {
+                    self.wire.owes(0);
+                    end
+                }
+                None => received,
+            },
+        };
+        self.hold_back(buffer, before + body);
+        if owed != Some(0) {
+            return Poll::Ready(Ok(()));
+        }
+        self.wire.keep_next(context);
+        Poll::Pending
+    }
+
+    /// While a head is expected: hyper gets no more than that.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(self.poll_bytes(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.phase.set(Phase::Head);
+            if let Some(end) = self.head_end.find(&buffer.filled()[before..]) {
+                self.chunk_end = ChunkEnd::default();
+                self.hold_back(buffer, before + end);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
-/// Finds CR LF CR LF in a stream of pieces.
+/// Finds the empty line that ends a head, in a stream of pieces. Lines may end with LF alone, as hyper takes them.
+/// (RFC 9112 §2.2)
 #[derive(Debug, Default)]
-struct HeadEnd {
-    /// How many of the four bytes the pieces so far ended with.
-    matched: usize,
+enum HeadEnd {
+    /// Within a line.
+    #[default]
+    Line,
+    /// Behind an LF.
+    Newline,
+    /// Behind LF CR.
+    Return,
 }
 
 impl HeadEnd {
-    const END: &'static [u8; 4] = b"\r\n\r\n";
-
     /// Index behind the end of the head in `piece`; starts anew afterwards.
     fn find(&mut self, piece: &[u8]) -> Option<usize> {
         let mut at = 0;
-        while self.matched > 0 && at < piece.len() {
-            self.step(piece[at]);
-            at += 1;
-            if self.matched == Self::END.len() {
-                self.matched = 0;
-                return Some(at);
+        loop {
+            match (&self, piece.get(at)) {
+                (_, None) => return None,
+                (Self::Line, Some(_)) => {
+                    at += memchr::memchr(b'\n', &piece[at..])? + 1;
+                    *self = Self::Newline;
+                }
+                (Self::Newline, Some(b'\r')) => {
+                    at += 1;
+                    *self = Self::Return;
+                }
+                (Self::Newline | Self::Return, Some(b'\n')) => {
+                    *self = Self::Line;
+                    return Some(at + 1);
+                }
+                (Self::Newline | Self::Return, Some(_)) => *self = Self::Line,
             }
         }
-        if let Some(found) = memmem::find(&piece[at..], Self::END) {
-            self.matched = 0;
-            return Some(at + found + Self::END.len());
-        }
-        piece[at.max(piece.len().saturating_sub(3))..]
-            .iter()
-            .for_each(|&byte| self.step(byte));
-        None
-    }
-
-    fn step(&mut self, byte: u8) {
-        self.matched = match byte {
-            byte if byte == Self::END[self.matched] => self.matched + 1,
-            b'\r' => 1,
-            _ => 0,
-        };
     }
 }
 
@@ -182,26 +247,13 @@ impl AsyncRead for WatchedStream {
                 Err(error) => return self.checked(Poll::Ready(Err(error))),
             }
         }
-        let before = buffer.filled().len();
-        let outcome = self.poll_bytes(context, buffer);
-        let received = buffer.filled().len() > before;
-        match &outcome {
-            Poll::Pending => self.wire.register(context),
-            Poll::Ready(Ok(())) if received => match self.phase.get() {
-                Phase::New | Phase::Idle | Phase::Head => {
-                    self.phase.set(Phase::Head);
-                    self.hold_back(buffer, before);
-                }
-                Phase::Busy => self.wire.received(context, buffer.filled().len() - before),
-                Phase::Upgraded => {}
-            },
-            // The end. A request that does not wait is answered first; hyper asks again after that.
-            Poll::Ready(Ok(())) if self.phase.get() == Phase::Busy && self.wire.may_hide_end() => {
-                self.wire.register(context);
-                self.wire.hide_end();
-                return Poll::Pending;
-            }
-            Poll::Ready(_) => {}
+        let outcome = match self.phase.get() {
+            Phase::New | Phase::Head | Phase::Idle => self.poll_head(context, buffer),
+            Phase::Busy => self.poll_body(context, buffer),
+            Phase::Upgraded => self.poll_bytes(context, buffer),
+        };
+        if outcome.is_pending() {
+            self.wire.register(context);
         }
         outcome
     }
@@ -215,7 +267,7 @@ impl AsyncWrite for WatchedStream {
     ) -> Poll<io::Result<usize>> {
         self.check_reader()?;
         let outcome = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.checked(outcome)
+        self.written(outcome)
     }
 
     fn poll_write_vectored(
@@ -225,7 +277,7 @@ impl AsyncWrite for WatchedStream {
     ) -> Poll<io::Result<usize>> {
         self.check_reader()?;
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.checked(outcome)
+        self.written(outcome)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -258,8 +310,8 @@ mod tests {
     /// The end of a head is found however the bytes are cut.
     #[test]
     fn head_end_is_found_across_pieces() {
-        let bytes = b"GET / HTTP/1.1\r\nA: b\r\r\n\r\nrest\r\n\r\n";
-        let ends = [25, 33];
+        let bytes = b"GET / HTTP/1.1\r\nA: b\r\r\n\r\nrest\r\n\r\nLF\n\nmixed\n\r\n";
+        let ends = [25, 33, 37, 45];
         for size in 1..=bytes.len() {
             let mut head_end = HeadEnd::default();
             let mut found = Vec::new();

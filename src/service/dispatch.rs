@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, ORIGIN, SET_COOKIE, VARY,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, ORIGIN, REFERER, SET_COOKIE, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use tracing::debug;
+use tracing::warn;
 
 use crate::protocol::Route;
 use crate::protocol::info::Info;
@@ -204,14 +204,15 @@ impl Service {
 
     fn admits(&self, headers: &HeaderMap, peer: &Peer) -> bool {
         let admitted = self.config.origins.admit(headers, peer);
-        if !admitted {
-            debug!(
+        if !admitted && let Some(held_back) = self.refusals.admit() {
+            warn!(
                 service = %self.config.prefix,
-                origin = ?headers.get(ORIGIN),
+                origin = ?headers.get(ORIGIN).or_else(|| headers.get(REFERER)),
                 host = ?peer.host,
                 scheme = ?peer.scheme,
-                allowed = ?self.config.origins,
-                "origin refused; `origins` of the service decides",
+                allowed = %self.config.origins,
+                held_back,
+                "origin refused: --origin, or `origins` of the service, lets pages of other sites in",
             );
         }
         admitted

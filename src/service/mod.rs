@@ -23,13 +23,13 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 
 use crate::protocol::CloseReason;
-use crate::registry::{Backend, Budgets, Peer, Registry, Wire};
+use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
 use dispatch::Dispatched;
 pub use forwarded::TrustedProxies;
-pub use origin::{InvalidOrigin, Origins};
+pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
 
 /// The gateway: services under their prefixes, and nothing else. Cheap to clone.
@@ -69,9 +69,20 @@ struct Service {
     iframe: Page,
     script: &'static Page,
     script_name: &'static str,
+    refusals: Throttle,
 }
 
 /// What the server knows of the connection a request came on.
+///
+/// An application that serves the gateway itself puts it into the request's extensions; without it the peer is unknown, and
+/// trusted proxies are not believed. In axum, with `into_make_service_with_connect_info`, in a layer of `from_fn`:
+///
+/// ```ignore (axum is not a dependency of the documentation)
+/// async fn tell_peer(ConnectInfo(peer): ConnectInfo<SocketAddr>, mut request: Request, next: Next) -> Response {
+///     request.extensions_mut().insert(ConnectionInfo { peer: Some(peer), ..ConnectionInfo::default() });
+///     next.run(request).await
+/// }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionInfo {
     /// Address of the TCP peer.
@@ -140,7 +151,10 @@ impl Gateway {
             }
             (None, Some(page)) if request.method() == Method::GET => page.answer(request.headers()),
             (None, Some(_)) => dispatch::method_not_allowed("GET"),
-            (None, None) => dispatch::not_found(),
+            (None, None) => {
+                tracing::debug!(path = uri.path(), prefixes = ?self, "no service has this prefix; the gateway needs the whole path");
+                dispatch::not_found()
+            }
         };
         response.into()
     }
@@ -305,6 +319,7 @@ impl Service {
             iframe,
             script,
             script_name,
+            refusals: Throttle::default(),
         }
     }
 

@@ -21,6 +21,19 @@ pub enum Origins {
     List(Vec<AllowedOrigin>),
 }
 
+impl fmt::Display for Origins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Same => f.write_str("same"),
+            Self::List(list) => {
+                f.write_str("same")?;
+                list.iter().try_for_each(|origin| write!(f, " {origin}"))
+            }
+        }
+    }
+}
+
 /// One entry of a list: `https://app.example.com`, `https://*.example.com`, `http://localhost:8080`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin {

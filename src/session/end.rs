@@ -10,7 +10,8 @@ pub enum EndCause {
     Backend,
     /// The browser closed its WebSocket.
     Browser,
-    /// The receiving connection was cut off.
+    /// The receiving connection was cut off. Also a page on an HTTP transport that called `close()`, or was left: SockJS has no
+    /// message for that.
     Interrupted,
     /// No receiver for `disconnect_delay`.
     Expired,

@@ -125,9 +125,10 @@ impl Session {
         self.check_deadline();
     }
 
-    /// What the receiver of `attachment` took has left this machine's hands.
-    pub fn handle_left(&mut self, attachment: u32) {
+    /// What the receiver of `attachment` took has left this machine's hands. Only from now on can the browser come back.
+    pub fn handle_left(&mut self, now: Instant, attachment: u32) {
         if attachment == self.attachment {
+            self.detached_at = self.detached_at.max(now);
             self.release_taken();
         }
     }
@@ -224,17 +225,17 @@ impl Session {
         self.wakes.settled = true;
     }
 
-    /// Acts on every deadline that `now` has reached.
-    pub fn handle_timeout(&mut self, now: Instant) {
+    /// Acts on every deadline that `now` has reached. `progressing`: bytes were written to the receiver's connection since
+    /// the call before.
+    pub fn handle_timeout(&mut self, now: Instant, progressing: bool) {
         self.armed = None;
         let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
         match &mut self.receiver {
-            None if self.state != State::Closed
-                && self.detached_at + self.config.disconnect_delay <= now =>
-            {
-                self.close(EndCause::Expired, CloseReason::INTERRUPTED);
-            }
-            None => {}
+            None if self.state == State::Closed
+                || self.detached_at + self.config.disconnect_delay > now => {}
+            // A response that is still being written: a slow browser, which its connection's own deadlines watch.
+            None if self.taken > 0 => self.detached_at = now,
+            None => self.close(EndCause::Expired, CloseReason::INTERRUPTED),
             Some(receiver) if reached(receiver.pong_by) => {
                 receiver.pong_by = None;
                 self.handle_end(EndCause::Unresponsive, CloseReason::NO_PONG);
@@ -248,8 +249,8 @@ impl Session {
                 }
                 if reached(receiver.heartbeat_at) {
                     receiver.heartbeat_at = self.config.heartbeat_delay.map(|delay| now + delay);
-                    if receiver.heartbeat_due {
-                        // A whole heartbeat_delay passed and it did not take even the last heartbeat.
+                    if receiver.heartbeat_due && !progressing {
+                        // A whole heartbeat_delay passed, and it took neither the last heartbeat nor a byte.
                         self.close(EndCause::Unresponsive, CloseReason::INTERRUPTED);
                         self.wakes.cut_off = true;
                         return;
@@ -370,6 +371,11 @@ impl Session {
     /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.
     pub fn is_settled(&self) -> bool {
         (self.inbound.len() == 0 && !self.backend_busy) || self.end.is_some()
+    }
+
+    /// Whether no message waits for the backend.
+    pub fn has_given_all(&self) -> bool {
+        self.inbound.len() == 0
     }
 
     /// Number of the last attachment.

@@ -42,6 +42,9 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         .service
         .registry
         .open_unnamed(false, || exchange.handshake(), None);
+    if let Ok((handle, _)) = &opened {
+        exchange.log_opened(handle);
+    }
     let config = exchange.service.config.clone();
     drop(exchange);
     tokio::spawn(async move {
@@ -71,15 +74,14 @@ async fn answer_nonce(io: &mut TokioIo<Upgraded>, keys: (u32, u32)) -> std::io::
     io.flush().await
 }
 
-async fn run(
-    mut io: TokioIo<Upgraded>,
-    mut receiver: Receiver,
-    mut driver: Driver,
-    config: &TransportConfig,
-) {
+/// The conversation and the session's driver side by side: either may wait for the other.
+async fn run(io: TokioIo<Upgraded>, receiver: Receiver, driver: Driver, config: &TransportConfig) {
+    tokio::join!(driver, talk(io, receiver, config));
+}
+
+async fn talk(mut io: TokioIo<Upgraded>, mut receiver: Receiver, config: &TransportConfig) {
     let mut decoder = Decoder::new(config.max_body_size);
     let mut buffer = [0; 2048];
-    let mut driven = false;
     loop {
         let next = poll_fn(|context| {
             receiver.poll_frame(context, |frame| {
@@ -91,32 +93,34 @@ async fn run(
         });
         tokio::select! {
             biased;
-            () = &mut driver, if !driven => driven = true,
             (text, closes) = next => {
-                if io.write_all(&text_frame(&text)).await.is_err() || io.flush().await.is_err() {
-                    break;
+                // The draft has no Ping that would find a browser that reads nothing.
+                let written = tokio::time::timeout(config.deliver_timeout, write(&mut io, &text_frame(&text))).await;
+                if !matches!(written, Ok(Ok(()))) {
+                    return;
                 }
                 receiver.left();
                 if closes {
-                    let _ = io.write_all(&CLOSE_FRAME).await;
+                    let _ = write(&mut io, &CLOSE_FRAME).await;
                     let _ = io.shutdown().await;
-                    break;
+                    return;
                 }
             }
             read = io.read(&mut buffer) => {
-                let Ok(length @ 1..) = read else { break };
+                let Ok(length @ 1..) = read else { return };
                 decoder.push(&buffer[..length]);
                 if !receive(receiver.handle(), &mut decoder, config).await {
-                    let _ = io.write_all(&CLOSE_FRAME).await;
-                    break;
+                    let _ = write(&mut io, &CLOSE_FRAME).await;
+                    return;
                 }
             }
         }
     }
-    drop(receiver);
-    if !driven {
-        driver.await;
-    }
+}
+
+async fn write(io: &mut TokioIo<Upgraded>, bytes: &[u8]) -> std::io::Result<()> {
+    io.write_all(bytes).await?;
+    io.flush().await
 }
 
 /// Hands in what the browser sent; `false` when nothing more is to be read.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response};
 
-use crate::registry::{Handshake, Peer, Registry, Wire};
+use crate::registry::{Handshake, Peer, Registry, SessionHandle, Wire};
 use crate::session::SessionId;
 
 pub use body::Body;
@@ -34,7 +34,7 @@ pub use request::{BodyError, RequestBody};
 pub use response::{empty, text};
 
 /// All transports, in the order of the protocol's document.
-pub static TRANSPORTS: [&Transport; 7] = [
+pub static TRANSPORTS: &[&Transport] = &[
     &websocket::TRANSPORT,
     &xhr::TRANSPORT,
     &xhr_streaming::TRANSPORT,
@@ -164,6 +164,12 @@ pub struct ServiceContext {
 }
 
 impl Exchange {
+    /// One line that ties the session's id in later lines to who it is.
+    fn log_opened(&self, session: &SessionHandle) {
+        let peer = self.peer.address;
+        tracing::debug!(session = %session.id(), service = %self.service.prefix, transport = self.transport, ?peer, "session opened");
+    }
+
     /// What the backend may want to know of the request that opens a session.
     fn handshake(&self) -> Handshake {
         Handshake {

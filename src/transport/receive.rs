@@ -1,7 +1,8 @@
 //! What the receiving HTTP transports share: attaching to the session, and answering with one frame or with many.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode};
+use http::header::{CONNECTION, FORWARDED, HeaderName, VIA};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
 
 use crate::protocol::{CloseReason, Frame, Framing};
 use crate::registry::{Found, Receiver};
@@ -63,7 +64,7 @@ async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>,
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
     discard(exchange.request.headers(), body, &exchange.service.config).await?;
     if let Some(wire) = &exchange.wire {
-        wire.body_read();
+        wire.resets_are_usual(closes(&exchange.request) || is_proxied(exchange.request.headers()));
     }
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
@@ -76,6 +77,7 @@ async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>,
         Found::Refused(reason) => return Ok(Err(reason)),
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {
+            exchange.log_opened(&handle);
             tokio::spawn(driver);
             handle
         }
@@ -84,4 +86,22 @@ async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>,
     // The request's memory is not kept while the receiver waits.
     drop(exchange);
     Ok(Receiver::attach(handle, Liveness::Connection, wire).await)
+}
+
+/// Whether the browser's side ends the connection after this request.
+fn closes(request: &Request<RequestBody>) -> bool {
+    let asked = request.headers().get(CONNECTION);
+    request.version() < Version::HTTP_11
+        || asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
+/// Whether the request shows signs of a proxy.
+fn is_proxied(headers: &HeaderMap) -> bool {
+    const SIGNS: [HeaderName; 4] = [
+        VIA,
+        FORWARDED,
+        HeaderName::from_static("x-forwarded-for"),
+        HeaderName::from_static("x-real-ip"),
+    ];
+    SIGNS.iter().any(|name| headers.contains_key(name))
 }

@@ -33,9 +33,6 @@ pub(super) async fn send(mut exchange: Exchange, payload: Payload) -> Result<(),
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
     let headers = exchange.request.headers();
     let body = read(headers, body, &exchange.service).await?;
-    if let Some(wire) = &exchange.wire {
-        wire.body_read();
-    }
     let json = if payload == Payload::Form && is_form(headers) {
         form_payload(&body.bytes).map(|payload| Cow::Owned(payload.into_owned().into_bytes()))
     } else {

@@ -118,12 +118,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Running<S> {
             }
             // The backend answers within the same turn; then the socket has something to write.
             let _ = self.poll_driver(context);
-            if !self
-                .pump
-                .as_mut()
-                .is_some_and(|pump| pump.has_frame(context))
-            {
-                return Poll::Pending;
+            let Some(pump) = &mut self.pump else { break };
+            match pump.poll_write(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => self.pump = None,
+                Poll::Pending => return Poll::Pending,
             }
         }
         // The backend may have something to finish. The driver itself, and with it the session's place in the counts, lives
@@ -197,11 +196,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 return Poll::Pending;
             }
         }
-    }
-
-    /// Whether a frame waits that could be written at once. (Looked at after the driver ran.)
-    fn has_frame(&mut self, context: &mut Context<'_>) -> bool {
-        matches!(self.poll_write(context), Poll::Ready(Ok(())))
     }
 
     /// Ready when something was done: a frame taken, or everything flushed.

@@ -47,7 +47,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
         {
             Ok(negotiated) => negotiated,
             Err(NegotiationFailed(why)) => {
-                tracing::debug!(service = %exchange.service.prefix, %why, "sub-protocol negotiation failed");
+                tracing::debug!(service = %exchange.service.prefix, %why, "sub-protocol negotiation failed: answered 502");
                 return text(StatusCode::BAD_GATEWAY, "Backend cannot be reached.");
             }
         }
@@ -58,6 +58,9 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     let upgraded = hyper::upgrade::on(&mut exchange.request);
     let opened =
         registry.open_unnamed(mode == Mode::Raw, || exchange.handshake(), negotiated.state);
+    if let Ok((handle, _)) = &opened {
+        exchange.log_opened(handle);
+    }
     let service = exchange.service.clone();
     let wire = exchange.wire.take();
     drop(exchange);

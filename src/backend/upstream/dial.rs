@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::BackendError;
-use crate::registry::Handshake;
+use crate::registry::{Handshake, Throttle};
 
 use super::link::Link;
 use super::{UpstreamConfig, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
@@ -25,6 +25,7 @@ pub(super) struct Dialler {
     host: String,
     port: u16,
     config: UpstreamConfig,
+    failures: Throttle,
     #[cfg(feature = "tls")]
     tls: Option<tokio_rustls::TlsConnector>,
 }
@@ -69,6 +70,14 @@ impl fmt::Display for DialFailure {
     }
 }
 
+/// The URL without a user name and password, which must not reach a log.
+fn without_user(url: &str) -> String {
+    match (url.find("://"), url.find('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
 /// Fields that belong to one connection or that the handshake sets itself. (RFC 9110 §7.6.1, RFC 6455 §4.1)
 pub(super) fn is_forbidden(name: &HeaderName) -> bool {
     let own = [
@@ -88,7 +97,7 @@ pub(super) fn is_forbidden(name: &HeaderName) -> bool {
 impl Dialler {
     pub(super) fn new(url: &str, config: UpstreamConfig) -> Result<Self, BackendError> {
         let invalid = |why: &str| BackendError::InvalidUrl {
-            url: url.to_owned(),
+            url: without_user(url),
             why: why.to_owned(),
         };
         if url.contains('#') {
@@ -115,6 +124,14 @@ impl Dialler {
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned();
+        let port_text = authority
+            .as_str()
+            .rsplit_once(']')
+            .map_or(authority.as_str(), |(_, rest)| rest);
+        let given = port_text.rsplit_once(':').map(|(_, port)| port);
+        if given.is_some_and(|port| !matches!(port.parse::<u16>(), Ok(1..))) {
+            return Err(invalid("its port is not a number from 1 to 65535"));
+        }
         let port = authority
             .port_u16()
             .unwrap_or(if secure { 443 } else { 80 });
@@ -135,9 +152,17 @@ impl Dialler {
             host,
             port,
             config,
+            failures: Throttle::default(),
             #[cfg(feature = "tls")]
             tls,
         })
+    }
+
+    /// Tells the operator of a failure, without a line for each of a flood.
+    pub(super) fn tell(&self, failure: &dyn fmt::Display) {
+        if let Some(held_back) = self.failures.admit() {
+            tracing::warn!(upstream = %self, %failure, held_back, "upstream failed");
+        }
     }
 
     pub(super) fn config(&self) -> &UpstreamConfig {
@@ -209,7 +234,9 @@ impl Dialler {
     ) -> Result<Request<()>, WsError> {
         let query = handshake
             .and_then(|handshake| handshake.uri.query())
-            .map(browser_query)
+            .map(|query| {
+                browser_query(query, handshake.map_or("", |handshake| handshake.transport))
+            })
             .unwrap_or_default();
         let mut request = with_query(&self.uri, &query).into_client_request()?;
         if let Some(handshake) = handshake {
@@ -255,9 +282,18 @@ impl Dialler {
     }
 }
 
-/// The browser's query without what sockjs-client adds on its own: `t` against caches, `c`, `callback` and `i` of jsonp.
-fn browser_query(query: &str) -> String {
-    let own = |pair: &&str| !matches!(pair.split('=').next(), Some("t" | "c" | "callback" | "i"));
+/// The browser's query without what sockjs-client adds on its own: on HTTP transports the time in milliseconds as `t`,
+/// against caches, and its callbacks, which are named `_jp.…`.
+fn browser_query(query: &str, transport: &str) -> String {
+    let http = !transport.starts_with("websocket");
+    let is_time =
+        |value: &str| value.len() >= 12 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let own = |pair: &&str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let added = (http && name == "t" && is_time(value))
+            || (matches!(name, "c" | "callback") && value.starts_with("_jp."));
+        !added
+    };
     query.split('&').filter(own).collect::<Vec<_>>().join("&")
 }
 
@@ -383,12 +419,12 @@ mod tests {
                 .to_string()
         };
         assert_eq!(
-            request("ws://up:9/s", "/p/0/a/xhr?token=x%20y&t=123"),
+            request("ws://up:9/s", "/p/0/a/xhr?token=x%20y&t=1732330000000"),
             "ws://up:9/s?token=x%20y"
         );
         assert_eq!(
-            request("ws://up:9/s?r=1", "/p/0/a/jsonp?c=_jp.a&a=1&i=z"),
-            "ws://up:9/s?r=1&a=1"
+            request("ws://up:9/s?r=1", "/p/0/a/jsonp?c=_jp.a&a=1&t=token"),
+            "ws://up:9/s?r=1&a=1&t=token"
         );
         assert_eq!(
             request("ws://up:9/s", "http://evil/p/websocket"),

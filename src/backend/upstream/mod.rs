@@ -119,10 +119,15 @@ impl Backend for Upstream {
                     if !connection.proven().await {
                         return;
                     }
-                    match dialler.dial(handshake.as_deref(), &[]).await {
+                    let dialled = tokio::select! {
+                        biased;
+                        dialled = dialler.dial(handshake.as_deref(), &[]) => dialled,
+                        () = connection.abandoned() => return,
+                    };
+                    match dialled {
                         Ok(dialled) => dialled,
                         Err(failure) => {
-                            tracing::warn!(upstream = %dialler, session = %connection.id(), %failure, "upstream failed");
+                            dialler.tell(&failure);
                             connection.close(1014, failure.reason());
                             return;
                         }
@@ -130,7 +135,7 @@ impl Backend for Upstream {
                 }
             };
             drop(connection.take_handshake());
-            relay::run(dialled.socket, connection, dialler.config()).await;
+            relay::run(dialled.socket, connection, &dialler).await;
         })
     }
 
@@ -138,7 +143,10 @@ impl Backend for Upstream {
     fn negotiate<'a>(&'a self, handshake: &'a Handshake, offered: &'a [String]) -> Negotiation<'a> {
         Box::pin(async move {
             let dialled = self.dialler.dial(Some(handshake), offered).await;
-            let dialled = dialled.map_err(|failure| NegotiationFailed(failure.to_string()))?;
+            let dialled = dialled.map_err(|failure| {
+                self.dialler.tell(&failure);
+                NegotiationFailed(failure.to_string())
+            })?;
             Ok(Negotiated {
                 protocol: dialled.protocol.clone(),
                 state: Some(Box::new(dialled)),

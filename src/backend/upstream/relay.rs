@@ -18,15 +18,13 @@ use crate::protocol::{CloseReason, Message};
 use crate::registry::Connection;
 use crate::session::{End, EndCause};
 
+use super::dial::Dialler;
 use super::link::Link;
 use super::{BinaryPolicy, UpstreamConfig};
 
 /// Passes messages on until both sides are closed.
-pub(super) async fn run(
-    socket: WebSocketStream<Link>,
-    connection: Connection,
-    config: &UpstreamConfig,
-) {
+pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, dialler: &Dialler) {
+    let config = dialler.config();
     let mut relay = Relay {
         socket,
         connection,
@@ -38,6 +36,7 @@ pub(super) async fn run(
         liveness: config.ping_delay.map(|delay| Liveness::new(delay, config)),
         close_deadline: None,
         config,
+        dialler,
     };
     std::future::poll_fn(|context| relay.poll(context)).await;
     let Relay {
@@ -65,6 +64,7 @@ struct Relay<'a> {
     liveness: Option<Liveness>,
     close_deadline: Option<Pin<Box<Sleep>>>,
     config: &'a UpstreamConfig,
+    dialler: &'a Dialler,
 }
 
 /// The upstream is gone, in order or not.
@@ -106,6 +106,10 @@ impl Relay<'_> {
         // What is there goes out in one write.
         const BATCH: usize = 32;
         for _ in 0..BATCH {
+            if Pin::new(&mut self.socket).poll_ready(context).is_pending() {
+                // The one before is not on the socket yet: what follows stays in the session's queue, where it counts.
+                break;
+            }
             match self.connection.poll_recv(context) {
                 Poll::Ready(Some(message)) => self.write(websocket_message(message))?,
                 Poll::Ready(None) => {
@@ -114,8 +118,6 @@ impl Relay<'_> {
                         end.as_ref().and_then(|end| self.close_frame(end)),
                     ))?;
                     self.closing = true;
-                    self.close_deadline =
-                        Some(Box::pin(tokio::time::sleep(self.config.pong_timeout)));
                     break;
                 }
                 Poll::Pending => break,
@@ -204,6 +206,8 @@ impl Relay<'_> {
         }
         match self.binary {
             BinaryPolicy::Close => {
+                self.dialler
+                    .tell(&"binary message for a browser on SockJS, which carries text only");
                 self.connection
                     .close(CloseReason::TEXT_ONLY.code, CloseReason::TEXT_ONLY.reason);
             }
@@ -215,6 +219,10 @@ impl Relay<'_> {
     }
 
     fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        if self.close_deadline.is_none() && self.connection.poll_ended(context).is_ready() {
+            // However the upstream behaves from now on, even if it takes no bytes or never ends: it has that long.
+            self.close_deadline = Some(Box::pin(tokio::time::sleep(self.config.pong_timeout)));
+        }
         if let Some(deadline) = &mut self.close_deadline {
             return deadline.as_mut().poll(context).map(|()| Err(Gone));
         }
@@ -231,7 +239,7 @@ impl Relay<'_> {
                 Poll::Ready(Ok(()))
             }
             Due::GiveUp => {
-                self.connection.close(1014, "Upstream does not answer");
+                self.failed("Upstream does not answer");
                 Poll::Ready(Err(Gone))
             }
         }
@@ -239,8 +247,15 @@ impl Relay<'_> {
 
     /// The upstream connection is gone. Where nothing else ended the session before, that is its end.
     fn lost(&self) -> Gone {
-        self.connection.close(1014, "Upstream connection lost");
+        self.failed("Upstream connection lost");
         Gone
+    }
+
+    fn failed(&self, reason: &'static str) {
+        if self.connection.end().is_none() {
+            self.dialler.tell(&reason);
+        }
+        self.connection.close(1014, reason);
     }
 
     /// What the upstream is told about the end of the browser's side.

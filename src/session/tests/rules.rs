@@ -109,9 +109,9 @@ fn session_without_receiver_ends_after_disconnect_delay() {
     let (mut session, parked) = polling(start);
     session.handle_detach(start, parked, Detach::Done);
     assert_eq!(session.poll_timeout(), Some(start + 5 * SECOND));
-    session.handle_timeout(start + Duration::from_millis(4_999));
+    session.handle_timeout(start + Duration::from_millis(4_999), false);
     assert!(!session.is_closed());
-    session.handle_timeout(start + 5 * SECOND);
+    session.handle_timeout(start + 5 * SECOND, false);
     assert_eq!(session.end().map(|end| end.cause), Some(EndCause::Expired));
     assert_eq!(
         session.handle_attach(start + 5 * SECOND, Liveness::Connection),
@@ -160,10 +160,32 @@ fn batch_that_left_is_not_undelivered() {
     let (mut session, parked) = polling(now);
     send(&mut session, "a");
     frame(&mut session, now);
-    session.handle_left(parked);
+    session.handle_left(now, parked);
     send(&mut session, "b");
     session.handle_detach(now, parked, Detach::Aborted);
     assert_eq!(session.take_undelivered(), vec![Message::from("b")]);
+}
+
+/// The browser can only come back when it has the response: the time to download it does not count.
+#[test]
+fn disconnect_delay_starts_when_the_response_has_left() {
+    let start = epoch();
+    let (mut session, parked) = polling(start);
+    send(&mut session, "large");
+    frame(&mut session, start);
+    session.handle_detach(start, parked, Detach::Done);
+    for second in [5, 10, 15] {
+        session.handle_timeout(start + second * SECOND, false);
+        assert!(
+            !session.is_closed(),
+            "expired while its response was being written"
+        );
+    }
+    session.handle_left(start + 17 * SECOND, parked);
+    session.handle_timeout(start + 20 * SECOND, false);
+    assert!(!session.is_closed());
+    session.handle_timeout(start + 22 * SECOND, false);
+    assert!(session.is_closed());
 }
 
 /// A connection that breaks after its response was written puts that response in doubt, unless the browser came back.
@@ -192,7 +214,7 @@ fn heartbeat_breaks_the_silence_of_a_parked_receiver() {
         Some("a:a")
     );
     assert_eq!(session.poll_timeout(), Some(start + 35 * SECOND));
-    session.handle_timeout(start + 35 * SECOND);
+    session.handle_timeout(start + 35 * SECOND, false);
     assert!(session.poll_wakes().receiver);
     assert_eq!(
         frame(&mut session, start + 35 * SECOND).as_deref(),
@@ -206,11 +228,24 @@ fn heartbeat_breaks_the_silence_of_a_parked_receiver() {
 fn receiver_that_takes_no_heartbeat_is_cut_off() {
     let start = epoch();
     let (mut session, _) = polling(start);
-    session.handle_timeout(start + 25 * SECOND);
+    session.handle_timeout(start + 25 * SECOND, false);
     session.poll_wakes();
-    session.handle_timeout(start + 50 * SECOND);
+    session.handle_timeout(start + 50 * SECOND, false);
     assert!(session.is_closed());
     assert!(session.poll_wakes().cut_off);
+}
+
+/// A large frame over a slow line takes longer than a heartbeat: as long as bytes leave, nobody is gone.
+#[test]
+fn slow_receiver_is_not_cut_off_while_bytes_leave() {
+    let start = epoch();
+    let (mut session, _) = polling(start);
+    for beat in 1..10 {
+        session.handle_timeout(start + beat * 25 * SECOND, beat > 1);
+    }
+    assert!(!session.is_closed());
+    session.handle_timeout(start + 250 * SECOND, false);
+    assert!(session.is_closed());
 }
 
 /// sockjs-node: a Ping every 25 s, and 10 s for its Pong.
@@ -223,19 +258,19 @@ fn unanswered_ping_ends_a_websocket_session() {
         Attach::Granted(1)
     );
     frame(&mut session, start);
-    session.handle_timeout(start + 25 * SECOND);
+    session.handle_timeout(start + 25 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 25 * SECOND).as_deref(),
         Some("h")
     );
     session.handle_alive();
-    session.handle_timeout(start + 50 * SECOND);
+    session.handle_timeout(start + 50 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 50 * SECOND).as_deref(),
         Some("h")
     );
     assert_eq!(session.poll_timeout(), Some(start + 60 * SECOND));
-    session.handle_timeout(start + 60 * SECOND);
+    session.handle_timeout(start + 60 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 60 * SECOND).as_deref(),
         Some("c:3000")
@@ -254,13 +289,13 @@ fn later_pings_do_not_extend_the_pong_deadline() {
     session.handle_attach(start, Liveness::Pong);
     frame(&mut session, start);
     for second in 1..11 {
-        session.handle_timeout(start + second * SECOND);
+        session.handle_timeout(start + second * SECOND, false);
         assert_eq!(
             frame(&mut session, start + second * SECOND).as_deref(),
             Some("h")
         );
     }
-    session.handle_timeout(start + 11 * SECOND);
+    session.handle_timeout(start + 11 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 11 * SECOND).as_deref(),
         Some("c:3000")
@@ -294,7 +329,7 @@ fn full_outbound_queue_gives_the_message_back() {
         !session.poll_wakes().room_out,
         "what is being written still takes its room"
     );
-    session.handle_left(first);
+    session.handle_left(now, first);
     assert!(session.poll_wakes().room_out);
     send(&mut session, "b");
 }
@@ -357,7 +392,7 @@ fn path_is_proven_by_whatever_shows_that_the_browser_received() {
     attach(&mut stream, start);
     frame(&mut stream, start);
     assert_eq!(stream.poll_timeout(), Some(start + SECOND));
-    stream.handle_timeout(start + SECOND);
+    stream.handle_timeout(start + SECOND, false);
     assert!(stream.is_proven());
 }
 

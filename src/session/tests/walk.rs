@@ -79,7 +79,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             }
         }
         3 => {
-            session.handle_left(session.attachment());
+            session.handle_left(*now, session.attachment());
             model.left();
         }
         4 => {
@@ -166,7 +166,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             if let Some(deadline) = session.poll_timeout()
                 && deadline <= *now
             {
-                session.handle_timeout(*now);
+                session.handle_timeout(*now, false);
                 assert!(
                     session.poll_timeout().is_none_or(|next| next > *now),
                     "a deadline that is never met"

@@ -3,18 +3,16 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockjs_gateway::{
-    Gateway, Origins, Server, ServerConfig, ServiceConfig, Upstream, UpstreamConfig,
-};
+use sockjs_gateway::UpstreamConfig;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig as TlsConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_tungstenite::tungstenite::Message;
+
+use crate::support::{Browser, gateway};
 
 /// A certificate for `localhost` in a file of its own, and a server configuration with its key.
 fn certificate(name: &str) -> (PathBuf, TlsConfig) {
@@ -59,49 +57,27 @@ async fn tls_echo(config: TlsConfig) -> SocketAddr {
     address
 }
 
-/// A gateway in front of `wss://localhost:PORT` that trusts the certificates in `ca_file`.
-async fn gateway(upstream: SocketAddr, ca_file: PathBuf) -> SocketAddr {
+/// Address of a gateway in front of `wss://localhost:PORT` that trusts the certificates in `ca_file`.
+fn gateway_to(upstream: SocketAddr, ca_file: PathBuf) -> SocketAddr {
     let config = UpstreamConfig {
         ca_file: Some(ca_file),
         ..UpstreamConfig::default()
     };
-    let upstream = Upstream::new(
+    gateway(
         &format!("wss://localhost:{}/socket", upstream.port()),
         config,
     )
-    .expect("a valid URL");
-    let mut service = ServiceConfig::new("/live");
-    service.origins = Origins::Any;
-    let gateway = Gateway::builder()
-        .service(service, upstream)
-        .build()
-        .expect("a valid service");
-    let address = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::bind(address, gateway, ServerConfig::default()).expect("a free port");
-    let address = server.local_address().expect("bound");
-    tokio::spawn(server.serve(std::future::pending()));
-    address
 }
 
-async fn texts(address: SocketAddr, send: &str, count: usize) -> Vec<String> {
-    let stream = tokio::net::TcpStream::connect(address)
-        .await
-        .expect("the gateway accepts");
-    let url = format!("ws://{address}/live/000/abcd/websocket");
-    let (mut socket, _) = tokio_tungstenite::client_async(url, stream)
-        .await
-        .expect("the gateway upgrades");
-    socket.send(Message::text(send)).await.expect("sent");
-    let mut texts = Vec::new();
-    while texts.len() < count {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
-            .await
-            .expect("a message comes");
-        if let Message::Text(text) = message.expect("the socket is open").expect("no error") {
-            texts.push(text.as_str().to_owned());
-        }
+/// Sends one message and gives the next `count` frames.
+async fn frames(address: SocketAddr, send: &str, count: usize) -> Vec<String> {
+    let mut browser = Browser::connect(address).await;
+    browser.send(send).await;
+    let mut frames = Vec::new();
+    while frames.len() < count {
+        frames.push(browser.frame().await);
     }
-    texts
+    frames
 }
 
 /// The upstream's certificate is checked against `ca_file`, and messages pass.
@@ -109,8 +85,8 @@ async fn texts(address: SocketAddr, send: &str, count: usize) -> Vec<String> {
 async fn messages_pass_through_a_tls_upstream() {
     let (ca_file, tls) = certificate("good");
     let upstream = tls_echo(tls).await;
-    let gateway = gateway(upstream, ca_file.clone()).await;
-    assert_eq!(texts(gateway, "[\"hé\"]", 2).await, ["o", "a[\"hé\"]"]);
+    let gateway = gateway_to(upstream, ca_file.clone());
+    assert_eq!(frames(gateway, "[\"hé\"]", 2).await, ["o", "a[\"hé\"]"]);
     let _ = std::fs::remove_file(ca_file);
 }
 
@@ -120,8 +96,8 @@ async fn untrusted_certificate_ends_the_session_with_1014() {
     let (_, tls) = certificate("other");
     let (ca_file, _) = certificate("unrelated");
     let upstream = tls_echo(tls).await;
-    let gateway = gateway(upstream, ca_file.clone()).await;
-    let texts = texts(gateway, "[\"x\"]", 2).await;
+    let gateway = gateway_to(upstream, ca_file.clone());
+    let texts = frames(gateway, "[\"x\"]", 2).await;
     assert_eq!(texts[0], "o");
     assert!(texts[1].starts_with("c[1014,"), "{texts:?}");
     let _ = std::fs::remove_file(ca_file);
