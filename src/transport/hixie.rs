@@ -51,12 +51,22 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         let Ok(upgraded) = upgraded.await else { return };
         let mut io = TokioIo::new(upgraded);
         let greeted = tokio::time::timeout(config.body_timeout, answer_nonce(&mut io, keys)).await;
-        let (Ok(Ok(())), Ok((handle, driver))) = (greeted, opened) else {
-            return;
-        };
+        let Ok(Ok(())) = greeted else { return };
         // Heartbeats are `h` frames: the draft has no Ping.
-        if let Ok(receiver) = Receiver::attach(handle, Liveness::Connection, None).await {
-            run(io, receiver, driver, &config).await;
+        let attached = match opened {
+            Ok((handle, driver)) => Receiver::attach(handle, Liveness::Connection, None)
+                .await
+                .map(|receiver| (receiver, driver)),
+            Err(reason) => Err(reason),
+        };
+        match attached {
+            Ok((receiver, driver)) => run(io, receiver, driver, &config).await,
+            Err(reason) => {
+                let frame = framing::Websocket.wrap(&Frame::Close(&reason));
+                let refusal = [text_frame(&frame), CLOSE_FRAME.to_vec()].concat();
+                // Whether the browser saw it or not, there is nothing more to do.
+                let _ = tokio::time::timeout(config.close_timeout, write(&mut io, &refusal)).await;
+            }
         }
     });
     response

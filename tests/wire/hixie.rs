@@ -145,3 +145,17 @@ fn heartbeats_are_frames() {
     assert_text(&mut connection, "h");
     assert_text(&mut connection, "h");
 }
+
+/// A session over the limit is refused with its reason, as on every transport.
+#[test]
+fn session_over_the_limit_is_told_why() {
+    let server = echo_server("max_sessions = 1");
+    let _first = open(&server);
+    let mut second = server.connect();
+    let head = second.request(&handshake("/echo/000/y/websocket", KEY1, KEY2));
+    assert_eq!(head.status, 101);
+    second.send_raw(NONCE);
+    assert_eq!(second.read_exact(16), ANSWER);
+    assert_text(&mut second, "c[1013,\"Too many sessions\"]");
+    assert_eq!(second.read_to_end(CLOSE_DEADLINE), b"\xff\0");
+}
