@@ -27,18 +27,35 @@ impl Broadcast {
     }
 }
 
+/// A session's place among the listeners.
+struct Member {
+    broadcast: Broadcast,
+    connection: Connection,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.broadcast
+            .listeners
+            .lock()
+            .remove(&self.connection.id());
+    }
+}
+
 impl Backend for Broadcast {
-    fn serve(&self, mut connection: Connection) -> Served {
-        let broadcast = self.clone();
+    fn serve(&self, connection: Connection) -> Served {
+        // Before the browser gets its `o`: it hears everything that is sent after that.
+        self.listeners
+            .lock()
+            .insert(connection.id(), connection.sender());
+        let mut member = Member {
+            broadcast: self.clone(),
+            connection,
+        };
         Box::pin(async move {
-            broadcast
-                .listeners
-                .lock()
-                .insert(connection.id(), connection.sender());
-            while let Some(message) = connection.recv().await {
-                broadcast.publish(&message);
+            while let Some(message) = member.connection.recv().await {
+                member.broadcast.publish(&message);
             }
-            broadcast.listeners.lock().remove(&connection.id());
         })
     }
 
