@@ -10,7 +10,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing::{info, warn};
 
 use crate::backend::{UpstreamConfig, from_url};
-use crate::config::{Config, ConfiguredService};
+use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, parse_listen};
 use crate::server::Server;
 use crate::service::{Gateway, Origins, ServiceConfig};
 
@@ -54,7 +54,7 @@ struct OneService {
     #[arg(long, value_name = "URL")]
     to: Option<String>,
     /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value_t = crate::config::DEFAULT_LISTEN)]
+    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_LISTEN, value_parser = parse_listen)]
     listen: SocketAddr,
     /// Path of the service
     #[arg(long, default_value = "/sockjs")]
@@ -72,13 +72,13 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
         /// Address to listen on, instead of the file's
-        #[arg(long, value_name = "ADDRESS")]
+        #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
         listen: Option<SocketAddr>,
     },
     /// Try it: embedded services and a page that opens every transport
     Demo {
         /// Address to listen on
-        #[arg(long, value_name = "ADDRESS", default_value_t = crate::config::DEFAULT_LISTEN)]
+        #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_LISTEN, value_parser = parse_listen)]
         listen: SocketAddr,
     },
 }

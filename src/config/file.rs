@@ -4,19 +4,20 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use crate::backend::{UpstreamConfig, from_url, upstream::BinaryPolicy};
 use crate::server::ServerConfig;
 use crate::service::{Origins, ServiceConfig, TrustedProxies};
 
 use super::units::{Size, Span, SpanOrOff};
-use super::{Config, ConfiguredService, LoadError};
+use super::{Config, ConfiguredService, LoadError, parse_listen};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    listen: Option<SocketAddr>,
+    listen: Option<Listen>,
     trusted_proxies: Option<Vec<String>>,
     max_sessions: Option<NonZeroUsize>,
     queue_memory: Option<Size>,
@@ -83,6 +84,16 @@ struct UpstreamTable {
     ca_file: Option<PathBuf>,
 }
 
+#[derive(Debug)]
+struct Listen(SocketAddr);
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_listen(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum BinaryName {
@@ -118,7 +129,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Config, LoadError> {
         return Err(LoadError::Invalid(name.to_owned(), what.to_owned()));
     }
     let mut config = Config::empty();
-    set(&mut config.listen, file.listen);
+    set(&mut config.listen, file.listen.map(|listen| listen.0));
     if let Some(list) = file.trusted_proxies {
         let place = || format!("{name}: trusted_proxies");
         config.trusted_proxies =
@@ -414,6 +425,10 @@ mod tests {
             (
                 format!("{service}[service.upstream]\nheaders = [\"host\"]\n"),
                 "cannot be passed on",
+            ),
+            (
+                format!("listen = \"8081\"\n{service}"),
+                "like \"127.0.0.1:8081\"",
             ),
             (
                 format!("trusted_proxies = [\"x\"]\n{service}"),

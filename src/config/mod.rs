@@ -17,6 +17,16 @@ use crate::service::{ConfigError, Gateway, InvalidOrigin, ServiceConfig, Trusted
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
 
+/// Reads an address to listen on.
+///
+/// # Errors
+/// What it must look like.
+pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\"; names are not looked up")
+    })
+}
+
 /// Everything the program needs to run.
 #[derive(Debug)]
 pub struct Config {
