@@ -119,9 +119,11 @@ impl Backend for Upstream {
                     if !connection.proven().await {
                         return;
                     }
+                    // Boxed: what a dial needs is not kept for the life of the session.
+                    let dial = Box::pin(dialler.dial(handshake.as_deref(), &[]));
                     let dialled = tokio::select! {
                         biased;
-                        dialled = dialler.dial(handshake.as_deref(), &[]) => dialled,
+                        dialled = dial => dialled,
                         () = connection.abandoned() => return,
                     };
                     match dialled {
