@@ -70,7 +70,7 @@ pub(super) fn now() -> Instant {
 }
 
 /// Stores the waker of `context`, unless it is there already.
-fn store(slot: &mut Option<Waker>, context: &Context<'_>) {
+pub(super) fn store(slot: &mut Option<Waker>, context: &Context<'_>) {
     if !slot
         .as_ref()
         .is_some_and(|waker| waker.will_wake(context.waker()))

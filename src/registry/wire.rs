@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::handle::{SessionHandle, now};
+use super::handle::{SessionHandle, now, store};
 
 /// One browser connection, shared by its I/O and by the receivers of the requests on it.
 #[derive(Default)]
@@ -116,8 +116,8 @@ impl Wire {
     /// there to read it.
     pub fn is_answering_parked(&self) -> bool {
         self.unsettled.load(Ordering::Relaxed)
-            && self.answers.lock().complete
             && self.waited.load(Ordering::Relaxed)
+            && self.answers.lock().complete
     }
 
     /// Whether a receiver waits: the end of the connection is the end of its session.
@@ -172,13 +172,7 @@ impl Wire {
 
     /// Remembers the task that does the I/O, so that it can be made to look at the socket, or to fail.
     pub fn register(&self, context: &Context<'_>) {
-        let mut task = self.task.lock();
-        if !task
-            .as_ref()
-            .is_some_and(|waker| waker.will_wake(context.waker()))
-        {
-            *task = Some(context.waker().clone());
-        }
+        store(&mut self.task.lock(), context);
     }
 
     /// Whether the I/O must fail from now on.

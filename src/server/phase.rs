@@ -158,7 +158,7 @@ impl<'a> Deadline<'a> {
                 Phase::New | Phase::Head => return Poll::Ready(()),
                 // The answer may still be on its way to a slow browser.
                 Phase::Idle if self.phase.wrote.swap(false, Ordering::Relaxed) => {
-                    self.idle_since.max(Instant::now()) + self.config.idle_timeout
+                    Instant::now() + self.config.idle_timeout
                 }
                 Phase::Idle => self.idle_since + self.config.idle_timeout,
                 Phase::Busy | Phase::Upgraded => Instant::now() + self.config.idle_timeout,

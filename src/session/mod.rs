@@ -370,7 +370,7 @@ impl Session {
 
     /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.
     pub fn is_settled(&self) -> bool {
-        (self.inbound.len() == 0 && !self.backend_busy) || self.end.is_some()
+        (self.has_given_all() && !self.backend_busy) || self.end.is_some()
     }
 
     /// Whether no message waits for the backend.

@@ -28,14 +28,12 @@ pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, d
     let mut relay = Relay {
         socket,
         connection,
-        binary: config.binary,
         to_browser: None,
         unflushed: false,
         readable: true,
         closing: false,
         liveness: config.ping_delay.map(|delay| Liveness::new(delay, config)),
         close_deadline: None,
-        config,
         dialler,
     };
     std::future::poll_fn(|context| relay.poll(context)).await;
@@ -53,7 +51,6 @@ pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, d
 struct Relay<'a> {
     socket: WebSocketStream<Link>,
     connection: Connection,
-    binary: BinaryPolicy,
     /// A message the session has no room for yet; the upstream is not read meanwhile.
     to_browser: Option<Message>,
     unflushed: bool,
@@ -63,7 +60,6 @@ struct Relay<'a> {
     closing: bool,
     liveness: Option<Liveness>,
     close_deadline: Option<Pin<Box<Sleep>>>,
-    config: &'a UpstreamConfig,
     dialler: &'a Dialler,
 }
 
@@ -204,7 +200,7 @@ impl Relay<'_> {
             self.to_browser = Some(Message::Binary(bytes));
             return;
         }
-        match self.binary {
+        match self.dialler.config().binary {
             BinaryPolicy::Close => {
                 self.dialler
                     .tell(&"binary message for a browser on SockJS, which carries text only");
@@ -221,7 +217,9 @@ impl Relay<'_> {
     fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
         if self.close_deadline.is_none() && self.connection.poll_ended(context).is_ready() {
             // However the upstream behaves from now on, even if it takes no bytes or never ends: it has that long.
-            self.close_deadline = Some(Box::pin(tokio::time::sleep(self.config.pong_timeout)));
+            self.close_deadline = Some(Box::pin(tokio::time::sleep(
+                self.dialler.config().pong_timeout,
+            )));
         }
         if let Some(deadline) = &mut self.close_deadline {
             return deadline.as_mut().poll(context).map(|()| Err(Gone));
