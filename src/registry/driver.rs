@@ -10,9 +10,10 @@ use futures_util::future::CatchUnwind;
 use tokio::time::{Instant, Sleep};
 use tracing::{debug, error};
 
+use super::Entry;
 use super::backend::Served;
 use super::handle::{Schedule, SessionHandle};
-use super::{Entry, Registration};
+use super::registration::Registration;
 
 /// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
 ///

@@ -9,6 +9,7 @@ mod connection;
 mod driver;
 mod handle;
 mod receiver;
+mod registration;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -36,6 +37,7 @@ pub use connection::{Connection, Handshake, Peer, SendError, Sender};
 pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use receiver::Receiver;
+use registration::{Key, Registration};
 pub use throttle::Throttle;
 use tombstones::Tombstones;
 pub use wire::Wire;
@@ -305,8 +307,11 @@ impl Registry {
     }
 
     fn shard(&self, id: &SessionId) -> &Mutex<Shard> {
-        &self.shards
-            [usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).expect("below SHARDS")]
+        &self.shards[self.shard_index(id)]
+    }
+
+    fn shard_index(&self, id: &SessionId) -> usize {
+        usize::try_from(self.hasher.hash_one(id) % SHARDS as u64).expect("below SHARDS")
     }
 
     fn shard_of(&self, key: &Key) -> &Mutex<Shard> {
@@ -347,87 +352,6 @@ impl Shard {
             self.named.remove(&id);
         }
         self.tombstones.next_due()
-    }
-}
-
-/// Where a session is registered.
-#[derive(Clone, Debug)]
-enum Key {
-    Named(SessionId),
-    Unnamed(Uuid),
-}
-
-/// A session's place in the registry and in the counts; dropping it gives the place free.
-pub(super) struct Registration {
-    registry: Weak<Registry>,
-    key: Key,
-    // Dropped in this order: the place is free when the registry looks whether it is empty.
-    _place: Reservation,
-    _last_out: LastOut,
-}
-
-/// Tells the registry that a session has left.
-struct LastOut(Weak<Registry>);
-
-impl Drop for LastOut {
-    fn drop(&mut self) {
-        if let Some(registry) = self.0.upgrade().filter(|registry| registry.is_empty()) {
-            registry.emptied.notify_waiters();
-        }
-    }
-}
-
-impl Registration {
-    fn new(registry: Weak<Registry>, key: Key, place: Reservation) -> Self {
-        Self {
-            _last_out: LastOut(registry.clone()),
-            registry,
-            key,
-            _place: place,
-        }
-    }
-
-    /// The session is closed: its id answers with `entry` for a while.
-    fn close(&self, entry: Entry) {
-        let Some(registry) = self.registry.upgrade() else {
-            return;
-        };
-        let (Key::Named(id), Entry::Ended { cause, .. }) = (&self.key, &entry) else {
-            return;
-        };
-        let index =
-            usize::try_from(registry.hasher.hash_one(id) % SHARDS as u64).expect("below SHARDS");
-        let due = handle::now() + registry.lingering(*cause);
-        let mut shard = registry.shards[index].lock();
-        // This registration is the only one of its id, so the entry is still this session's.
-        shard.named.insert(id.clone(), entry);
-        let nobody_sweeps = shard.tombstones.next_due().is_none();
-        if let Some(oldest) = shard.tombstones.push(id.clone(), due) {
-            shard.named.remove(&oldest);
-        }
-        drop(shard);
-        if nobody_sweeps {
-            tokio::spawn(Registry::sweep(registry.this.clone(), index));
-        }
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        let Some(registry) = self.registry.upgrade() else {
-            return;
-        };
-        let mut shard = registry.shard_of(&self.key).lock();
-        match &self.key {
-            Key::Named(id) => {
-                if matches!(shard.named.get(id), Some(Entry::Living(_))) {
-                    shard.named.remove(id);
-                }
-            }
-            Key::Unnamed(id) => {
-                shard.unnamed.remove(id);
-            }
-        }
     }
 }
 
