@@ -31,6 +31,7 @@
 //! |---|---|
 //! | [`protocol`] | SockJS on the wire, pure: frames, escaping, URLs |
 //! | [`session`] | one session as a state machine, pure |
+//! | [`network`] | what client networks let through: learnt, bounded, expiring |
 //! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
 //! | [`transport`] | HTTP ⇄ session, one file per transport |
 //! | [`service`] | [`Gateway`]: prefixes, origins, CORS, cookies |
@@ -52,15 +53,19 @@ pub mod backend;
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod config;
+pub mod network;
 pub mod protocol;
 pub mod registry;
 pub mod server;
 pub mod service;
 pub mod session;
+mod throttle;
 pub mod transport;
 
 #[doc(inline)]
 pub use backend::{Upstream, UpstreamConfig};
+#[doc(inline)]
+pub use network::{NetworkConfig, Pin, WebsocketProof};
 #[doc(inline)]
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]
@@ -78,4 +83,4 @@ pub use service::{
 #[doc(inline)]
 pub use session::{End, EndCause, QueueLimits, SessionConfig};
 #[doc(inline)]
-pub use transport::TransportConfig;
+pub use transport::{Chunks, TransportConfig};

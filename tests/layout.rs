@@ -43,8 +43,26 @@ const RULES: &[Rule] = &[
         must_not_name: IMPURE,
     },
     Rule {
+        module: "throttle",
+        may_import: &[],
+        must_not_name: &["hyper"],
+    },
+    Rule {
+        module: "network",
+        may_import: &["network", "throttle"],
+        must_not_name: &[
+            "tokio",
+            "hyper",
+            "hyper_util",
+            "tungstenite",
+            "tokio_tungstenite",
+            "rand",
+            "Instant::now",
+        ],
+    },
+    Rule {
         module: "registry",
-        may_import: &["protocol", "session", "registry"],
+        may_import: &["network", "protocol", "session", "registry", "throttle"],
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
     Rule {
@@ -54,12 +72,19 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "transport",
-        may_import: &["protocol", "session", "registry", "transport"],
+        may_import: &["network", "protocol", "session", "registry", "transport"],
         must_not_name: &["parking_lot"],
     },
     Rule {
         module: "service",
-        may_import: &["protocol", "session", "registry", "transport", "service"],
+        may_import: &[
+            "network",
+            "protocol",
+            "session",
+            "registry",
+            "transport",
+            "service",
+        ],
         must_not_name: &["parking_lot", "tokio_tungstenite"],
     },
     Rule {
@@ -72,6 +97,7 @@ const RULES: &[Rule] = &[
         may_import: &[
             "backend",
             "config",
+            "network",
             "registry",
             "server",
             "service",

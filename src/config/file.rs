@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer};
 use crate::backend::{UpstreamConfig, from_url, upstream::BinaryPolicy};
 use crate::server::ServerConfig;
 use crate::service::{Origins, ServiceConfig, TrustedProxies};
+use crate::transport::Chunks;
 
+use super::network::NetworkTable;
 use super::units::{Size, Span, SpanOrOff};
 use super::{Config, ConfiguredService, LoadError, parse_listen};
 
@@ -62,12 +64,20 @@ struct ServiceTable {
     inbound_bytes: Option<Size>,
     inbound_messages: Option<NonZeroUsize>,
     response_limit: Option<Size>,
+    response_max_age: Option<SpanOrOff>,
+    chunks: Option<ChunksName>,
+    identity_encoding: Option<bool>,
+    close_delimited: Option<bool>,
+    resume: Option<bool>,
+    info_min_delay: Option<SpanOrOff>,
     max_body_size: Option<Size>,
     body_timeout: Option<Span>,
     deliver_timeout: Option<Span>,
     close_timeout: Option<Span>,
     max_messages: Option<NonZeroUsize>,
     max_message_size: Option<Size>,
+    #[serde(default)]
+    network: NetworkTable,
     #[serde(default)]
     upstream: UpstreamTable,
 }
@@ -96,6 +106,14 @@ impl<'de> Deserialize<'de> for Listen {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
+enum ChunksName {
+    Auto,
+    Small,
+    Whole,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
 enum BinaryName {
     Close,
     Base64,
@@ -112,7 +130,7 @@ enum OneOrMany {
 }
 
 /// Replaces a default where the file has a value.
-fn set<T>(field: &mut T, value: Option<T>) {
+pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
@@ -255,6 +273,26 @@ impl ServiceTable {
             &mut transport.response_limit,
             self.response_limit.map(|size| size.0),
         );
+        set(
+            &mut transport.response_max_age,
+            self.response_max_age.map(|span| span.0),
+        );
+        set(
+            &mut transport.chunks,
+            self.chunks.map(|name| match name {
+                ChunksName::Auto => Chunks::Auto,
+                ChunksName::Small => Chunks::Small,
+                ChunksName::Whole => Chunks::Whole,
+            }),
+        );
+        set(&mut transport.identity_encoding, self.identity_encoding);
+        set(&mut transport.close_delimited, self.close_delimited);
+        set(&mut transport.resume, self.resume);
+        set(
+            &mut config.info_min_delay,
+            self.info_min_delay.map(|span| span.0),
+        );
+        self.network.apply(&mut config.network)?;
         set(
             &mut transport.max_body_size,
             self.max_body_size.map(|size| size.0),

@@ -1,6 +1,7 @@
 //! A configuration that is valid: what the file says, checked and in the modules' own types.
 
 mod file;
+mod network;
 mod units;
 
 use std::fmt;

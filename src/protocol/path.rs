@@ -14,6 +14,8 @@ pub enum Route<'a> {
     /// `/{server}/{session}/{transport}`; the server part has no meaning here. (sockjs-protocol,
     /// `SessionURLs.test_ignoringServerId`)
     Session {
+        /// First segment: the same for all sessions of one client object.
+        server: &'a str,
         /// The session id as it stands in the URL, undecoded.
         session: &'a str,
         /// Last segment: `xhr`, `websocket`, …
@@ -48,7 +50,11 @@ impl<'a> Route<'a> {
         let transport = segments.next()?;
         let valid =
             segments.next().is_none() && is_id(first) && is_id(session) && !transport.is_empty();
-        valid.then_some(Self::Session { session, transport })
+        valid.then_some(Self::Session {
+            server: first,
+            session,
+            transport,
+        })
     }
 }
 
@@ -97,6 +103,7 @@ mod tests {
         assert_eq!(
             Route::parse("/000/__proto__/websocket"),
             Some(Route::Session {
+                server: "000",
                 session: "__proto__",
                 transport: "websocket"
             })

@@ -9,9 +9,10 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::network::{Path, Proof};
 use crate::protocol::{CloseReason, Frame, Message};
 use crate::session::{
-    Attach, Deliver, Detach, End, EndCause, Liveness, Refused, Session, SessionConfig,
+    Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig,
 };
 
 use super::budget::{Budget, Reservation};
@@ -27,6 +28,8 @@ pub struct SessionHandle {
 /// What the lock protects.
 struct Locked {
     session: Session,
+    /// What the session shows about its client's network, for browsers.
+    path: Option<Box<Path>>,
     /// Queue memory taken from the process's budget.
     reserved: Option<Reservation>,
     /// The connection of the attached receiver, or of the last one that was answered.
@@ -65,7 +68,7 @@ impl ToWake {
 }
 
 /// The one clock of all sessions; follows tokio's paused clock in tests.
-pub(super) fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
@@ -97,11 +100,16 @@ pub(super) enum Schedule {
 }
 
 impl SessionHandle {
-    pub(super) fn new(config: Arc<SessionConfig>, queue_memory: Arc<Budget>) -> Arc<Self> {
+    pub(super) fn new(
+        config: Arc<SessionConfig>,
+        queue_memory: Arc<Budget>,
+        path: Option<Path>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             id: Uuid::new_v4(),
             state: Mutex::new(Locked {
                 session: Session::new(config, now()),
+                path: path.map(Box::new),
                 reserved: None,
                 wire: None,
                 receiver: None,
@@ -136,9 +144,18 @@ impl SessionHandle {
         answer
     }
 
-    pub(super) fn attach(&self, liveness: Liveness, wire: Option<&Arc<Wire>>) -> Attach {
+    pub(super) fn attach(&self, mut manner: Manner, wire: Option<&Arc<Wire>>) -> Attach {
         self.locked(|state| {
-            let answer = state.session.handle_attach(now(), liveness);
+            let now = now();
+            if !state.session.has_receiver()
+                && let Some(path) = &mut state.path
+            {
+                let plan = path.begun(now, manner.streams);
+                manner.one_frame = plan.one_frame;
+                manner.max_age = plan.max_age;
+                manner.silence = path.silence(now);
+            }
+            let answer = state.session.handle_attach(now, manner);
             if matches!(answer, Attach::Granted(_)) {
                 state.wire = wire.cloned();
             }
@@ -146,9 +163,28 @@ impl SessionHandle {
         })
     }
 
+    /// How this WebSocket is to show that it works before its first frame.
+    pub(super) fn proof(&self) -> Proof {
+        let state = self.state.lock();
+        state
+            .path
+            .as_ref()
+            .map_or(Proof::None, |path| path.proof(now()))
+    }
+
     pub(super) fn detach(&self, attachment: u32, how: Detach) {
         let vacated = self.locked(|state| {
-            state.session.handle_detach(now(), attachment, how);
+            let now = now();
+            if let Some(path) = &mut state.path
+                && state.session.has_receiver()
+            {
+                match how {
+                    _ if state.session.end().is_some() => path.over(now),
+                    Detach::Done => path.finished(now),
+                    Detach::Aborted => path.aborted(now),
+                }
+            }
+            state.session.handle_detach(now, attachment, how);
             if how == Detach::Aborted {
                 state.wire = None;
             }
@@ -191,24 +227,33 @@ impl SessionHandle {
         Poll::Pending
     }
 
-    /// The next frame, read by `read` under the lock. `hurry` makes a heartbeat due.
+    /// The next frame, read by `read` under the lock, and whether the receiver is to end with it. `hurry` makes a
+    /// heartbeat due.
     pub(super) fn poll_frame<R>(
         &self,
         context: &Context<'_>,
         hurry: bool,
         read: impl FnOnce(Frame<'_>) -> R,
-    ) -> Poll<R> {
+    ) -> Poll<(R, bool)> {
         self.locked(|state| {
             if hurry {
                 state.session.handle_hurry();
             }
-            match state.session.poll_frame(now()) {
-                Some(frame) => Poll::Ready(read(frame)),
-                None => {
-                    store(&mut state.receiver, context);
-                    Poll::Pending
+            let now = now();
+            let last = state.session.gives_way();
+            let Some(frame) = state.session.poll_frame(now) else {
+                store(&mut state.receiver, context);
+                return Poll::Pending;
+            };
+            let heartbeat = matches!(frame, Frame::Heartbeat);
+            let read = read(frame);
+            if let Some(path) = &mut state.path {
+                path.said(now, heartbeat);
+                if heartbeat {
+                    state.session.handle_silence(path.silence(now));
                 }
             }
+            Poll::Ready((read, last))
         })
     }
 
@@ -230,14 +275,23 @@ impl SessionHandle {
                     store_one_more(&mut state.room_in, context);
                     Poll::Pending
                 }
-                answer => Poll::Ready(answer),
+                answer => {
+                    state.wrote();
+                    Poll::Ready(answer)
+                }
             },
         )
     }
 
     /// Anything came from the browser's WebSocket.
     pub fn alive(&self) {
-        self.locked(|state| state.session.handle_alive());
+        self.locked(|state| {
+            let now = now();
+            if let Some(path) = &mut state.path {
+                path.heard(now);
+            }
+            state.session.handle_alive(now);
+        });
     }
 
     /// The browser closed its WebSocket with `reason`.
@@ -368,6 +422,16 @@ impl SessionHandle {
 }
 
 impl Locked {
+    /// The browser sent something: it has read what is before that.
+    fn wrote(&mut self) {
+        let now = now();
+        if let Some(path) = &mut self.path
+            && let Some(recycle_at) = path.wrote(now)
+        {
+            self.session.handle_recycle(recycle_at);
+        }
+    }
+
     /// Keeps the reservation in step with the queues; a session for whose queues there is no memory ends.
     fn account(&mut self, budget: &Arc<Budget>) {
         const STEP: usize = 16 * 1024;

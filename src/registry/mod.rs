@@ -12,7 +12,6 @@ mod receiver;
 mod registration;
 #[cfg(test)]
 mod tests;
-mod throttle;
 mod tombstones;
 mod wire;
 
@@ -28,17 +27,19 @@ use tokio::sync::Notify;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{End, EndCause, SessionConfig, SessionId};
 
+pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
 pub use budget::{Budget, Reservation};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender};
 pub use driver::Driver;
 pub use handle::SessionHandle;
+pub(crate) use handle::now;
 pub use receiver::Receiver;
 use registration::{Key, Registration};
-pub use throttle::Throttle;
 use tombstones::Tombstones;
 pub use wire::Wire;
 
@@ -156,8 +157,13 @@ impl Registry {
     }
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
-    /// `handshake` is called when one is opened and the backend wants it.
-    pub fn get_or_open(&self, id: &SessionId, handshake: impl FnOnce() -> Handshake) -> Found {
+    /// `path` is called when one is opened, and `handshake` then, if the backend wants it.
+    pub fn get_or_open(
+        &self,
+        id: &SessionId,
+        path: impl FnOnce() -> Option<Path>,
+        handshake: impl FnOnce() -> Handshake,
+    ) -> Found {
         let mut shard = self.shard(id).lock();
         match shard.named.get(id) {
             // Between a session's end and its driver's clean-up the entry is still there.
@@ -166,15 +172,13 @@ impl Registry {
                 let (cause, reason) = (*cause, reason.clone());
                 if cause.is_told() {
                     // A browser that keeps asking keeps being told. (sockjs-node)
-                    shard
-                        .tombstones
-                        .renew(id, handle::now() + self.lingering(cause));
+                    shard.tombstones.renew(id, now() + self.lingering(cause));
                 }
                 return Found::Refused(reason);
             }
             None => {}
         }
-        match self.register() {
+        match self.register(path) {
             Err(reason) => Found::Refused(reason),
             Ok((handle, place)) => {
                 shard
@@ -196,10 +200,11 @@ impl Registry {
     pub fn open_unnamed(
         &self,
         raw: bool,
+        path: Option<Path>,
         handshake: impl FnOnce() -> Handshake,
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
-        let (handle, place) = self.register()?;
+        let (handle, place) = self.register(|| path)?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key)
             .lock()
@@ -265,7 +270,10 @@ impl Registry {
         }
     }
 
-    fn register(&self) -> Result<(Arc<SessionHandle>, Reservation), CloseReason> {
+    fn register(
+        &self,
+        path: impl FnOnce() -> Option<Path>,
+    ) -> Result<(Arc<SessionHandle>, Reservation), CloseReason> {
         if let Some(reason) = self.stopped.get() {
             return Err(reason.clone());
         }
@@ -282,6 +290,7 @@ impl Registry {
         let handle = SessionHandle::new(
             Arc::clone(&self.config),
             Arc::clone(&self.budgets.queue_memory),
+            path(),
         );
         Ok((handle, place))
     }
@@ -335,7 +344,7 @@ impl Registry {
         loop {
             let Some((due, soonest)) = this.upgrade().and_then(|registry| {
                 let due = registry.shards[shard].lock().bury()?;
-                Some((due, handle::now() + registry.config.disconnect_delay))
+                Some((due, now() + registry.config.disconnect_delay))
             }) else {
                 return;
             };
@@ -348,7 +357,7 @@ impl Registry {
 impl Shard {
     /// Removes what is due; the instant of the next, or `None` (and then nobody sweeps) when nothing is left.
     fn bury(&mut self) -> Option<Instant> {
-        while let Some(id) = self.tombstones.pop_due(handle::now()) {
+        while let Some(id) = self.tombstones.pop_due(now()) {
             self.named.remove(&id);
         }
         self.tombstones.next_due()

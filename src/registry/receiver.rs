@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::network::Proof;
 use crate::protocol::{CloseReason, Frame};
-use crate::session::{Attach, Detach, Liveness};
+use crate::session::{Attach, Detach, Liveness, Manner};
 
 use super::handle::SessionHandle;
 use super::wire::Wire;
@@ -17,6 +18,8 @@ pub struct Receiver {
     handle: Arc<SessionHandle>,
     attachment: u32,
     wire: Option<Arc<Wire>>,
+    /// The last frame taken is to be the last.
+    gives_way: bool,
     finished: bool,
 }
 
@@ -40,7 +43,7 @@ impl Receiver {
     /// Source: sockjs-protocol, `HandlingClose.test_abort_xhr_polling`, `Protocol.test_simpleSession`.
     pub async fn attach(
         handle: Arc<SessionHandle>,
-        liveness: Liveness,
+        manner: Manner,
         wire: Option<Arc<Wire>>,
     ) -> Result<Self, CloseReason> {
         let before = handle.wire();
@@ -52,20 +55,21 @@ impl Receiver {
         if elsewhere {
             recheck(&handle, before.as_deref()).await;
         }
-        let mut answer = handle.attach(liveness, wire.as_ref());
+        let mut answer = handle.attach(manner, wire.as_ref());
         if answer == Attach::Busy && !elsewhere {
             recheck(&handle, None).await;
-            answer = handle.attach(liveness, wire.as_ref());
+            answer = handle.attach(manner, wire.as_ref());
         }
         match answer {
             Attach::Granted(attachment) => {
-                if let (Some(wire), Liveness::Connection) = (&wire, liveness) {
+                if let (Some(wire), Liveness::Connection) = (&wire, manner.liveness) {
                     wire.park();
                 }
                 Ok(Self {
                     handle,
                     attachment,
                     wire,
+                    gives_way: false,
                     finished: false,
                 })
             }
@@ -81,10 +85,23 @@ impl Receiver {
         read: impl FnOnce(Frame<'_>) -> R,
     ) -> Poll<R> {
         let frame = self.handle.poll_frame(context, self.is_hurried(), read);
-        if let (Poll::Pending, Some(wire)) = (&frame, &self.wire) {
-            wire.wait();
+        match frame {
+            Poll::Pending => {
+                if let Some(wire) = &self.wire {
+                    wire.wait();
+                }
+                Poll::Pending
+            }
+            Poll::Ready((frame, gives_way)) => {
+                self.gives_way = gives_way;
+                Poll::Ready(frame)
+            }
         }
-        frame
+    }
+
+    /// How a WebSocket is to show that it works before it takes its first frame.
+    pub fn proof(&self) -> Proof {
+        self.handle.proof()
     }
 
     /// Waits, shortly, until the backend has dealt with the messages that were accepted before. A poll that takes its one
@@ -94,8 +111,13 @@ impl Receiver {
         let _ = tokio::time::timeout(SETTLE, settled).await;
     }
 
-    /// Whether another request waits behind this one on the same connection, so that this response should end soon.
-    pub fn is_hurried(&self) -> bool {
+    /// Whether this response should end with the last frame taken, because another one follows.
+    pub fn gives_way(&self) -> bool {
+        self.gives_way || self.is_hurried()
+    }
+
+    /// Whether another request waits behind this one on the same connection.
+    fn is_hurried(&self) -> bool {
         self.wire.as_ref().is_some_and(|wire| wire.hurries())
     }
 

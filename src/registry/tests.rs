@@ -6,7 +6,7 @@ use http::{HeaderMap, Uri};
 
 use super::*;
 use crate::protocol::{Frame, Message};
-use crate::session::{Deliver, Liveness, QueueLimits};
+use crate::session::{Deliver, Liveness, Manner, QueueLimits};
 
 fn handshake() -> Handshake {
     Handshake {
@@ -40,7 +40,7 @@ fn id(text: &str) -> SessionId {
 
 /// Opens a session and runs its driver.
 fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
-    match registry.get_or_open(&id(text), handshake) {
+    match registry.get_or_open(&id(text), || None, handshake) {
         Found::Opened(handle, driver) => {
             tokio::spawn(driver);
             handle
@@ -50,7 +50,7 @@ fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
 }
 
 async fn attach(handle: &Arc<SessionHandle>) -> Receiver {
-    Receiver::attach(Arc::clone(handle), Liveness::Connection, None)
+    Receiver::attach(Arc::clone(handle), Manner::new(Liveness::Connection), None)
         .await
         .expect("attached")
 }
@@ -77,7 +77,7 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
     tokio::time::sleep(Duration::from_millis(5_010)).await;
     assert!(registry.is_empty());
     assert!(matches!(
-        registry.get_or_open(&id("a"), handshake),
+        registry.get_or_open(&id("a"), || None, handshake),
         Found::Refused(CloseReason { code: 1002, .. })
     ));
     assert_eq!(registry.get(&id("a")).err(), Some(Some(EndCause::Expired)));
@@ -117,7 +117,7 @@ async fn sessions_over_the_limit_are_refused_until_one_ends() {
         open(&registries[1], "c"),
     ];
     for registry in &registries {
-        let found = registry.get_or_open(&id("x"), handshake);
+        let found = registry.get_or_open(&id("x"), || None, handshake);
         assert!(
             matches!(found, Found::Refused(CloseReason { code: 1013, .. })),
             "{found:?}"
@@ -126,7 +126,7 @@ async fn sessions_over_the_limit_are_refused_until_one_ends() {
     drop(kept);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(matches!(
-        registries[1].get_or_open(&id("y"), handshake),
+        registries[1].get_or_open(&id("y"), || None, handshake),
         Found::Opened(..)
     ));
 }
@@ -222,7 +222,7 @@ async fn stopped_registry_ends_all_sessions_and_opens_no_more() {
     receiver.finish();
     registry.emptied().await;
     assert!(matches!(
-        registry.get_or_open(&id("b"), handshake),
+        registry.get_or_open(&id("b"), || None, handshake),
         Found::Refused(CloseReason { code: 1012, .. })
     ));
 }
@@ -302,7 +302,7 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
     for name in &names {
         assert!(
             matches!(
-                registry.get_or_open(&id(name), handshake),
+                registry.get_or_open(&id(name), || None, handshake),
                 Found::Refused(_)
             ),
             "forgotten too early"
@@ -312,7 +312,7 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
     for name in &names {
         assert!(
             matches!(
-                registry.get_or_open(&id(name), handshake),
+                registry.get_or_open(&id(name), || None, handshake),
                 Found::Opened(..)
             ),
             "remembered too long"

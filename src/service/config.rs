@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::network::NetworkConfig;
 use crate::session::SessionConfig;
 use crate::transport::{TRANSPORTS, TransportConfig};
 
@@ -29,6 +31,11 @@ pub struct ServiceConfig {
     pub max_sessions: usize,
     /// Bytes that the queues and bodies of this service may take together. Default 512 MiB.
     pub queue_memory: usize,
+    /// Time that `/info` takes at least. sockjs-client gives every transport a multiple of the time that `/info` took, so that
+    /// this gives users far away more time before their browsers fall back. `None`, the default, answers at once.
+    pub info_min_delay: Option<Duration>,
+    /// What is learnt of client networks.
+    pub network: NetworkConfig,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
     /// Limits of requests and responses.
@@ -63,6 +70,8 @@ impl ServiceConfig {
             transports: None,
             max_sessions: 100_000,
             queue_memory: 512 << 20,
+            info_min_delay: None,
+            network: NetworkConfig::default(),
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, ORIGIN, REFERER, SET_COOKIE, VARY,
-    X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, ORIGIN, REFERER, SET_COOKIE,
+    VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::warn;
 
 use crate::protocol::Route;
 use crate::protocol::info::Info;
-use crate::registry::{Peer, Wire};
+use crate::registry::{Peer, Wire, now};
 use crate::session::SessionId;
 use crate::transport::{
     Address, Answer, Body, Endpoint, Exchange, Hints, RequestBody, Transport, empty, endpoint_at,
@@ -82,7 +82,7 @@ impl Service {
             Some(Route::Greeting) => {
                 only_get(&request, || text(StatusCode::OK, "Welcome to SockJS!\n"))
             }
-            Some(Route::Info) => self.info(&request, &peer),
+            Some(Route::Info) => return self.info(&request, &peer),
             Some(Route::Iframe) => only_get(&request, || self.iframe.answer(request.headers())),
             Some(Route::File(name)) if name == self.script_name => {
                 only_get(&request, || self.script.answer(request.headers()))
@@ -98,7 +98,9 @@ impl Service {
                     None => not_found().into(),
                 };
             }
-            Some(Route::Session { session, transport }) => {
+            Some(Route::Session {
+                session, transport, ..
+            }) => {
                 return match (endpoint_at(Address::Session(transport)), session.parse()) {
                     (Some(found), Ok(id)) => self.endpoint(found, Some(id), request, peer, wire),
                     _ => not_found().into(),
@@ -109,19 +111,22 @@ impl Service {
     }
 
     /// `/info`, answered from memory. (sockjs-protocol, `InfoTest`)
-    fn info(&self, request: &Request<RequestBody>, peer: &Peer) -> Response<Body> {
+    fn info(&self, request: &Request<RequestBody>, peer: &Peer) -> Dispatched {
         const METHODS: &str = "OPTIONS, GET";
         if ![Method::GET, Method::OPTIONS].contains(request.method()) {
-            return method_not_allowed(METHODS);
+            return method_not_allowed(METHODS).into();
         }
         if !self.admits(request.headers(), peer) {
-            return refused_origin();
+            return refused_origin().into();
         }
         let mut response = if request.method() == Method::OPTIONS {
             cors::preflight(METHODS)
         } else {
+            let network = self.context.networks.of(peer.address, request.headers());
+            let offered = self.offers_websocket();
             let info = Info {
-                websocket: self.offers_websocket(),
+                websocket: network
+                    .map_or(offered, |network| network.offer_websocket(now(), offered)),
                 cookie_needed: self.config.cookie_needed,
                 base_url: None,
                 entropy: rand::random(),
@@ -139,7 +144,16 @@ impl Service {
             &self.config.origins,
             response.headers_mut(),
         );
-        response
+        match self.config.info_min_delay {
+            Some(delay) if request.method() == Method::GET => {
+                let delayed = async move {
+                    tokio::time::sleep(delay).await;
+                    response
+                };
+                Dispatched::Later(Box::pin(delayed), HeaderMap::new())
+            }
+            _ => response.into(),
+        }
     }
 
     fn endpoint(
@@ -196,6 +210,9 @@ impl Service {
         }
         if hints.receives {
             policies.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+        }
+        if hints.streams && self.config.transport.identity_encoding {
+            policies.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
         }
         if hints.script {
             policies.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -21,19 +21,7 @@ impl TrustedProxies {
     /// # Errors
     /// The first entry that is neither.
     pub fn from_list<S: AsRef<str>>(entries: &[S]) -> Result<Self, String> {
-        let parse = |entry: &S| {
-            let entry = entry.as_ref();
-            let network =
-                IpNet::from_str(entry).or_else(|_| IpAddr::from_str(entry).map(IpNet::from));
-            network.map_err(|_| {
-                format!("{entry:?} is neither an address nor a network such as \"10.0.0.0/8\"")
-            })
-        };
-        entries
-            .iter()
-            .map(parse)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        parse_networks(entries).map(Self)
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -67,6 +55,21 @@ impl TrustedProxies {
         }
         peer
     }
+}
+
+/// Reads addresses and networks such as `10.0.0.0/8` and `::1`.
+///
+/// # Errors
+/// The first entry that is neither.
+pub fn parse_networks<S: AsRef<str>>(entries: &[S]) -> Result<Vec<IpNet>, String> {
+    let parse = |entry: &S| {
+        let entry = entry.as_ref();
+        let network = IpNet::from_str(entry).or_else(|_| IpAddr::from_str(entry).map(IpNet::from));
+        network.map_err(|_| {
+            format!("{entry:?} is neither an address nor a network such as \"10.0.0.0/8\"")
+        })
+    };
+    entries.iter().map(parse).collect()
 }
 
 /// What one proxy says it saw.

@@ -22,13 +22,14 @@ use http::header::HOST;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 
+use crate::network::Networks;
 use crate::protocol::CloseReason;
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
 use dispatch::Dispatched;
-pub use forwarded::TrustedProxies;
+pub use forwarded::{TrustedProxies, parse_networks};
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
 
@@ -306,6 +307,12 @@ impl Service {
             prefix: Arc::clone(&config.prefix),
             config: config.transport.clone(),
             registry,
+            networks: Networks::new(
+                Arc::clone(&config.prefix),
+                config.network.clone(),
+                config.session.heartbeat_delay,
+                config.transport.response_max_age,
+            ),
         };
         let (script_name, script) = page::iframe_script();
         let script_url = match &config.sockjs_url {

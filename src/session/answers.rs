@@ -1,5 +1,7 @@
 //! What the session's inputs take and answer, and whom they want woken.
 
+use std::time::Duration;
+
 use crate::protocol::{CloseReason, Message};
 
 /// How a receiver shows that it is alive.
@@ -9,6 +11,37 @@ pub enum Liveness {
     Connection,
     /// WebSocket: heartbeats are Pings that must be answered.
     Pong,
+}
+
+/// How a receiver takes frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// How it shows that it is alive.
+    pub liveness: Liveness,
+    /// It takes frame after frame, as a streaming response and a WebSocket do.
+    pub streams: bool,
+    /// It gives way after its first frame.
+    pub one_frame: bool,
+    /// It gives way after this time.
+    pub max_age: Option<Duration>,
+    /// A browser whose connection is cut off comes back by itself, so that the session outlives the cut.
+    pub resumes: bool,
+    /// Silence after which a heartbeat is due, when shorter than `heartbeat_delay`.
+    pub silence: Option<Duration>,
+}
+
+impl Manner {
+    /// One that takes frames for as long as its connection lasts.
+    pub const fn new(liveness: Liveness) -> Self {
+        Self {
+            liveness,
+            streams: false,
+            one_frame: false,
+            max_age: None,
+            resumes: false,
+            silence: None,
+        }
+    }
 }
 
 /// Answer to [`super::Session::handle_attach`].

@@ -2,33 +2,155 @@
 
 use std::time::{Duration, Instant};
 
-use super::Liveness;
+use super::answers::{Liveness, Manner};
+
+/// What was taken so shortly before a cut may have been cut off with the connection.
+const IN_FLIGHT: Duration = Duration::from_secs(1);
 
 /// The one receiver that is attached.
 #[derive(Debug)]
 pub(super) struct Attached {
-    pub(super) liveness: Liveness,
+    pub(super) manner: Manner,
     /// A heartbeat is to be taken.
     pub(super) heartbeat_due: bool,
-    pub(super) heartbeat_at: Option<Instant>,
+    /// When the configured heartbeat is due.
+    beat_at: Option<Instant>,
+    /// It was due, and nothing was taken since.
+    overdue: bool,
+    /// Bytes were written since it was due.
+    progressed: bool,
+    /// When something last went to the browser, and came from it; a heartbeat that is due counts.
+    said: Instant,
+    heard: Instant,
+    /// When `o` or messages were last taken.
+    content_taken: Option<Instant>,
     pub(super) pong_by: Option<Instant>,
     /// When staying attached proves the path; `None` once proven.
     pub(super) proof_at: Option<Instant>,
+    /// When it is to give way to its successor.
+    recycle_at: Option<Instant>,
+    /// It is to give way with the next frame.
+    pub(super) recycles: bool,
     /// The close frame was taken: nothing may follow.
     pub(super) close_taken: bool,
 }
 
 impl Attached {
-    /// Any frame of an HTTP response breaks the silence; Pings keep their own beat.
-    pub(super) fn renew_heartbeat(
-        &mut self,
-        ordinary: bool,
-        now: Instant,
-        delay: Option<Duration>,
-    ) {
-        if ordinary {
-            self.heartbeat_due = false;
-            self.heartbeat_at = delay.map(|delay| now + delay);
+    pub(super) fn new(now: Instant, manner: Manner, heartbeat_delay: Option<Duration>) -> Self {
+        Self {
+            manner,
+            heartbeat_due: false,
+            beat_at: heartbeat_delay.map(|delay| now + delay),
+            overdue: false,
+            progressed: false,
+            said: now,
+            heard: now,
+            content_taken: None,
+            pong_by: None,
+            proof_at: None,
+            recycle_at: manner.max_age.map(|age| now + age),
+            recycles: false,
+            close_taken: false,
         }
+    }
+
+    /// A frame with content was taken. On HTTP it breaks the silence; Pings keep their own beat.
+    pub(super) fn took_content(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+        self.said = now;
+        self.content_taken = Some(now);
+        if self.manner.liveness == Liveness::Connection {
+            self.heartbeat_due = self.recycles;
+            self.overdue = false;
+            self.beat_at = heartbeat_delay.map(|delay| now + delay);
+        }
+    }
+
+    /// The heartbeat was taken.
+    pub(super) fn took_heartbeat(&mut self, now: Instant) {
+        self.said = now;
+        self.heartbeat_due = false;
+        self.overdue = false;
+    }
+
+    /// Something came from the browser.
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.pong_by = None;
+    }
+
+    /// When a heartbeat is due.
+    fn heartbeat_at(&self) -> Option<Instant> {
+        let quiet = match self.manner.liveness {
+            Liveness::Connection => self.said,
+            Liveness::Pong => self.said.min(self.heard),
+        };
+        let silent = self
+            .manner
+            .silence
+            .and_then(|silence| quiet.checked_add(silence));
+        [self.beat_at, silent].into_iter().flatten().min()
+    }
+
+    /// Makes a heartbeat due, and the receiver give way, when their time has come; whether there is something to take.
+    /// `None` when the receiver is dead: for a whole `heartbeat_delay` it took neither the last heartbeat nor a byte.
+    pub(super) fn beat(
+        &mut self,
+        now: Instant,
+        progressing: bool,
+        heartbeat_delay: Option<Duration>,
+    ) -> Option<bool> {
+        let reached = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        self.progressed |= progressing;
+        if reached(self.beat_at) {
+            if self.overdue && !self.progressed {
+                return None;
+            }
+            self.overdue = true;
+            self.progressed = false;
+        }
+        let beats = reached(self.heartbeat_at());
+        if beats {
+            self.said = now;
+            self.heard = now;
+        }
+        if reached(self.beat_at) {
+            self.beat_at = heartbeat_delay.map(|delay| now + delay);
+        }
+        let recycles = reached(self.recycle_at);
+        if recycles {
+            self.recycle_at = None;
+            self.recycles = true;
+        }
+        // An end needs a frame before it, too: an empty answer is asked for again at once.
+        self.heartbeat_due |= beats || recycles;
+        Some(beats || recycles)
+    }
+
+    /// It gives way at `at` instead.
+    pub(super) fn recycle_later(&mut self, at: Option<Instant>) {
+        if !self.recycles {
+            self.recycle_at = at;
+        }
+    }
+
+    /// Whether a browser that was cut off can go on without a gap.
+    pub(super) fn can_resume(&self, now: Instant) -> bool {
+        let in_flight = self
+            .content_taken
+            .is_some_and(|taken| now.saturating_duration_since(taken) < IN_FLIGHT);
+        self.manner.resumes && !in_flight && !self.close_taken
+    }
+
+    /// The earliest of its deadlines.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        [
+            self.heartbeat_at(),
+            self.pong_by,
+            self.proof_at,
+            self.recycle_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 }

@@ -24,11 +24,11 @@ mod queue;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::protocol::{CloseReason, Frame, Message, Messages};
 
-pub use answers::{Attach, Deliver, Detach, Liveness, Refused, Wakes};
+pub use answers::{Attach, Deliver, Detach, Liveness, Manner, Refused, Wakes};
 use attached::Attached;
 pub use config::{QueueLimits, SessionConfig};
 pub use end::{End, EndCause};
@@ -86,7 +86,7 @@ impl Session {
     }
 
     /// A receiver wants the frames. (sockjs-protocol, `HandlingClose.test_close_request`: one at a time)
-    pub fn handle_attach(&mut self, now: Instant, liveness: Liveness) -> Attach {
+    pub fn handle_attach(&mut self, now: Instant, manner: Manner) -> Attach {
         if self.receiver.is_some() {
             return Attach::Busy;
         }
@@ -96,30 +96,29 @@ impl Session {
         // A browser asks again only after it has read the response before.
         self.release_taken();
         self.attachment = self.attachment.wrapping_add(1);
-        if self.attachment > 1 || liveness == Liveness::Pong {
+        if self.attachment > 1 || manner.liveness == Liveness::Pong {
             self.prove();
         }
-        self.receiver = Some(Attached {
-            liveness,
-            heartbeat_due: false,
-            heartbeat_at: self.config.heartbeat_delay.map(|delay| now + delay),
-            pong_by: None,
-            proof_at: (!self.proven).then(|| now + self.config.proof_delay),
-            close_taken: false,
-        });
+        let mut receiver = Attached::new(now, manner, self.config.heartbeat_delay);
+        receiver.proof_at = (!self.proven).then(|| now + self.config.proof_delay);
+        self.receiver = Some(receiver);
         self.check_deadline();
         Attach::Granted(self.attachment)
     }
 
     /// The receiver of `attachment` is gone. What it took and did not report with [`Self::handle_left`] stays queued;
-    /// after [`Detach::Aborted`] the session is closed. (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`)
+    /// after [`Detach::Aborted`] the session is closed (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`), unless
+    /// the browser comes back by itself and nothing can have been lost on the way.
     pub fn handle_detach(&mut self, now: Instant, attachment: u32, how: Detach) {
-        if attachment != self.attachment || self.receiver.is_none() {
+        if attachment != self.attachment {
             return;
         }
-        self.receiver = None;
+        let Some(receiver) = self.receiver.take() else {
+            return;
+        };
         self.detached_at = now;
-        if how == Detach::Aborted {
+        let goes_on = self.state != State::Opening && self.taken == 0 && receiver.can_resume(now);
+        if how == Detach::Aborted && !goes_on {
             self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
         }
         self.check_deadline();
@@ -169,10 +168,26 @@ impl Session {
     }
 
     /// Anything came from the browser's WebSocket: it is alive.
-    pub fn handle_alive(&mut self) {
+    pub fn handle_alive(&mut self, now: Instant) {
         if let Some(receiver) = &mut self.receiver {
-            receiver.pong_by = None;
+            receiver.heard(now);
         }
+    }
+
+    /// From now on a heartbeat is due after this silence, when it is shorter than `heartbeat_delay`.
+    pub fn handle_silence(&mut self, silence: Option<Duration>) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.manner.silence = silence;
+        }
+        self.check_deadline();
+    }
+
+    /// The receiver is to give way at `at`, instead of when it was to.
+    pub fn handle_recycle(&mut self, at: Option<Instant>) {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.recycle_later(at);
+        }
+        self.check_deadline();
     }
 
     /// The receiver should give way soon, because another request waits behind it: a heartbeat is due now.
@@ -247,17 +262,12 @@ impl Session {
                     // The `o` has not even been taken.
                     receiver.proof_at = Some(now + self.config.proof_delay);
                 }
-                if reached(receiver.heartbeat_at) {
-                    receiver.heartbeat_at = self.config.heartbeat_delay.map(|delay| now + delay);
-                    if receiver.heartbeat_due && !progressing {
-                        // A whole heartbeat_delay passed, and it took neither the last heartbeat nor a byte.
-                        self.close(EndCause::Unresponsive, CloseReason::INTERRUPTED);
-                        self.wakes.cut_off = true;
-                        return;
-                    }
-                    receiver.heartbeat_due = true;
-                    self.wakes.receiver = true;
-                }
+                let Some(due) = receiver.beat(now, progressing, self.config.heartbeat_delay) else {
+                    self.close(EndCause::Unresponsive, CloseReason::INTERRUPTED);
+                    self.wakes.cut_off = true;
+                    return;
+                };
+                self.wakes.receiver |= due;
                 if proven {
                     self.prove();
                 }
@@ -271,18 +281,17 @@ impl Session {
             .receiver
             .as_mut()
             .filter(|receiver| !receiver.close_taken)?;
-        let ordinary = receiver.liveness == Liveness::Connection;
         if self.state == State::Opening {
             self.state = if self.end.is_some() {
                 State::Closing
             } else {
                 State::Open
             };
-            receiver.renew_heartbeat(ordinary, now, self.config.heartbeat_delay);
+            receiver.took_content(now, self.config.heartbeat_delay);
             return Some(Frame::Open);
         }
         if self.taken < self.outbound.len() && self.state != State::Closed {
-            receiver.renew_heartbeat(ordinary, now, self.config.heartbeat_delay);
+            receiver.took_content(now, self.config.heartbeat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
             let (front, back) = self.outbound.messages().as_slices();
@@ -304,8 +313,8 @@ impl Session {
         if !receiver.heartbeat_due {
             return None;
         }
-        receiver.heartbeat_due = false;
-        if receiver.liveness == Liveness::Pong {
+        receiver.took_heartbeat(now);
+        if receiver.manner.liveness == Liveness::Pong {
             // A later Ping gives the unanswered one no more time.
             receiver
                 .pong_by
@@ -363,6 +372,12 @@ impl Session {
         self.proven
     }
 
+    /// Whether the attached receiver is to end with the next frame, because another one follows.
+    pub fn gives_way(&self) -> bool {
+        let receiver = self.receiver.as_ref();
+        receiver.is_some_and(|receiver| receiver.manner.one_frame || receiver.recycles)
+    }
+
     /// Whether a receiver is attached.
     pub fn has_receiver(&self) -> bool {
         self.receiver.is_some()
@@ -400,14 +415,10 @@ impl Session {
     }
 
     fn release_taken(&mut self) {
-        if self.taken == 0 {
-            return;
-        }
-        while self.taken > 0 {
-            self.taken -= 1;
+        self.wakes.room_out |= self.taken > 0;
+        for _ in 0..std::mem::take(&mut self.taken) {
             self.outbound.pop();
         }
-        self.wakes.room_out = true;
     }
 
     fn prove(&mut self) {
@@ -425,10 +436,7 @@ impl Session {
         match &self.receiver {
             _ if self.state == State::Closed => None,
             None => Some(self.detached_at + self.config.disconnect_delay),
-            Some(receiver) => [receiver.heartbeat_at, receiver.pong_by, receiver.proof_at]
-                .into_iter()
-                .flatten()
-                .min(),
+            Some(receiver) => receiver.deadline(),
         }
     }
 

@@ -26,8 +26,13 @@ enum Kind {
 
 struct Stream {
     framing: Box<dyn Framing + Send>,
-    prelude: Option<Bytes>,
+    /// What is written before the next frame: the prelude, or the rest of a frame that is cut into chunks.
+    rest: Bytes,
+    /// A frame was taken and is not handed over whole; whether the response ends with it.
+    taken: Option<bool>,
     source: Source,
+    /// Most bytes of a chunk.
+    chunk: usize,
     /// Bytes of frames after which the response ends.
     left: usize,
 }
@@ -52,18 +57,21 @@ impl Body {
     }
 
     /// Frames from `receiver` until the close frame, or until `limit` bytes of frames were written; or, where there is no
-    /// receiver, only the close frame that says why.
+    /// receiver, only the close frame that says why. No chunk is longer than `chunk` bytes.
     pub(super) fn stream(
         framing: impl Framing + Send + 'static,
         receiver: Result<Receiver, CloseReason>,
         limit: usize,
+        chunk: usize,
     ) -> Self {
-        let prelude = framing.prelude();
+        let rest = framing.prelude().unwrap_or_default();
         let source = receiver.map_or_else(Source::Refusal, Source::Receiver);
         Self(Kind::Stream(Box::new(Stream {
             framing: Box::new(framing),
-            prelude,
+            rest,
+            taken: None,
             source,
+            chunk,
             left: limit,
         })))
     }
@@ -109,7 +117,7 @@ impl http_body::Body for Body {
             Kind::Full(content) => content.is_empty(),
             Kind::Once(..) => false,
             Kind::Stream(stream) => {
-                stream.prelude.is_none() && matches!(stream.source, Source::Ended)
+                stream.rest.is_empty() && matches!(stream.source, Source::Ended)
             }
         }
     }
@@ -126,9 +134,22 @@ impl http_body::Body for Body {
 
 impl Stream {
     fn poll_chunk(&mut self, context: &Context<'_>) -> Poll<Option<Bytes>> {
-        if let Some(prelude) = self.prelude.take() {
-            return Poll::Ready(Some(prelude));
+        if self.rest.is_empty() {
+            let Some(frame) = std::task::ready!(self.poll_frame(context)) else {
+                return Poll::Ready(None);
+            };
+            self.rest = frame;
         }
+        let chunk = self.rest.split_to(self.rest.len().min(self.chunk));
+        if self.rest.is_empty()
+            && let Some(ends) = self.taken.take()
+        {
+            self.hand_over(ends);
+        }
+        Poll::Ready(Some(chunk))
+    }
+
+    fn poll_frame(&mut self, context: &Context<'_>) -> Poll<Option<Bytes>> {
         match &mut self.source {
             Source::Ended => Poll::Ready(None),
             Source::Refusal(reason) => {
@@ -139,20 +160,24 @@ impl Stream {
             Source::Receiver(receiver) => {
                 let framing = &self.framing;
                 let read = |frame: Frame<'_>| (framing.wrap(&frame), frame.is_close());
-                let Poll::Ready((chunk, closes)) = receiver.poll_frame(context, read) else {
-                    return Poll::Pending;
-                };
-                self.left = self.left.saturating_sub(chunk.len());
-                let ends = closes || self.left == 0 || receiver.is_hurried();
-                receiver.handed_over(ends);
-                if ends
-                    && let Source::Receiver(receiver) =
-                        std::mem::replace(&mut self.source, Source::Ended)
-                {
-                    receiver.finish();
-                }
-                Poll::Ready(Some(chunk.into()))
+                let (frame, closes) = std::task::ready!(receiver.poll_frame(context, read));
+                self.left = self.left.saturating_sub(frame.len());
+                self.taken = Some(closes || self.left == 0 || receiver.gives_way());
+                Poll::Ready(Some(frame.into()))
             }
+        }
+    }
+
+    /// The whole frame that was taken is with hyper. A receiver that is dropped before has lost its browser.
+    fn hand_over(&mut self, ends: bool) {
+        let Source::Receiver(receiver) = &self.source else {
+            return;
+        };
+        receiver.handed_over(ends);
+        if ends
+            && let Source::Receiver(receiver) = std::mem::replace(&mut self.source, Source::Ended)
+        {
+            receiver.finish();
         }
     }
 }

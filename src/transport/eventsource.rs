@@ -4,7 +4,7 @@ use http::{HeaderValue, Method};
 
 use crate::protocol::framing::EventSource;
 
-use super::receive::stream;
+use super::receive::{Cut, stream};
 use super::{Address, Endpoint, Hints, Transport};
 
 pub(super) const TRANSPORT: Transport = Transport {
@@ -12,10 +12,11 @@ pub(super) const TRANSPORT: Transport = Transport {
     endpoints: &[Endpoint {
         address: Address::Session("eventsource"),
         method: Method::GET,
-        handler: |exchange| Box::pin(stream(exchange, EVENT_STREAM, EventSource)),
+        handler: |exchange| Box::pin(stream(exchange, EVENT_STREAM, EventSource, Cut::Resumes)),
         hints: Hints {
             cors: true,
             receives: true,
+            streams: true,
             script: true,
             ..Hints::SESSION
         },

@@ -12,7 +12,7 @@ use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_respo
 use crate::protocol::message::decode_websocket;
 use crate::protocol::{CloseReason, Frame, Framing as _, framing};
 use crate::registry::{Driver, Receiver, SessionHandle};
-use crate::session::{Deliver, Liveness};
+use crate::session::{Deliver, Liveness, Manner};
 
 use super::body::Body;
 use super::{Exchange, TransportConfig, upgrade};
@@ -41,7 +41,7 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     let opened = exchange
         .service
         .registry
-        .open_unnamed(false, || exchange.handshake(), None);
+        .open_unnamed(false, None, || exchange.handshake(), None);
     if let Ok((handle, _)) = &opened {
         exchange.log_opened(handle);
     }
@@ -54,9 +54,11 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         let Ok(Ok(())) = greeted else { return };
         // Heartbeats are `h` frames: the draft has no Ping.
         let attached = match opened {
-            Ok((handle, driver)) => Receiver::attach(handle, Liveness::Connection, None)
-                .await
-                .map(|receiver| (receiver, driver)),
+            Ok((handle, driver)) => {
+                Receiver::attach(handle, Manner::new(Liveness::Connection), None)
+                    .await
+                    .map(|receiver| (receiver, driver))
+            }
             Err(reason) => Err(reason),
         };
         match attached {

@@ -5,7 +5,7 @@ use http::{HeaderValue, Method};
 use crate::protocol::Callback;
 use crate::protocol::framing::HtmlFile;
 
-use super::receive::stream;
+use super::receive::{Cut, stream};
 use super::response::protocol_error;
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
 
@@ -17,6 +17,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         handler: receive,
         hints: Hints {
             receives: true,
+            streams: true,
             script: true,
             ..Hints::SESSION
         },
@@ -28,7 +29,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 fn receive(exchange: Exchange) -> Answer {
     // Decided before the session is touched. (sockjs-protocol, `HtmlFile.test_invalid_callback`)
     match Callback::from_query(exchange.request.uri().query()) {
-        Ok(callback) => Box::pin(stream(exchange, HTML, HtmlFile { callback })),
+        Ok(callback) => Box::pin(stream(exchange, HTML, HtmlFile { callback }, Cut::Ends)),
         Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
     }
 }

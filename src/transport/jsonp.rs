@@ -5,7 +5,7 @@ use http::{Method, StatusCode};
 use crate::protocol::Callback;
 use crate::protocol::framing::Jsonp;
 
-use super::receive::poll;
+use super::receive::{Cut, poll};
 use super::response::{protocol_error, text};
 use super::send::{Payload, send};
 use super::xhr::JAVASCRIPT;
@@ -38,7 +38,7 @@ pub(super) const TRANSPORT: Transport = Transport {
 
 fn receive(exchange: Exchange) -> Answer {
     match Callback::from_query(exchange.request.uri().query()) {
-        Ok(callback) => Box::pin(poll(exchange, JAVASCRIPT, Jsonp { callback })),
+        Ok(callback) => Box::pin(poll(exchange, JAVASCRIPT, Jsonp { callback }, Cut::Resumes)),
         Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
     }
 }

@@ -25,11 +25,13 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response};
 
-use crate::registry::{Handshake, Peer, Registry, SessionHandle, Wire};
+use crate::network::{Network, Networks, Path};
+use crate::protocol::Route;
+use crate::registry::{Handshake, Peer, Registry, SessionHandle, Wire, now};
 use crate::session::SessionId;
 
 pub use body::Body;
-pub use config::TransportConfig;
+pub use config::{Chunks, TransportConfig};
 pub use request::{BodyError, RequestBody};
 pub use response::{empty, text};
 
@@ -102,6 +104,8 @@ pub struct Hints {
     pub no_cache: bool,
     /// A receiving response: proxies are asked not to buffer it.
     pub receives: bool,
+    /// A receiving response that goes on: compressing proxies are asked to leave it alone.
+    pub streams: bool,
     /// A script or page that a browser must not take for anything else.
     pub script: bool,
     /// A WebSocket: gone when the service has WebSockets disabled.
@@ -115,6 +119,7 @@ impl Hints {
         cookie: true,
         no_cache: true,
         receives: false,
+        streams: false,
         script: false,
         websocket: false,
     };
@@ -124,6 +129,7 @@ impl Hints {
         cookie: false,
         no_cache: false,
         receives: false,
+        streams: false,
         script: false,
         websocket: true,
     };
@@ -161,6 +167,8 @@ pub struct ServiceContext {
     pub config: TransportConfig,
     /// Its sessions.
     pub registry: Arc<Registry>,
+    /// What is known of its clients' networks.
+    pub networks: Networks,
 }
 
 impl Exchange {
@@ -168,6 +176,36 @@ impl Exchange {
     fn log_opened(&self, session: &SessionHandle) {
         let peer = self.peer.address;
         tracing::debug!(session = %session.id(), service = %self.service.prefix, transport = self.transport, ?peer, "session opened");
+    }
+
+    /// The client's network, when it is a browser's.
+    fn network(&self) -> Option<Arc<Network>> {
+        let headers = self.request.headers();
+        self.service.networks.of(self.peer.address, headers)
+    }
+
+    /// The first segment of a session's URL.
+    fn server(&self) -> &str {
+        let path = self.request.uri().path();
+        match path
+            .strip_prefix(&*self.service.prefix)
+            .and_then(Route::parse)
+        {
+            Some(Route::Session { server, .. }) => server,
+            _ => "",
+        }
+    }
+
+    /// The way of a new HTTP session through the client's network.
+    fn http_path(&self, streams: bool) -> Option<Path> {
+        let network = self.network()?;
+        Some(network.open_http(now(), self.server(), streams, self.peer.address))
+    }
+
+    /// The way of a new WebSocket session through the client's network.
+    fn websocket_path(&self) -> Option<Path> {
+        let network = self.network()?;
+        Some(network.open_websocket(now(), self.server(), self.peer.address))
     }
 
     /// What the backend may want to know of the request that opens a session.

@@ -1,26 +1,39 @@
 //! What the receiving HTTP transports share: attaching to the session, and answering with one frame or with many.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, FORWARDED, HeaderName, VIA};
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 
 use crate::protocol::{CloseReason, Frame, Framing};
 use crate::registry::{Found, Receiver};
-use crate::session::Liveness;
+use crate::session::{Liveness, Manner};
 
 use super::body::Body;
 use super::request::{RequestBody, discard};
 use super::response::typed;
-use super::{Exchange, text};
+use super::{Chunks, Exchange, text};
+
+/// What becomes of a session whose receiver is cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It ends. (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`) A cut htmlfile is not even noticed by the browser.
+    Ends,
+    /// It goes on when the browser comes back, which it does by itself.
+    Resumes,
+}
+
+/// nginx's response buffer is 4 KiB; chunks of up to 2 KiB pass it at once, whatever was in it before.
+const SMALL_CHUNK: usize = 1024;
 
 /// Answers with one frame: the next one, or the reason why there is none. (sockjs-protocol, `XhrPolling`, `JsonPolling`)
 pub(super) async fn poll(
     exchange: Exchange,
     content_type: HeaderValue,
     framing: impl Framing,
+    cut: Cut,
 ) -> Response<Body> {
     // Boxed: a parked poll must not keep the memory of its request.
-    let receiver = match Box::pin(attach(exchange)).await {
+    let receiver = match Box::pin(attach(exchange, false, cut)).await {
         Ok(receiver) => receiver,
         Err(refusal) => return refusal,
     };
@@ -44,36 +57,52 @@ pub(super) async fn stream(
     exchange: Exchange,
     content_type: HeaderValue,
     framing: impl Framing + Send + 'static,
+    cut: Cut,
 ) -> Response<Body> {
-    let limit = exchange.service.config.response_limit;
-    match Box::pin(attach(exchange)).await {
-        Ok(receiver) => typed(
-            StatusCode::OK,
-            content_type,
-            Body::stream(framing, receiver, limit),
-        ),
-        Err(refusal) => refusal,
+    let config = &exchange.service.config;
+    let limit = config.response_limit;
+    let close_delimited = config.close_delimited;
+    let small = match config.chunks {
+        Chunks::Auto => is_proxied(&exchange.request),
+        Chunks::Small => true,
+        Chunks::Whole => false,
+    };
+    let chunk = if small { SMALL_CHUNK } else { usize::MAX };
+    let receiver = match Box::pin(attach(exchange, true, cut)).await {
+        Ok(receiver) => receiver,
+        Err(refusal) => return refusal,
+    };
+    let body = Body::stream(framing, receiver, limit, chunk);
+    let mut response = typed(StatusCode::OK, content_type, body);
+    if close_delimited {
+        // HTTP/1.0 has no chunks. (RFC 9112 §6.3, 8)
+        *response.version_mut() = Version::HTTP_10;
     }
+    response
 }
 
 /// Attaches to the session of the URL, which is opened if there is none.
 ///
 /// # Errors
 /// Outer: the request itself is at fault, the answer is ready. Inner: the close frame to answer with.
-async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
+async fn attach(
+    mut exchange: Exchange,
+    streams: bool,
+    cut: Cut,
+) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
     discard(exchange.request.headers(), body, &exchange.service.config).await?;
     if let Some(wire) = &exchange.wire {
-        wire.resets_are_usual(closes(&exchange.request) || is_proxied(exchange.request.headers()));
+        wire.resets_are_usual(closes(&exchange.request) || is_proxied(&exchange.request));
     }
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
     };
-    let handle = match exchange
-        .service
-        .registry
-        .get_or_open(id, || exchange.handshake())
-    {
+    let handle = match exchange.service.registry.get_or_open(
+        id,
+        || exchange.http_path(streams),
+        || exchange.handshake(),
+    ) {
         Found::Refused(reason) => return Ok(Err(reason)),
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {
@@ -83,9 +112,16 @@ async fn attach(mut exchange: Exchange) -> Result<Result<Receiver, CloseReason>,
         }
     };
     let wire = exchange.wire.take();
+    let config = &exchange.service.config;
+    let manner = Manner {
+        streams,
+        max_age: config.response_max_age.filter(|_| streams),
+        resumes: cut == Cut::Resumes && config.resume,
+        ..Manner::new(Liveness::Connection)
+    };
     // The request's memory is not kept while the receiver waits.
     drop(exchange);
-    Ok(Receiver::attach(handle, Liveness::Connection, wire).await)
+    Ok(Receiver::attach(handle, manner, wire).await)
 }
 
 /// Whether the browser's side ends the connection after this request.
@@ -95,13 +131,63 @@ fn closes(request: &Request<RequestBody>) -> bool {
         || asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
-/// Whether the request shows signs of a proxy.
-fn is_proxied(headers: &HeaderMap) -> bool {
+/// Whether the request shows signs of a proxy: what proxies add; HTTP/1.0, which many speak to what is behind them; or a
+/// browser's request without the `Connection: keep-alive` that all browsers send, but none hands on. (RFC 9110 §7.6.1)
+fn is_proxied(request: &Request<RequestBody>) -> bool {
     const SIGNS: [HeaderName; 4] = [
         VIA,
         FORWARDED,
         HeaderName::from_static("x-forwarded-for"),
         HeaderName::from_static("x-real-ip"),
     ];
-    SIGNS.iter().any(|name| headers.contains_key(name))
+    let headers = request.headers();
+    let starts_with = |name: &HeaderName, start: &[u8]| {
+        let value = headers.get(name).map(HeaderValue::as_bytes);
+        value
+            .and_then(|value| value.get(..start.len()))
+            .is_some_and(|value| value.eq_ignore_ascii_case(start))
+    };
+    let is_browser = starts_with(&USER_AGENT, b"mozilla/");
+    request.version() < Version::HTTP_11
+        || SIGNS.iter().any(|name| headers.contains_key(name))
+        || (request.version() == Version::HTTP_11
+            && is_browser
+            && !starts_with(&CONNECTION, b"keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxied(version: Version, fields: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().version(version);
+        for (name, value) in fields {
+            request = request.header(*name, *value);
+        }
+        is_proxied(&request.body(RequestBody::Empty).expect("a valid request"))
+    }
+
+    #[test]
+    fn direct_requests_show_no_signs_of_a_proxy() {
+        let browser = [("user-agent", "Mozilla/5.0"), ("connection", "keep-alive")];
+        assert!(!proxied(Version::HTTP_11, &browser));
+        assert!(!proxied(Version::HTTP_11, &[("user-agent", "curl/8")]));
+        assert!(!proxied(Version::HTTP_2, &[("user-agent", "Mozilla/5.0")]));
+    }
+
+    #[test]
+    fn what_proxies_add_and_take_away_are_signs() {
+        for (name, value) in [
+            ("via", "1.1 a"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-real-ip", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+        ] {
+            assert!(proxied(Version::HTTP_11, &[(name, value)]), "{name}");
+        }
+        assert!(proxied(Version::HTTP_10, &[]));
+        assert!(proxied(Version::HTTP_11, &[("user-agent", "Mozilla/5.0")]));
+        let closing = [("user-agent", "Mozilla/5.0"), ("connection", "close")];
+        assert!(proxied(Version::HTTP_11, &closing));
+    }
 }

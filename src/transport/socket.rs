@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
 
+use crate::network::Proof;
 use crate::protocol::message::{MessageLimits, decode_websocket};
 use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, framing};
 use crate::registry::{Driver, Receiver};
@@ -76,9 +77,11 @@ impl<S> Running<S> {
         driver: Driver,
         mode: Mode,
         config: &TransportConfig,
+        pong_timeout: Duration,
     ) -> Self {
         let pump = Pump {
             socket,
+            proof: Proving::new(receiver.proof(), pong_timeout),
             receiver,
             mode,
             closing_mode: mode,
@@ -155,6 +158,7 @@ pub(super) async fn refuse<S>(
 pub(super) struct Pump<S> {
     socket: WebSocketStream<S>,
     receiver: Receiver,
+    proof: Proving,
     mode: Mode,
     /// How the end is told.
     closing_mode: Mode,
@@ -209,6 +213,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
         if self.closing.is_some() {
             return Poll::Pending;
+        }
+        match &mut self.proof {
+            Proving::Done => {}
+            Proving::Due(patience) => {
+                self.proof = Proving::Waiting(Box::pin(tokio::time::sleep(*patience)));
+                self.write(WsMessage::Ping(Bytes::new()))?;
+                self.unflushed = true;
+                return Poll::Ready(Ok(()));
+            }
+            Proving::Waiting(patience) => {
+                ready!(patience.as_mut().poll(context));
+                self.proof = Proving::Done;
+            }
         }
         // A frame is taken only when the one before is on the socket: what a slow browser has not read stays in the queue.
         let (mode, closing_mode) = (self.mode, self.closing_mode);
@@ -324,7 +341,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 self.unflushed = true;
                 self.pong_due = true;
             }
-            (_, WsMessage::Pong(_) | WsMessage::Frame(_)) => {}
+            (_, WsMessage::Pong(_) | WsMessage::Frame(_)) => self.proof = Proving::Done,
         }
     }
 
@@ -354,6 +371,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             Err(DecodeError::PayloadExpected | DecodeError::BrokenJson) => {
                 self.violated(CloseReason::BROKEN_FRAMING);
             }
+        }
+    }
+}
+
+/// Whether the way to the browser and back is shown to work before the first frame is taken.
+enum Proving {
+    /// A Ping is to be sent first.
+    Due(Duration),
+    /// No frame is taken before the Pong, or before this.
+    Waiting(Pin<Box<Sleep>>),
+    Done,
+}
+
+impl Proving {
+    fn new(proof: Proof, pong_timeout: Duration) -> Self {
+        match proof {
+            Proof::None => Self::Done,
+            Proof::Brief(patience) => Self::Due(patience),
+            Proof::Full => Self::Due(pong_timeout),
         }
     }
 }

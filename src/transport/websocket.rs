@@ -9,8 +9,8 @@ use super::socket::{self, Mode};
 use super::upgrade::{self, Dialect};
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
 
-use crate::registry::{Negotiated, NegotiationFailed, Receiver};
-use crate::session::Liveness;
+use crate::registry::{Negotiated, NegotiationFailed, Receiver, now};
+use crate::session::{Liveness, Manner};
 
 pub(super) const TRANSPORT: Transport = Transport {
     name: "websocket",
@@ -25,7 +25,12 @@ pub(super) const TRANSPORT: Transport = Transport {
 /// Answers a WebSocket handshake and runs its session in a task of its own.
 pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     let (accept, offered) = match upgrade::check(&exchange.request) {
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            if let Some(network) = exchange.network() {
+                network.handshake_refused(now(), exchange.server());
+            }
+            return refusal;
+        }
         Ok(Dialect::Hixie76 { keys }) if mode == Mode::Sockjs => {
             return hixie::open(exchange, keys);
         }
@@ -56,8 +61,18 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     };
     let response = upgrade::accept(&accept, negotiated.protocol.as_deref());
     let upgraded = hyper::upgrade::on(&mut exchange.request);
-    let opened =
-        registry.open_unnamed(mode == Mode::Raw, || exchange.handshake(), negotiated.state);
+    // Whoever uses raw WebSockets has nothing to fall back to.
+    let path = if mode == Mode::Sockjs {
+        exchange.websocket_path()
+    } else {
+        None
+    };
+    let opened = registry.open_unnamed(
+        mode == Mode::Raw,
+        path,
+        || exchange.handshake(),
+        negotiated.state,
+    );
     if let Ok((handle, _)) = &opened {
         exchange.log_opened(handle);
     }
@@ -70,7 +85,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
         let config = socket::websocket_config(&service.config, registry.config());
         let socket = socket::accepted(hyper_util::rt::TokioIo::new(upgraded), config).await;
         let attached = match opened {
-            Ok((handle, driver)) => Receiver::attach(handle, Liveness::Pong, wire)
+            Ok((handle, driver)) => Receiver::attach(handle, Manner::new(Liveness::Pong), wire)
                 .await
                 .map(|receiver| (receiver, driver)),
             Err(reason) => Err(reason),
@@ -84,6 +99,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
                     driver,
                     mode,
                     &service.config,
+                    registry.config().pong_timeout,
                 ));
             }
             Err(reason) => {

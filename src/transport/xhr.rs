@@ -5,7 +5,7 @@ use http::{HeaderValue, Method, StatusCode};
 
 use crate::protocol::framing::Line;
 
-use super::receive::poll;
+use super::receive::{Cut, poll};
 use super::response::{TEXT, empty};
 use super::send::{Payload, send};
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
@@ -41,7 +41,7 @@ pub(super) const JAVASCRIPT: HeaderValue =
     HeaderValue::from_static("application/javascript; charset=UTF-8");
 
 fn receive(exchange: Exchange) -> Answer {
-    Box::pin(poll(exchange, JAVASCRIPT, Line))
+    Box::pin(poll(exchange, JAVASCRIPT, Line, Cut::Ends))
 }
 
 fn send_messages(exchange: Exchange) -> Answer {

@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::protocol::framing::XhrStreaming;
 
-use super::receive::stream;
+use super::receive::{Cut, stream};
 use super::xhr::JAVASCRIPT;
 use super::{Address, Endpoint, Hints, Transport};
 
@@ -13,10 +13,11 @@ pub(super) const TRANSPORT: Transport = Transport {
     endpoints: &[Endpoint {
         address: Address::Session("xhr_streaming"),
         method: Method::POST,
-        handler: |exchange| Box::pin(stream(exchange, JAVASCRIPT, XhrStreaming)),
+        handler: |exchange| Box::pin(stream(exchange, JAVASCRIPT, XhrStreaming, Cut::Ends)),
         hints: Hints {
             cors: true,
             receives: true,
+            streams: true,
             script: true,
             ..Hints::SESSION
         },

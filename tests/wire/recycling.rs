@@ -41,7 +41,7 @@ fn assert_nothing_is_lost(carrier: Carrier, gap: Duration) {
     });
     let expected: Vec<_> = (0..COUNT).map(|number| number.to_string()).collect();
     assert_eq!(received, expected);
-    assert!(reader.responses > 5, "{} responses", reader.responses);
+    assert!(reader.responses > 2, "{} responses", reader.responses);
 }
 
 /// sockjs-protocol, `XhrStreaming.test_response_limit`

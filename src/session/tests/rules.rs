@@ -9,7 +9,7 @@ fn session(now: Instant) -> Session {
 }
 
 fn attach(session: &mut Session, now: Instant) -> u32 {
-    match session.handle_attach(now, Liveness::Connection) {
+    match session.handle_attach(now, Manner::new(Liveness::Connection)) {
         Attach::Granted(attachment) => attachment,
         refused => panic!("not attached: {refused:?}"),
     }
@@ -65,7 +65,7 @@ fn second_receiver_is_refused_and_the_first_stays() {
     let now = epoch();
     let (mut session, _) = polling(now);
     assert_eq!(
-        session.handle_attach(now, Liveness::Connection),
+        session.handle_attach(now, Manner::new(Liveness::Connection)),
         Attach::Busy
     );
     send(&mut session, "a");
@@ -114,7 +114,7 @@ fn session_without_receiver_ends_after_disconnect_delay() {
     session.handle_timeout(start + 5 * SECOND, false);
     assert_eq!(session.end().map(|end| end.cause), Some(EndCause::Expired));
     assert_eq!(
-        session.handle_attach(start + 5 * SECOND, Liveness::Connection),
+        session.handle_attach(start + 5 * SECOND, Manner::new(Liveness::Connection)),
         Attach::Ended(CloseReason::INTERRUPTED)
     );
 }
@@ -129,7 +129,7 @@ fn aborted_receiver_ends_the_session_at_once() {
     assert!(session.is_closed());
     assert!(session.poll_wakes().backend);
     assert_eq!(
-        session.handle_attach(now, Liveness::Connection),
+        session.handle_attach(now, Manner::new(Liveness::Connection)),
         Attach::Ended(CloseReason::INTERRUPTED)
     );
     assert_eq!(
@@ -254,7 +254,7 @@ fn unanswered_ping_ends_a_websocket_session() {
     let start = epoch();
     let mut session = session(start);
     assert_eq!(
-        session.handle_attach(start, Liveness::Pong),
+        session.handle_attach(start, Manner::new(Liveness::Pong)),
         Attach::Granted(1)
     );
     frame(&mut session, start);
@@ -263,7 +263,7 @@ fn unanswered_ping_ends_a_websocket_session() {
         frame(&mut session, start + 25 * SECOND).as_deref(),
         Some("h")
     );
-    session.handle_alive();
+    session.handle_alive(start);
     session.handle_timeout(start + 50 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 50 * SECOND).as_deref(),
@@ -286,7 +286,7 @@ fn later_pings_do_not_extend_the_pong_deadline() {
         ..SessionConfig::default()
     };
     let mut session = Session::new(Arc::new(config), start);
-    session.handle_attach(start, Liveness::Pong);
+    session.handle_attach(start, Manner::new(Liveness::Pong));
     frame(&mut session, start);
     for second in 1..11 {
         session.handle_timeout(start + second * SECOND, false);
@@ -385,7 +385,7 @@ fn path_is_proven_by_whatever_shows_that_the_browser_received() {
     assert!(sender.is_proven());
 
     let mut socket = session(start);
-    socket.handle_attach(start, Liveness::Pong);
+    socket.handle_attach(start, Manner::new(Liveness::Pong));
     assert!(socket.is_proven());
 
     let mut stream = session(start);

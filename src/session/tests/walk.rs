@@ -20,6 +20,8 @@ struct Model {
     opened: bool,
     closes_taken: usize,
     receiver: Option<u32>,
+    /// The receiver's browser comes back by itself after a cut.
+    resumes: bool,
     first_end: Option<End>,
     closed: bool,
 }
@@ -47,8 +49,22 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             } else {
                 Liveness::Connection
             };
-            match session.handle_attach(*now, liveness) {
+            let some = |random: &mut StdRng| {
+                let milliseconds = random.random_range(1..20_000);
+                random
+                    .random_bool(0.3)
+                    .then(|| Duration::from_millis(milliseconds))
+            };
+            let manner = Manner {
+                one_frame: random.random_bool(0.2),
+                max_age: some(random),
+                resumes: random.random_bool(0.5),
+                silence: some(random),
+                ..Manner::new(liveness)
+            };
+            match session.handle_attach(*now, manner) {
                 Attach::Granted(attachment) => {
+                    model.resumes = manner.resumes;
                     assert!(model.receiver.is_none(), "two receivers");
                     assert!(!model.closed, "a closed session was attached");
                     model.left();
@@ -75,7 +91,15 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             let attachment = model.receiver.unwrap_or(0).wrapping_sub(u32::from(stale));
             session.handle_detach(*now, attachment, how);
             if !stale && model.receiver.take().is_some() {
-                model.closed |= how == Detach::Aborted;
+                if how == Detach::Aborted && !session.is_closed() {
+                    assert!(
+                        model.resumes && model.opened && model.taken == 0,
+                        "a session outlived a cut that may have cost messages"
+                    );
+                    assert_eq!(model.closes_taken, 0, "its end was already told");
+                } else {
+                    model.closed |= how == Detach::Aborted;
+                }
             }
         }
         3 => {
@@ -186,7 +210,9 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
                 session.handle_doubt(attachment);
                 model.closed |= model.receiver.is_none();
             }
-            _ => session.handle_alive(),
+            4 => session.handle_silence(random.random_bool(0.5).then_some(Duration::from_secs(1))),
+            5 => session.handle_recycle(random.random_bool(0.5).then_some(*now)),
+            _ => session.handle_alive(*now),
         },
     }
 }

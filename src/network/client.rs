@@ -1,0 +1,355 @@
+//! What is known of one client network: the parts together, and what is logged when something is found out.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use tracing::info;
+
+use super::belief::Belief;
+use super::cuts::{Cuts, below};
+use super::path::{Path, Streams};
+use super::silence::{Scout, Silence};
+use super::visit::{Handshake, ServerKey, Visits};
+use super::{Pin, Shared, WebsocketProof};
+
+/// How the way of a WebSocket is proven before `o` is sent on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// It is not.
+    None,
+    /// A Ping is sent, and `o` after the Pong or after this time.
+    Brief(Duration),
+    /// A Ping is sent, and `o` after the Pong.
+    Full,
+}
+
+/// On a network of which nothing is known, `o` waits no longer than this for the Pong.
+const BRIEF: Duration = Duration::from_millis(100);
+/// A WebSocket that dies so young, while it was used, makes the next visits do without after a single time.
+const YOUNG: Duration = Duration::from_secs(15);
+/// How long such a single experience counts.
+const PRECAUTION: Duration = Duration::from_secs(10 * 60);
+
+/// What is known of one network.
+pub struct Network {
+    shared: Arc<Shared>,
+    pin: Option<Pin>,
+    state: Mutex<State>,
+}
+
+struct State {
+    websocket: Belief,
+    streaming: Belief,
+    silence: Option<Silence>,
+    ages: Cuts,
+    age_limit: Option<(Duration, Instant)>,
+    visits: Visits,
+    /// When a WebSocket last died right after opening.
+    killed: Option<Instant>,
+    /// When a WebSocket was last found to live for long.
+    grown_up: Option<Instant>,
+}
+
+impl Network {
+    pub(super) fn new(shared: Arc<Shared>, pin: Option<Pin>) -> Self {
+        let silence = shared.steps.map(Silence::new);
+        Self {
+            shared,
+            pin,
+            state: Mutex::new(State {
+                websocket: Belief::default(),
+                streaming: Belief::default(),
+                silence,
+                ages: Cuts::default(),
+                age_limit: None,
+                visits: Visits::default(),
+                killed: None,
+                grown_up: None,
+            }),
+        }
+    }
+
+    /// `/info` is asked: whether it offers WebSocket, where the service does.
+    pub fn offer_websocket(&self, now: Instant, service_does: bool) -> bool {
+        let mut state = self.state.lock();
+        let pinned = self.pin.as_ref().and_then(|pin| pin.websocket);
+        let offered = service_does && pinned.unwrap_or_else(|| !state.websocket.avoids(now));
+        state.visits.asked(now, offered);
+        offered
+    }
+
+    /// A WebSocket session is opened below `server`.
+    pub fn open_websocket(
+        self: &Arc<Self>,
+        now: Instant,
+        server: &str,
+        client: Option<IpAddr>,
+    ) -> Path {
+        let server = self.server_key(server);
+        // Until the browser answers on it.
+        self.handshake(now, server, Handshake::Failed);
+        Path::new(
+            Arc::clone(self),
+            server,
+            client,
+            true,
+            Streams::Flowing,
+            now,
+        )
+    }
+
+    /// What should have been a WebSocket handshake came as something else.
+    pub fn handshake_refused(&self, now: Instant, server: &str) {
+        self.handshake(now, self.server_key(server), Handshake::Failed);
+    }
+
+    /// An HTTP session is opened below `server`; its first request `streams`, or polls.
+    pub fn open_http(
+        self: &Arc<Self>,
+        now: Instant,
+        server: &str,
+        streams: bool,
+        client: Option<IpAddr>,
+    ) -> Path {
+        let server = self.server_key(server);
+        let mut state = self.state.lock();
+        let shown = state.visits.opened(now, server, streams);
+        let websocket_failed = shown.websocket_failed && state.websocket.failed(now);
+        let held = shown.stream_held && state.streaming.failed(now);
+        let avoided = state.streaming.is_bad(now) && streams && state.streaming.avoids(now);
+        drop(state);
+        if websocket_failed {
+            self.found_websocket(client, "the handshake did not arrive, or led to nothing");
+        }
+        if held {
+            self.found_streaming(client);
+        }
+        let streams = match self.pin.as_ref().and_then(|pin| pin.one_frame) {
+            Some(true) => Streams::OneFrame,
+            Some(false) => Streams::Flowing,
+            None if !self.shared.config.learn => Streams::Flowing,
+            None if shown.stream_held || avoided => Streams::OneFrame,
+            None => Streams::Trial,
+        };
+        Path::new(Arc::clone(self), server, client, false, streams, now)
+    }
+
+    fn server_key(&self, server: &str) -> ServerKey {
+        // Only compared within this network; whoever wants collisions can choose equal segments as well.
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        server.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub(super) fn next_session(&self) -> Scout {
+        self.shared.sessions.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(super) fn proof(&self, now: Instant) -> Proof {
+        match self.shared.config.prove_websocket {
+            WebsocketProof::Always => return Proof::Full,
+            WebsocketProof::Never => return Proof::None,
+            WebsocketProof::Auto if !self.shared.config.learn => return Proof::None,
+            WebsocketProof::Auto => {}
+        }
+        let state = self.state.lock();
+        let lately = |at: Option<Instant>| {
+            at.is_some_and(|at| now.saturating_duration_since(at) < self.shared.config.remember)
+        };
+        if lately(state.killed) {
+            Proof::Full
+        } else if lately(state.grown_up) {
+            Proof::None
+        } else {
+            Proof::Brief(BRIEF)
+        }
+    }
+
+    pub(super) fn silence(&self, now: Instant, session: Scout) -> Option<Duration> {
+        let pinned = self.pin.as_ref().and_then(|pin| pin.heartbeat_delay);
+        pinned.or_else(|| {
+            let steps = self.shared.steps.filter(|_| self.shared.config.learn)?;
+            let silence = &mut self.state.lock().silence;
+            silence
+                .as_mut()
+                .map(|silence| silence.delay(now, steps, session))
+        })
+    }
+
+    pub(super) fn survived_silence(&self, session: Scout, gap: Duration) {
+        if let (Some(silence), Some(steps)) = (&mut self.state.lock().silence, self.shared.steps) {
+            silence.survived(steps, session, gap);
+        }
+    }
+
+    pub(super) fn is_safe(&self, gap: Duration) -> bool {
+        let state = self.state.lock();
+        state
+            .silence
+            .as_ref()
+            .is_none_or(|silence| silence.is_safe(gap))
+    }
+
+    pub(super) fn cut_in_silence(
+        &self,
+        now: Instant,
+        session: Scout,
+        client: Option<IpAddr>,
+        gap: Duration,
+    ) {
+        let mut state = self.state.lock();
+        let (Some(silence), Some(steps)) = (&mut state.silence, self.shared.steps) else {
+            return;
+        };
+        let Some(limit) = silence.cut(now, steps, session, gap) else {
+            return;
+        };
+        drop(state);
+        let times = self.shared.findings.silence.fetch_add(1, Ordering::Relaxed) + 1;
+        info!(
+            service = %self.shared.service,
+            ?client, cut_after = ?gap, heartbeat = ?limit, times,
+            "network: silent connections of these clients are cut; they get a heartbeat before that"
+        );
+    }
+
+    pub(super) fn session_gone(&self, session: Scout) {
+        if let Some(silence) = &mut self.state.lock().silence {
+            silence.left(session);
+        }
+    }
+
+    /// The age at which responses are to end.
+    pub(super) fn response_age(&self, now: Instant) -> Option<Duration> {
+        let learnt = self.state.lock().age_limit;
+        let learnt = learnt
+            .filter(|(_, until)| now < *until)
+            .map(|(limit, _)| limit);
+        [learnt, self.shared.response_age]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn survived_age(&self, age: Duration) {
+        self.state.lock().ages.survived(age);
+    }
+
+    pub(super) fn cut_at_age(
+        &self,
+        now: Instant,
+        client: Option<IpAddr>,
+        age: Duration,
+        websocket: bool,
+    ) {
+        let mut state = self.state.lock();
+        let agreed = state.ages.cut(age);
+        let (limit, remember) = match agreed {
+            Some(shortest) => (below(shortest), self.shared.config.remember),
+            // To end a response early, or to do without WebSocket for a few visits, costs little.
+            None if websocket && age < YOUNG => (below(age), PRECAUTION),
+            None => return,
+        };
+        state.age_limit = Some((limit.max(Duration::from_secs(1)), now + remember));
+        let believed = websocket && state.websocket.failed(now);
+        drop(state);
+        let times = self.shared.findings.age.fetch_add(1, Ordering::Relaxed) + 1;
+        info!(
+            service = %self.shared.service,
+            ?client, cut_after = ?age, response_age = ?limit, without_websocket = believed, times,
+            "network: connections of these clients are cut although they are used; responses end before that"
+        );
+    }
+
+    pub(super) fn handshake(&self, now: Instant, server: ServerKey, handshake: Handshake) {
+        self.state.lock().visits.handshake(now, server, handshake);
+    }
+
+    pub(super) fn websocket_killed(
+        &self,
+        now: Instant,
+        server: ServerKey,
+        client: Option<IpAddr>,
+        at_once: bool,
+    ) {
+        let mut state = self.state.lock();
+        if at_once {
+            state.killed = Some(now);
+        }
+        // The fallback that follows is no second failure.
+        state.visits.handshake(now, server, Handshake::Unseen);
+        let believed = state.websocket.failed(now);
+        drop(state);
+        if believed {
+            self.found_websocket(client, "it died right after opening");
+        }
+    }
+
+    pub(super) fn websocket_worked(&self, now: Instant) {
+        self.state.lock().websocket.worked(now);
+    }
+
+    pub(super) fn websocket_grew_up(&self, now: Instant) {
+        let mut state = self.state.lock();
+        state.websocket.worked(now);
+        state.grown_up = Some(now);
+        state.killed = None;
+    }
+
+    pub(super) fn is_streaming_good(&self, now: Instant) -> bool {
+        self.state.lock().streaming.is_good(now)
+    }
+
+    pub(super) fn streaming_worked(&self, now: Instant, server: ServerKey) {
+        let mut state = self.state.lock();
+        state.streaming.worked(now);
+        state.visits.stream_used(now, server);
+    }
+
+    pub(super) fn streaming_failed(&self, now: Instant, client: Option<IpAddr>) {
+        if self.state.lock().streaming.failed(now) {
+            self.found_streaming(client);
+        }
+    }
+
+    fn found_websocket(&self, client: Option<IpAddr>, how: &'static str) {
+        let times = self
+            .shared
+            .findings
+            .websocket
+            .fetch_add(1, Ordering::Relaxed)
+            + 1;
+        info!(
+            service = %self.shared.service,
+            ?client, how, times,
+            "network: WebSocket fails for these clients; /info tells the next visits to do without"
+        );
+    }
+
+    fn found_streaming(&self, client: Option<IpAddr>) {
+        let times = self
+            .shared
+            .findings
+            .streaming
+            .fetch_add(1, Ordering::Relaxed)
+            + 1;
+        info!(
+            service = %self.shared.service,
+            ?client, times,
+            "network: streams of these clients are held back; their responses end after each frame"
+        );
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network")
+            .field("pin", &self.pin)
+            .finish_non_exhaustive()
+    }
+}

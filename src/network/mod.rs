@@ -1,0 +1,192 @@
+//! What client networks let through: a bounded, expiring memory, read by `/info` and the transports, written by what
+//! sessions experience.
+//!
+//! A *client network* is the browser's address, what proxies added to the request, and the browser's family, together
+//! hashed with a key of this process. Only browsers are remembered: other programs do not fall back from transport to
+//! transport, and are served as configured.
+//!
+//! | experience | consequence for the network |
+//! |---|---|
+//! | a WebSocket handshake is swallowed or refused, or the WebSocket dies at once | `/info` answers `websocket: false` |
+//! | a WebSocket died right after opening | a Ping is answered before `o` is sent |
+//! | the beginning of a stream arrives only with its end | streaming responses end after one frame |
+//! | connections die after the same silence | heartbeats come before it |
+//! | connections die at the same age | responses end before it |
+//!
+//! Each has a bound in visits and time and heals by itself ([`belief`]). `belief`, `cuts`, `silence`, `visit` and `path`
+//! take the time as an argument.
+
+mod belief;
+mod client;
+mod config;
+mod cuts;
+mod path;
+mod silence;
+#[cfg(test)]
+mod tests;
+mod visit;
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::{FORWARDED, HeaderName, USER_AGENT, VIA};
+use parking_lot::Mutex;
+
+pub use client::{Network, Proof};
+pub use config::{NetworkConfig, Pin, WebsocketProof};
+pub use path::{Path, ResponsePlan};
+use silence::Steps;
+
+/// The networks of one service's clients.
+pub struct Networks {
+    shared: Arc<Shared>,
+    hasher: RandomState,
+    known: Mutex<Generations>,
+}
+
+/// What the networks of a service have in common.
+struct Shared {
+    service: Arc<str>,
+    config: NetworkConfig,
+    steps: Option<Steps>,
+    response_age: Option<Duration>,
+    sessions: AtomicU64,
+    findings: Findings,
+}
+
+/// How often something was found out about a network, since the start.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// WebSocket fails.
+    pub websocket: AtomicU64,
+    /// Streams are held back.
+    pub streaming: AtomicU64,
+    /// Silent connections are cut.
+    pub silence: AtomicU64,
+    /// Connections are cut at an age.
+    pub age: AtomicU64,
+}
+
+/// Two generations, so that the least recently used half can be forgotten at once.
+#[derive(Default)]
+struct Generations {
+    young: HashMap<u64, Arc<Network>>,
+    old: HashMap<u64, Arc<Network>>,
+}
+
+impl Networks {
+    /// An empty memory. `heartbeat_delay` and `response_max_age` are the service's: nothing learnt makes them longer.
+    pub fn new(
+        service: Arc<str>,
+        config: NetworkConfig,
+        heartbeat_delay: Option<Duration>,
+        response_max_age: Option<Duration>,
+    ) -> Self {
+        let steps = heartbeat_delay
+            .filter(|_| config.adaptive_heartbeat)
+            .map(|target| Steps {
+                first: config.first_heartbeat,
+                floor: config.heartbeat_floor,
+                target,
+                remember: config.remember,
+            });
+        Self {
+            shared: Arc::new(Shared {
+                service,
+                config,
+                steps,
+                response_age: response_max_age,
+                sessions: AtomicU64::new(0),
+                findings: Findings::default(),
+            }),
+            hasher: RandomState::new(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// The network that a request of a browser at `client` comes from; `None` when nothing is to be learnt or known of it.
+    pub fn of(&self, client: Option<IpAddr>, headers: &HeaderMap) -> Option<Arc<Network>> {
+        let config = &self.shared.config;
+        let pin = client.and_then(|client| config.pins.iter().find(|pin| pin.is_for(client)));
+        let family = family(headers).filter(|_| config.learn);
+        if pin.is_none() && family.is_none() {
+            return None;
+        }
+        const ADDED: [HeaderName; 4] = [
+            VIA,
+            FORWARDED,
+            HeaderName::from_static("x-forwarded-for"),
+            HeaderName::from_static("x-real-ip"),
+        ];
+        let added = ADDED.map(|name| {
+            let values = headers
+                .get_all(name)
+                .into_iter()
+                .map(http::HeaderValue::as_bytes);
+            values.collect::<Vec<_>>()
+        });
+        let key = self.hasher.hash_one((client, family, added));
+        let mut known = self.known.lock();
+        let network = known.get(key, config.capacity, || {
+            Arc::new(Network::new(Arc::clone(&self.shared), pin.cloned()))
+        });
+        Some(network)
+    }
+
+    /// What was found out so far.
+    pub fn findings(&self) -> &Findings {
+        &self.shared.findings
+    }
+}
+
+impl Generations {
+    fn get(
+        &mut self,
+        key: u64,
+        capacity: usize,
+        make: impl FnOnce() -> Arc<Network>,
+    ) -> Arc<Network> {
+        if let Some(network) = self.young.get(&key) {
+            return Arc::clone(network);
+        }
+        let network = self.old.remove(&key).unwrap_or_else(make);
+        if self.young.len() >= capacity.div_ceil(2) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, Arc::clone(&network));
+        network
+    }
+}
+
+/// The kind of browser, or `None` for other programs.
+fn family(headers: &HeaderMap) -> Option<&'static str> {
+    const FAMILIES: [&str; 8] = [
+        "Firefox/",
+        "Edg",
+        "OPR/",
+        "SamsungBrowser/",
+        "Chrome/",
+        "CriOS/",
+        "Safari/",
+        "Trident/",
+    ];
+    let agent = headers.get(USER_AGENT)?.to_str().ok()?;
+    if !agent.starts_with("Mozilla/") {
+        return None;
+    }
+    let known = FAMILIES.into_iter().find(|family| agent.contains(family));
+    Some(known.unwrap_or("other"))
+}
+
+impl fmt::Debug for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Networks").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,269 @@
+//! One session's way through its network: what is asked of its responses, and what its fate teaches.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::silence::Scout;
+use super::visit::{Handshake, ServerKey};
+use super::{Network, Proof};
+
+/// A first stream whose beginning may be held back somewhere is ended after this time: then it arrives all the same, before
+/// sockjs-client gives up after twice 300 ms.
+const TRIAL: Duration = Duration::from_millis(300);
+/// A browser that had read the stream before its end was sent would have written this much earlier than it came back.
+const AHEAD: Duration = Duration::from_millis(150);
+/// A first message this soon after the end of the trial is the answer to it.
+const ANSWER: Duration = Duration::from_secs(1);
+/// A WebSocket that dies within this time was killed for what it is.
+const INFANCY: Duration = Duration::from_secs(2);
+/// One that lived for so long shows that its network leaves them alone.
+const GROWN_UP: Duration = Duration::from_secs(60);
+/// Shorter silences and lives say nothing about timers.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// What one response of a session is to be like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ResponsePlan {
+    /// It ends after its first frame.
+    pub one_frame: bool,
+    /// It ends after this time.
+    pub max_age: Option<Duration>,
+}
+
+/// How streams of a session are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// As streams.
+    Flowing,
+    /// The first one is ended early; how the browser takes it shows what the network does to them.
+    Trial,
+    /// One frame per response.
+    OneFrame,
+}
+
+/// The way of one session. All times come from outside.
+#[derive(Debug)]
+pub struct Path {
+    network: Arc<Network>,
+    server: ServerKey,
+    session: Scout,
+    client: Option<IpAddr>,
+    websocket: bool,
+    streams: Streams,
+    opened: Instant,
+    /// Responses begun.
+    responses: u32,
+    response_begun: Instant,
+    responding: bool,
+    /// When something last went to the browser, and when something last came, on this connection.
+    said: Instant,
+    heard: Instant,
+    /// A silence whose end was not answered yet.
+    unanswered: Option<Duration>,
+    first_message: Option<Instant>,
+    /// When the browser came back after a trial without having written before.
+    returned: Option<Instant>,
+    proven: bool,
+    over: bool,
+}
+
+impl Path {
+    pub(super) fn new(
+        network: Arc<Network>,
+        server: ServerKey,
+        client: Option<IpAddr>,
+        websocket: bool,
+        streams: Streams,
+        now: Instant,
+    ) -> Self {
+        Self {
+            session: network.next_session(),
+            network,
+            server,
+            client,
+            websocket,
+            streams,
+            opened: now,
+            responses: 0,
+            response_begun: now,
+            responding: false,
+            said: now,
+            heard: now,
+            unanswered: None,
+            first_message: None,
+            returned: None,
+            proven: false,
+            over: false,
+        }
+    }
+
+    /// The silence after which a heartbeat is due; `None` leaves it to the service's.
+    pub fn silence(&self, now: Instant) -> Option<Duration> {
+        self.network.silence(now, self.session)
+    }
+
+    /// How a WebSocket's way is proven before its `o`.
+    pub fn proof(&self, now: Instant) -> Proof {
+        self.network.proof(now)
+    }
+
+    /// A response begins, or a WebSocket.
+    pub fn begun(&mut self, now: Instant, streams: bool) -> ResponsePlan {
+        self.responses = self.responses.saturating_add(1);
+        self.response_begun = now;
+        self.responding = true;
+        self.said = now;
+        self.heard = now;
+        self.unanswered = None;
+        if self.websocket || !streams {
+            return ResponsePlan::default();
+        }
+        if self.streams == Streams::Trial && self.responses > 1 {
+            self.judge_trial(now);
+        }
+        ResponsePlan {
+            one_frame: self.streams == Streams::OneFrame,
+            max_age: match self.streams {
+                Streams::Trial => Some(TRIAL),
+                Streams::OneFrame => None,
+                Streams::Flowing => self.network.response_age(now),
+            },
+        }
+    }
+
+    /// The browser came back after a trial. One that had read it in time has written meanwhile, if it has anything to say.
+    fn judge_trial(&mut self, now: Instant) {
+        let ahead = self
+            .first_message
+            .is_some_and(|first| now.saturating_duration_since(first) >= AHEAD);
+        if ahead {
+            self.streams_flow(now);
+        } else if self.first_message.is_none() && self.network.is_streaming_good(now) {
+            self.streams = Streams::Flowing;
+            self.returned = Some(now);
+        } else {
+            self.streams = Streams::OneFrame;
+            self.returned = Some(now);
+            if self.first_message.is_some() {
+                self.streams_held(now);
+            }
+        }
+    }
+
+    fn streams_flow(&mut self, now: Instant) {
+        self.streams = Streams::Flowing;
+        self.network.streaming_worked(now, self.server);
+    }
+
+    fn streams_held(&mut self, now: Instant) {
+        self.streams = Streams::OneFrame;
+        self.returned = None;
+        self.network.streaming_failed(now, self.client);
+    }
+
+    /// The browser wrote. When the trial that is going on has its answer, the stream may go on until the instant that is
+    /// returned.
+    pub fn wrote(&mut self, now: Instant) -> Option<Option<Instant>> {
+        self.proven = true;
+        if self.websocket || self.first_message.is_some() {
+            return None;
+        }
+        self.first_message = Some(now);
+        if self.streams == Streams::Trial && self.responding {
+            self.streams_flow(now);
+            let age = self.network.response_age(now);
+            return Some(age.map(|age| self.response_begun + age));
+        }
+        if self
+            .returned
+            .is_some_and(|returned| now.saturating_duration_since(returned) < ANSWER)
+        {
+            self.streams_held(now);
+        }
+        None
+    }
+
+    /// A frame goes to the browser; `heartbeat` when it is one.
+    pub fn said(&mut self, now: Instant, heartbeat: bool) {
+        let gap = now.saturating_duration_since(self.said.min(self.heard));
+        self.said = now;
+        if self.websocket {
+            self.unanswered = heartbeat.then_some(gap);
+        } else {
+            self.heard = now;
+            if heartbeat {
+                self.network.survived_silence(self.session, gap);
+            }
+        }
+    }
+
+    /// Something came on the browser's WebSocket.
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        if !self.proven {
+            self.proven = true;
+            self.network.handshake(now, self.server, Handshake::Proven);
+        }
+        if let Some(gap) = self.unanswered.take() {
+            self.network.survived_silence(self.session, gap);
+            let age = now.saturating_duration_since(self.opened);
+            if age >= GROWN_UP {
+                self.network.websocket_grew_up(now);
+            }
+            self.network.survived_age(age);
+        }
+    }
+
+    /// A response ended in order.
+    pub fn finished(&mut self, now: Instant) {
+        self.responding = false;
+        self.network
+            .survived_age(now.saturating_duration_since(self.response_begun));
+    }
+
+    /// A response, or the WebSocket, was cut off.
+    pub fn aborted(&mut self, now: Instant) {
+        self.responding = false;
+        if self.over {
+            return;
+        }
+        let age = now.saturating_duration_since(self.response_begun);
+        let silent = now.saturating_duration_since(self.said.max(self.heard));
+        if self.websocket {
+            self.over = true;
+            if age < INFANCY || !self.proven {
+                self.network
+                    .websocket_killed(now, self.server, self.client, age < INFANCY);
+                return;
+            }
+        } else if !self.proven && self.responses == 1 {
+            // Given up for the next transport.
+            return;
+        }
+        if silent >= SHORTEST {
+            self.network
+                .cut_in_silence(now, self.session, self.client, silent);
+        }
+        if age >= SHORTEST && self.network.is_safe(silent) {
+            self.network
+                .cut_at_age(now, self.client, age, self.websocket);
+        }
+    }
+
+    /// The browser closed its WebSocket, or the server's side ended the session: nothing is to be learnt from the rest.
+    pub fn over(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
+        }
+        if self.websocket && self.proven {
+            self.network.websocket_worked(now);
+        }
+    }
+}
+
+impl Drop for Path {
+    fn drop(&mut self) {
+        self.network.session_gone(self.session);
+    }
+}

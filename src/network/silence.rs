@@ -1,0 +1,278 @@
+//! How long a network lets a connection be silent: found step by step, and learnt from connections that died.
+
+use std::time::{Duration, Instant};
+
+use super::cuts::{Cuts, agree, below};
+
+/// Bounds of the search.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Steps {
+    /// Silence that a new network is trusted with.
+    pub(super) first: Duration,
+    /// Shortest silence ever asked for.
+    pub(super) floor: Duration,
+    /// Longest: the configured heartbeat.
+    pub(super) target: Duration,
+    /// How long a learnt limit holds.
+    pub(super) remember: Duration,
+}
+
+/// Who lets a longer silence happen; one session of the network at a time, so that a step too far costs one connection.
+pub(super) type Scout = u64;
+
+/// Silences of the first length that must be survived before a longer one is tried.
+const FIRST_ROUNDS: u16 = 30;
+/// The same for each step after.
+const ROUNDS: u16 = 10;
+/// Wait after a step that went too far, before it is tried again; doubled each time.
+const HOLD: Duration = Duration::from_secs(10 * 60);
+/// A scout that was not heard of for so long, beyond its silence, is gone.
+const SCOUT_LOST: Duration = Duration::from_secs(60);
+
+/// What is known about silence on one network.
+#[derive(Debug)]
+pub(super) struct Silence {
+    /// Longest silence that is safe, or the first step.
+    safe: Duration,
+    /// The step being tried by the scout.
+    trying: Duration,
+    rounds: u16,
+    scout: Option<(Scout, Instant)>,
+    hold_until: Option<Instant>,
+    holds: u32,
+    /// Silences at whose end a connection died, since the last longer one was survived.
+    cuts: Cuts,
+    limit: Option<(Duration, Instant)>,
+}
+
+impl Silence {
+    pub(super) fn new(steps: Steps) -> Self {
+        let first = steps.first.min(steps.target);
+        Self {
+            safe: first,
+            trying: first,
+            rounds: 0,
+            scout: None,
+            hold_until: None,
+            holds: 0,
+            cuts: Cuts::default(),
+            limit: None,
+        }
+    }
+
+    /// The silence after which `session` is to send a heartbeat.
+    pub(super) fn delay(&mut self, now: Instant, steps: Steps, session: Scout) -> Duration {
+        if let Some((limit, until)) = self.limit {
+            if now < until {
+                return limit.clamp(steps.floor.min(steps.target), steps.target);
+            }
+            *self = Self::new(steps);
+        }
+        if self.hold_until.is_some_and(|until| now < until) || self.safe >= steps.target {
+            return self.safe.min(steps.target);
+        }
+        let gone = |heard: Instant| now.saturating_duration_since(heard) > self.trying + SCOUT_LOST;
+        match &mut self.scout {
+            Some((scout, heard)) if *scout == session => *heard = now,
+            Some((_, heard)) if !gone(*heard) => return self.safe.min(steps.target),
+            scout => {
+                *scout = Some((session, now));
+                self.rounds = if self.trying > self.safe {
+                    0
+                } else {
+                    self.rounds
+                };
+            }
+        }
+        self.trying.min(steps.target)
+    }
+
+    /// A connection of `session` was silent for `gap` and still lives.
+    pub(super) fn survived(&mut self, steps: Steps, session: Scout, gap: Duration) {
+        self.cuts.survived(gap);
+        let is_scout = self.scout.is_some_and(|(scout, _)| scout == session);
+        // A timer is never early, but the instants around it may be.
+        if !is_scout || gap + Duration::from_millis(100) < self.trying {
+            return;
+        }
+        self.rounds += 1;
+        let needed = if self.trying == steps.first {
+            FIRST_ROUNDS
+        } else {
+            ROUNDS
+        };
+        if self.rounds >= needed {
+            self.rounds = 0;
+            self.safe = self.trying;
+            self.trying = (self.trying * 8 / 5).min(steps.target);
+        }
+    }
+
+    /// A connection of `session` was cut off after `gap` of silence. The limit, when this is what makes it one.
+    pub(super) fn cut(
+        &mut self,
+        now: Instant,
+        steps: Steps,
+        session: Scout,
+        gap: Duration,
+    ) -> Option<Duration> {
+        if self.scout.is_some_and(|(scout, _)| scout == session) {
+            self.scout = None;
+            if self.trying > self.safe && gap > self.safe {
+                self.trying = self.safe;
+                self.rounds = 0;
+                self.hold_until = Some(now + HOLD * (1 << self.holds.min(6)));
+                self.holds += 1;
+            }
+        }
+        let shortest = self.cuts.cut(gap)?;
+        let limit = below(shortest).max(steps.floor).min(steps.target);
+        let known = self.limit.is_some_and(|(known, _)| agree(known, limit));
+        self.limit = Some((limit, now + steps.remember));
+        (!known).then_some(limit)
+    }
+
+    /// A session of the network ended.
+    pub(super) fn left(&mut self, session: Scout) {
+        if self.scout.is_some_and(|(scout, _)| scout == session) {
+            self.scout = None;
+        }
+    }
+
+    /// Whether a connection that was silent for `gap` is not expected to die of it.
+    pub(super) fn is_safe(&self, gap: Duration) -> bool {
+        gap <= self.safe + Duration::from_millis(200)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::now;
+    use super::*;
+
+    const STEPS: Steps = Steps {
+        first: Duration::from_secs(2),
+        floor: Duration::from_secs(1),
+        target: Duration::from_secs(25),
+        remember: Duration::from_secs(24 * 60 * 60),
+    };
+
+    fn seconds(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// One session that only ever beats, on a network that cuts after `limit`: beats sent, and seconds until it is cut.
+    fn live(
+        silence: &mut Silence,
+        from: Instant,
+        session: Scout,
+        limit: Duration,
+    ) -> (usize, Option<f64>) {
+        let mut now = from;
+        let mut beats = 0;
+        while now.duration_since(from) < Duration::from_secs(3600) {
+            let delay = silence.delay(now, STEPS, session);
+            if delay >= limit {
+                now += limit;
+                silence.cut(now, STEPS, session, limit);
+                return (beats, Some(now.duration_since(from).as_secs_f64()));
+            }
+            now += delay;
+            beats += 1;
+            silence.survived(STEPS, session, delay);
+        }
+        (beats, None)
+    }
+
+    /// What a first session costs: a bounded number of beats more than the 144 of an hour with 25 s.
+    #[test]
+    fn lengthening_costs_a_bounded_number_of_heartbeats() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        let (beats, cut) = live(&mut silence, now, 1, Duration::MAX);
+        assert_eq!(cut, None);
+        assert!(
+            (144..=225).contains(&beats),
+            "{beats} beats in the first hour"
+        );
+        assert_eq!(
+            silence.delay(now, STEPS, 2),
+            STEPS.target,
+            "found for every session"
+        );
+    }
+
+    /// A first session gets through the first minute of any cut above the first step.
+    #[test]
+    fn first_session_survives_a_short_idle_cut_for_a_minute() {
+        for limit in [3.0, 5.0, 6.0, 10.0] {
+            let mut silence = Silence::new(STEPS);
+            let (_, cut) = live(&mut silence, now(), 1, seconds(limit));
+            assert!(
+                cut.is_some_and(|cut| cut > 60.0),
+                "{limit} s: cut after {cut:?}"
+            );
+        }
+    }
+
+    /// After one step too far, nobody goes there for a while, and nothing is concluded yet.
+    #[test]
+    fn step_too_far_is_not_repeated_at_once() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        live(&mut silence, now, 1, seconds(3.0));
+        let later = now + Duration::from_secs(120);
+        assert_eq!(silence.delay(later, STEPS, 2), seconds(2.0));
+        assert_eq!(silence.limit, None, "one cut is no limit");
+    }
+
+    /// Only one session at a time lets a longer silence happen.
+    #[test]
+    fn one_session_scouts() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        for _ in 0..=FIRST_ROUNDS {
+            let delay = silence.delay(now, STEPS, 1);
+            silence.survived(STEPS, 1, delay);
+        }
+        assert_eq!(silence.delay(now, STEPS, 1), seconds(3.2));
+        assert_eq!(silence.delay(now, STEPS, 2), seconds(2.0));
+        silence.left(1);
+        assert_eq!(
+            silence.delay(now, STEPS, 2),
+            seconds(3.2),
+            "another goes on"
+        );
+    }
+
+    #[test]
+    fn several_agreeing_cuts_are_a_limit_and_one_is_not() {
+        let mut silence = Silence::new(STEPS);
+        silence.safe = STEPS.target;
+        let now = now();
+        assert_eq!(silence.cut(now, STEPS, 1, seconds(10.0)), None);
+        assert_eq!(
+            silence.cut(now, STEPS, 2, seconds(4.0)),
+            None,
+            "a tab that was closed"
+        );
+        assert_eq!(silence.cut(now, STEPS, 3, seconds(10.1)), None);
+        assert_eq!(silence.delay(now, STEPS, 4), STEPS.target);
+        let limit = silence.cut(now, STEPS, 4, seconds(10.0));
+        assert_eq!(limit, Some(seconds(6.0)), "0.6 times");
+        assert_eq!(silence.delay(now, STEPS, 5), seconds(6.0));
+        assert_eq!(silence.cut(now, STEPS, 4, seconds(10.0)), None, "told once");
+        let later = now + STEPS.remember;
+        assert_eq!(silence.delay(later, STEPS, 5), STEPS.first, "searched anew");
+    }
+
+    #[test]
+    fn limit_has_a_floor() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        let limits: Vec<_> = (0..3)
+            .map(|session| silence.cut(now, STEPS, session, seconds(1.2)))
+            .collect();
+        assert_eq!(limits, [None, None, Some(seconds(1.0))]);
+    }
+}

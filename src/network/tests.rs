@@ -1,0 +1,428 @@
+//! Whole visits, as sockjs-client makes them, and what the memory makes of them.
+
+use http::HeaderValue;
+use http::header::USER_AGENT;
+
+use super::*;
+use std::time::Instant;
+
+const CHROME: &str =
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36";
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:153.0) Gecko/20100101 Firefox/153.0";
+const CLIENT: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
+
+fn networks(change: impl FnOnce(&mut NetworkConfig)) -> Networks {
+    let mut config = NetworkConfig::default();
+    change(&mut config);
+    let delay = Some(Duration::from_secs(25));
+    Networks::new("/echo".into(), config, delay, delay)
+}
+
+fn agent(agent: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))])
+}
+
+/// Some instant to begin with.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// A day that passes step by step.
+struct Day(Instant);
+
+impl Day {
+    fn new() -> Self {
+        Self(now())
+    }
+
+    fn after(&mut self, milliseconds: u64) -> Instant {
+        self.0 += Duration::from_millis(milliseconds);
+        self.0
+    }
+}
+
+/// A browser behind one address, and what its network does.
+struct Browser<'a> {
+    networks: &'a Networks,
+    agent: &'static str,
+    swallows_websocket: bool,
+    holds_streams: bool,
+}
+
+/// How a visit went.
+#[derive(Debug, PartialEq, Eq)]
+struct Visit {
+    websocket: bool,
+    /// Milliseconds until the page had its `o`.
+    opened_after: u64,
+    one_frame: bool,
+}
+
+impl Browser<'_> {
+    /// A page opens, writes at once, and is closed.
+    fn visit(&self, day: &mut Day, server: &str) -> Visit {
+        let network = self
+            .networks
+            .of(CLIENT, &agent(self.agent))
+            .expect("a browser is remembered");
+        let begin = day.0;
+        let offered = network.offer_websocket(begin, true);
+        if offered && !self.swallows_websocket {
+            let mut path = network.open_websocket(day.after(10), server, CLIENT);
+            path.begun(day.after(1), true);
+            path.said(day.0, true);
+            path.heard(day.after(2));
+            path.wrote(day.0);
+            let opened_after = day.0.duration_since(begin).as_millis() as u64;
+            path.over(day.after(5000));
+            return Visit {
+                websocket: true,
+                opened_after,
+                one_frame: false,
+            };
+        }
+        day.after(if offered { 630 } else { 10 });
+        let mut path = network.open_http(day.0, server, true, CLIENT);
+        let plan = path.begun(day.0, true);
+        path.said(day.0, false);
+        let held = if self.holds_streams {
+            plan.max_age
+        } else {
+            None
+        };
+        if let Some(held) = held.filter(|_| !plan.one_frame) {
+            assert!(
+                held < Duration::from_millis(600),
+                "the browser has given up"
+            );
+            path.finished(day.after(held.as_millis() as u64));
+            day.after(5);
+            let opened_after = day.0.duration_since(begin).as_millis() as u64;
+            let plan = path.begun(day.0, true);
+            path.wrote(day.after(5));
+            return Visit {
+                websocket: false,
+                opened_after,
+                one_frame: plan.one_frame,
+            };
+        }
+        let opened_after = day.after(5).duration_since(begin).as_millis() as u64;
+        path.wrote(day.after(25));
+        path.finished(day.after(10));
+        let plan = path.begun(day.after(5), true);
+        path.finished(day.after(10));
+        Visit {
+            websocket: false,
+            opened_after,
+            one_frame: plan.one_frame,
+        }
+    }
+}
+
+#[test]
+fn programs_that_are_no_browsers_are_not_remembered() {
+    let networks = networks(|_| ());
+    assert!(networks.of(CLIENT, &HeaderMap::new()).is_none());
+    assert!(networks.of(CLIENT, &agent("Python-urllib/2.7")).is_none());
+}
+
+#[test]
+fn networks_are_told_apart_by_address_proxies_and_browser() {
+    let networks = networks(|_| ());
+    let mut seen: Vec<Arc<Network>> = Vec::new();
+    let mut via = agent(CHROME);
+    via.insert(VIA, HeaderValue::from_static("1.1 proxy"));
+    let other = Some(IpAddr::from([192, 0, 2, 8]));
+    for (client, headers) in [
+        (CLIENT, agent(CHROME)),
+        (CLIENT, agent(FIREFOX)),
+        (other, agent(CHROME)),
+        (CLIENT, via),
+    ] {
+        let network = networks
+            .of(client, &headers)
+            .expect("a browser is remembered");
+        let again = networks
+            .of(client, &headers)
+            .expect("a browser is remembered");
+        assert!(Arc::ptr_eq(&network, &again));
+        assert!(!seen.iter().any(|other| Arc::ptr_eq(other, &network)));
+        seen.push(network);
+    }
+}
+
+#[test]
+fn memory_is_bounded_and_keeps_what_is_in_use() {
+    let networks = networks(|config| config.capacity = 100);
+    let headers = agent(CHROME);
+    let kept = networks
+        .of(CLIENT, &headers)
+        .expect("a browser is remembered");
+    for address in 0..10_000_u32 {
+        let _ = networks.of(Some(IpAddr::from(address.to_be_bytes())), &headers);
+        let again = networks
+            .of(CLIENT, &headers)
+            .expect("a browser is remembered");
+        assert!(Arc::ptr_eq(&kept, &again));
+    }
+    let known = networks.known.lock();
+    assert!(known.young.len() + known.old.len() <= 100);
+}
+
+/// The worst network there is: handshakes vanish, and nothing arrives before it is complete.
+#[test]
+fn hostile_network_costs_a_first_visit_a_second_and_later_ones_nothing() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let browser = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: true,
+    };
+    let first = browser.visit(&mut day, "1");
+    assert!((600..1000).contains(&first.opened_after), "{first:?}");
+    assert!(first.one_frame);
+    let later = browser.visit(&mut day, "2");
+    assert_eq!(
+        later,
+        Visit {
+            websocket: false,
+            opened_after: 15,
+            one_frame: true
+        }
+    );
+}
+
+#[test]
+fn network_that_streams_is_left_to_stream() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let browser = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: false,
+    };
+    browser.visit(&mut day, "1");
+    let later = browser.visit(&mut day, "2");
+    assert_eq!(
+        later,
+        Visit {
+            websocket: false,
+            opened_after: 15,
+            one_frame: false
+        }
+    );
+}
+
+/// One wrong memory is used a few times and then gone.
+#[test]
+fn network_that_was_repaired_is_found_out() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let mut browser = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: true,
+    };
+    browser.visit(&mut day, "1");
+    browser.swallows_websocket = false;
+    browser.holds_streams = false;
+    let visits: Vec<_> = (0..6)
+        .map(|visit| browser.visit(&mut day, &format!("r{visit}")).websocket)
+        .collect();
+    assert_eq!(visits, [false, false, false, false, true, true]);
+}
+
+/// Two kinds of browser behind one address: what one suffers is not what the other gets.
+#[test]
+fn other_browser_behind_the_same_address_is_served_as_ever() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let bad = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: true,
+    };
+    let good = Browser {
+        agent: FIREFOX,
+        swallows_websocket: false,
+        holds_streams: false,
+        ..bad
+    };
+    for visit in 0..10 {
+        bad.visit(&mut day, &format!("b{visit}"));
+        let visit = good.visit(&mut day, &format!("g{visit}"));
+        assert_eq!(
+            visit,
+            Visit {
+                websocket: true,
+                opened_after: 13,
+                one_frame: false
+            }
+        );
+    }
+}
+
+/// Two clients that cannot be told apart: while the one with the good way is there, it keeps its WebSocket, and the other
+/// is served as a server without a memory would.
+#[test]
+fn same_browser_with_and_without_a_bad_way_keeps_its_websocket() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let bad = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: true,
+    };
+    let good = Browser {
+        swallows_websocket: false,
+        holds_streams: false,
+        ..bad
+    };
+    good.visit(&mut day, "first");
+    for visit in 0..10 {
+        let of_bad = bad.visit(&mut day, &format!("b{visit}"));
+        assert!(of_bad.opened_after < 1000, "{of_bad:?}");
+        assert!(
+            good.visit(&mut day, &format!("g{visit}")).websocket,
+            "visit {visit}"
+        );
+    }
+}
+
+/// Nobody who was there first teaches the address for long.
+#[test]
+fn good_client_behind_an_address_with_a_bad_memory_gets_its_websocket_after_a_few_visits() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let bad = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: true,
+        holds_streams: true,
+    };
+    let good = Browser {
+        swallows_websocket: false,
+        holds_streams: false,
+        ..bad
+    };
+    bad.visit(&mut day, "first");
+    let visits: Vec<_> = (0..8)
+        .map(|visit| good.visit(&mut day, &visit.to_string()))
+        .collect();
+    assert!(
+        visits.iter().all(|visit| visit.opened_after < 20),
+        "nobody waits: {visits:?}"
+    );
+    assert_eq!(visits.iter().filter(|visit| !visit.websocket).count(), 4);
+    assert!(visits[4..].iter().all(|visit| visit.websocket));
+}
+
+#[test]
+fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let network = networks
+        .of(CLIENT, &agent(CHROME))
+        .expect("a browser is remembered");
+    assert!(network.offer_websocket(day.0, true));
+    let mut path = network.open_websocket(day.after(10), "1", CLIENT);
+    assert_eq!(
+        path.proof(day.0),
+        Proof::Brief(Duration::from_millis(100)),
+        "nothing is known yet"
+    );
+    path.begun(day.0, true);
+    path.aborted(day.after(5));
+    assert_eq!(path.proof(day.0), Proof::Full);
+    assert!(!network.offer_websocket(day.after(1000), true));
+}
+
+/// The round trip is saved where it teaches nothing.
+#[test]
+fn websocket_is_not_proven_where_websockets_grow_old() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let network = networks
+        .of(CLIENT, &agent(CHROME))
+        .expect("a browser is remembered");
+    let mut path = network.open_websocket(day.0, "1", CLIENT);
+    path.begun(day.0, true);
+    for _ in 0..3 {
+        path.said(day.after(25_000), true);
+        path.heard(day.after(10));
+    }
+    assert_eq!(path.proof(day.0), Proof::None);
+}
+
+/// A limit on the whole time of a connection: the WebSocket dies although it was used, and the next visit does without.
+#[test]
+fn websocket_cut_young_while_in_use_teaches_an_age() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let network = networks
+        .of(CLIENT, &agent(CHROME))
+        .expect("a browser is remembered");
+    let mut path = network.open_websocket(day.0, "1", CLIENT);
+    path.begun(day.0, true);
+    for _ in 0..2 {
+        path.said(day.after(2000), true);
+        path.heard(day.after(10));
+    }
+    path.aborted(day.after(1980));
+    assert!(!network.offer_websocket(day.after(100), true));
+    let mut path = network.open_http(day.after(10), "2", true, CLIENT);
+    path.begun(day.0, true);
+    let go_on = path.wrote(day.after(30)).expect("the trial is decided");
+    let age = go_on.expect("responses have an age").duration_since(day.0);
+    assert!(
+        (3000..=3600).contains(&age.as_millis()),
+        "0.6 of 6 s: {age:?}"
+    );
+}
+
+/// A tab that is closed says nothing, however often.
+#[test]
+fn websockets_closed_in_order_teach_nothing_bad() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let browser = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: false,
+        holds_streams: false,
+    };
+    assert!((0..50).all(|visit| browser.visit(&mut day, &visit.to_string()).websocket));
+}
+
+#[test]
+fn pins_decide_instead_of_what_is_learnt() {
+    let pin = Pin {
+        clients: vec!["192.0.2.0/24".parse().expect("a network")],
+        heartbeat_delay: Some(Duration::from_secs(4)),
+        websocket: Some(false),
+        one_frame: Some(true),
+    };
+    let networks = networks(|config| {
+        config.learn = false;
+        config.pins.push(pin);
+    });
+    assert!(
+        networks
+            .of(Some(IpAddr::from([198, 51, 100, 1])), &agent(CHROME))
+            .is_none()
+    );
+    let network = networks
+        .of(CLIENT, &HeaderMap::new())
+        .expect("pinned, whoever it is");
+    let now = now();
+    assert!(!network.offer_websocket(now, true));
+    let mut path = network.open_http(now, "1", true, CLIENT);
+    assert_eq!(path.silence(now), Some(Duration::from_secs(4)));
+    assert!(path.begun(now, true).one_frame);
+}
