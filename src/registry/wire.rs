@@ -30,6 +30,8 @@ pub struct Wire {
     /// The I/O keeps something back: bytes of the next request, or the end of the connection.
     keeps_back: AtomicBool,
     resets_are_usual: AtomicBool,
+    /// The request that comes next was a WebSocket handshake in HTTP/1.0.
+    http10: AtomicBool,
     /// Bytes were written since somebody looked.
     progress: AtomicBool,
     cut_off: AtomicBool,
@@ -74,6 +76,16 @@ impl Wire {
         if let Some((handle, attachment)) = settled {
             handle.left(attachment);
         }
+    }
+
+    /// The request that comes next was a WebSocket handshake in HTTP/1.0, given on as HTTP/1.1.
+    pub fn handshake_was_http10(&self) {
+        self.http10.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request that has come was such a handshake.
+    pub fn take_http10(&self) -> bool {
+        self.http10.load(Ordering::Relaxed) && self.http10.swap(false, Ordering::Relaxed)
     }
 
     /// Bytes were written.

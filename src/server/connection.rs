@@ -16,7 +16,7 @@ use tracing::debug;
 
 use crate::registry::{Reservation, Wire};
 use crate::service::{ConnectionInfo, Gateway};
-use crate::transport::RequestBody;
+use crate::transport::{Http10Handshake, RequestBody};
 
 use super::ServerConfig;
 use super::phase::{Deadline, Phase, PhaseCell, Tracked};
@@ -33,7 +33,14 @@ pub(super) async fn serve(
 ) {
     let phase = Arc::new(PhaseCell::default());
     let wire = Arc::new(Wire::default());
-    let io = WatchedStream::new(stream, Arc::clone(&wire), Arc::clone(&phase), place);
+    let max_head = config.max_header_size.max(8192);
+    let io = WatchedStream::new(
+        stream,
+        Arc::clone(&wire),
+        Arc::clone(&phase),
+        place,
+        max_head,
+    );
     let info = ConnectionInfo {
         peer: Some(peer),
         secure: false,
@@ -41,8 +48,11 @@ pub(super) async fn serve(
     };
     let service = {
         let phase = Arc::clone(&phase);
-        service_fn(move |request: Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
             phase.set(Phase::Busy);
+            if wire.take_http10() {
+                request.extensions_mut().insert(Http10Handshake);
+            }
             wire.request_begins(request.body().size_hint().exact());
             let (phase, wire) = (Arc::clone(&phase), Arc::clone(&wire));
             let answer = gateway.answer(request.map(RequestBody::Hyper), &info);
@@ -53,7 +63,7 @@ pub(super) async fn serve(
         .half_close(false)
         // The deadline below tells an idle connection from a slow head; hyper's own timer does not.
         .header_read_timeout(None)
-        .max_buf_size(config.max_header_size.max(8192))
+        .max_buf_size(max_head)
         .max_headers(config.max_headers)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();

@@ -3,6 +3,7 @@
 mod chunked;
 mod config;
 mod connection;
+mod http10;
 mod listener;
 mod phase;
 mod stream;

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use crate::registry::{Reservation, Wire};
 
 use super::chunked::ChunkEnd;
+use super::http10::{Seen, Suspect, modernise};
 use super::phase::{Phase, PhaseCell};
 
 /// The bytes of one connection.
@@ -31,6 +32,9 @@ pub(super) struct WatchedStream {
     held: Vec<u8>,
     passed: usize,
     head_end: HeadEnd,
+    suspect: Suspect,
+    /// Largest head that is kept to see whether it is a handshake in HTTP/1.0.
+    max_head: usize,
     chunk_end: ChunkEnd,
     broken: bool,
     /// Held for as long as the socket, through an upgrade too.
@@ -43,6 +47,7 @@ impl WatchedStream {
         wire: Arc<Wire>,
         phase: Arc<PhaseCell>,
         place: Reservation,
+        max_head: usize,
     ) -> Self {
         Self {
             stream,
@@ -51,6 +56,8 @@ impl WatchedStream {
             held: Vec::new(),
             passed: 0,
             head_end: HeadEnd::default(),
+            suspect: Suspect::default(),
+            max_head,
             chunk_end: ChunkEnd::default(),
             broken: false,
             _place: place,
@@ -182,16 +189,39 @@ impl WatchedStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(self.poll_bytes(context, buffer))?;
-        if buffer.filled().len() > before {
+        loop {
+            let before = buffer.filled().len();
+            ready!(self.poll_bytes(context, buffer))?;
+            let piece = &buffer.filled()[before..];
+            if piece.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
             self.phase.set(Phase::Head);
-            if let Some(end) = self.head_end.find(&buffer.filled()[before..]) {
-                self.chunk_end = ChunkEnd::default();
-                self.hold_back(buffer, before + end);
+            let end = self.head_end.find(piece);
+            if self.suspect.look(piece) == Seen::Ordinary {
+                if let Some(end) = end {
+                    self.chunk_end = ChunkEnd::default();
+                    self.suspect = Suspect::default();
+                    self.hold_back(buffer, before + end);
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let length = piece.len();
+            buffer.set_filled(before);
+            if let Some(mut head) = self.suspect.clear(end.is_some(), self.max_head) {
+                if let Some(end) = end {
+                    let whole = head.len() - length + end;
+                    if modernise(&mut head[..whole]) {
+                        self.wire.handshake_was_http10();
+                    }
+                }
+                // Read again from here, as an ordinary head.
+                head.extend_from_slice(&self.held[self.passed..]);
+                self.held = head;
+                self.passed = 0;
+                self.head_end = HeadEnd::default();
             }
         }
-        Poll::Ready(Ok(()))
     }
 }
 

@@ -313,6 +313,7 @@ impl Service {
                 config.session.heartbeat_delay,
                 config.transport.response_max_age,
             ),
+            http10: Throttle::default(),
         };
         let (script_name, script) = page::iframe_script();
         let script_url = match &config.sockjs_url {

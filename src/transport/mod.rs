@@ -27,13 +27,14 @@ use http::{Method, Request, Response};
 
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
-use crate::registry::{Handshake, Peer, Registry, SessionHandle, Wire, now};
+use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
 use crate::session::SessionId;
 
 pub use body::Body;
 pub use config::{Chunks, TransportConfig};
 pub use request::{BodyError, RequestBody};
 pub use response::{empty, text};
+pub use upgrade::Http10Handshake;
 
 /// All transports, in the order of the protocol's document.
 pub static TRANSPORTS: &[&Transport] = &[
@@ -169,6 +170,8 @@ pub struct ServiceContext {
     pub registry: Arc<Registry>,
     /// What is known of its clients' networks.
     pub networks: Networks,
+    /// Warnings about proxies that send handshakes in HTTP/1.0.
+    pub http10: Throttle,
 }
 
 impl Exchange {

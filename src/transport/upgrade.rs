@@ -10,9 +10,14 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::protocol::hixie;
 
+use super::Exchange;
 use super::body::Body;
 use super::request::RequestBody;
 use super::response::{empty, text};
+
+/// Among a request's extensions: it is a WebSocket handshake that came in HTTP/1.0 and was given on as HTTP/1.1.
+#[derive(Clone, Copy, Debug)]
+pub struct Http10Handshake;
 
 /// Which WebSocket the browser speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +95,23 @@ pub(super) fn check(request: &Request<RequestBody>) -> Result<Dialect, Response<
         accept: derive_accept_key(key),
         offered: offered(headers),
     })
+}
+
+impl Exchange {
+    /// Names the cause to the operator: it works here, but not everywhere.
+    pub(super) fn warn_of_http10(&self) {
+        let came = self.request.extensions().get::<Http10Handshake>();
+        if came.is_some()
+            && let Some(held_back) = self.service.http10.admit()
+        {
+            tracing::warn!(
+                service = %self.service.prefix,
+                proxy = ?self.peer.address,
+                held_back,
+                "a proxy sends WebSocket handshakes in HTTP/1.0; they are accepted, but it should speak HTTP/1.1: in nginx, `proxy_http_version 1.1;`"
+            );
+        }
+    }
 }
 
 /// `101` for RFC 6455, with the chosen sub-protocol. (sockjs-protocol, `Websocket.test_headersSanity`)

@@ -42,6 +42,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
         }
         Ok(Dialect::Rfc6455 { accept, offered }) => (accept, offered),
     };
+    exchange.warn_of_http10();
     let registry = exchange.service.registry.clone();
     // SockJS has no sub-protocols: sockjs-client never offers any.
     let negotiated = if mode == Mode::Raw && !offered.is_empty() {

@@ -24,6 +24,7 @@ mod limits;
 mod limits_http;
 mod lost_messages;
 mod memory;
+mod networks;
 mod origins;
 mod payloads;
 mod pipelining;

@@ -90,11 +90,6 @@ fn malformed_handshakes_are_refused() {
         }
         let twice = upgrade(path).header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
         assert_eq!(head(&server, &twice).status, 400, "two keys");
-        assert_eq!(
-            head(&server, &upgrade(path).http10()).status,
-            400,
-            "HTTP/1.0"
-        );
     }
 }
 
