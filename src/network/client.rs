@@ -44,6 +44,8 @@ pub struct Network {
 struct State {
     websocket: Belief,
     streaming: Belief,
+    /// A trial of streams had no answer: the page only listens.
+    undecided: bool,
     silence: Option<Silence>,
     ages: Cuts,
     age_limit: Option<(Duration, Instant)>,
@@ -63,6 +65,7 @@ impl Network {
             state: Mutex::new(State {
                 websocket: Belief::default(),
                 streaming: Belief::default(),
+                undecided: false,
                 silence,
                 ages: Cuts::default(),
                 age_limit: None,
@@ -120,7 +123,9 @@ impl Network {
         let shown = state.visits.opened(now, server, streams);
         let websocket_failed = shown.websocket_failed && state.websocket.failed(now);
         let held = shown.stream_held && state.streaming.failed(now);
-        let avoided = state.streaming.is_bad(now) && streams && state.streaming.avoids(now);
+        state.undecided &= !shown.stream_held;
+        let avoided = streams && state.streaming.avoids(now);
+        let undecided = state.undecided && !state.streaming.is_good(now);
         drop(state);
         if websocket_failed {
             self.found_websocket(client, "the handshake did not arrive, or led to nothing");
@@ -133,6 +138,7 @@ impl Network {
             Some(false) => Streams::Flowing,
             None if !self.shared.config.learn => Streams::Flowing,
             None if shown.stream_held || avoided => Streams::OneFrame,
+            None if undecided => Streams::Patient,
             None => Streams::Trial,
         };
         Path::new(Arc::clone(self), server, client, false, streams, now)
@@ -211,9 +217,12 @@ impl Network {
         };
         drop(state);
         let times = self.shared.findings.silence.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(held_back) = self.shared.log.admit() else {
+            return;
+        };
         info!(
             service = %self.shared.service,
-            ?client, cut_after = ?gap, heartbeat = ?limit, times,
+            ?client, cut_after = ?gap, heartbeat = ?limit, times, held_back,
             "network: silent connections of these clients are cut; they get a heartbeat before that"
         );
     }
@@ -259,9 +268,12 @@ impl Network {
         let believed = websocket && state.websocket.failed(now);
         drop(state);
         let times = self.shared.findings.age.fetch_add(1, Ordering::Relaxed) + 1;
+        let Some(held_back) = self.shared.log.admit() else {
+            return;
+        };
         info!(
             service = %self.shared.service,
-            ?client, cut_after = ?age, response_age = ?limit, without_websocket = believed, times,
+            ?client, cut_after = ?age, response_age = ?limit, without_websocket = believed, times, held_back,
             "network: connections of these clients are cut although they are used; responses end before that"
         );
     }
@@ -308,13 +320,23 @@ impl Network {
     pub(super) fn streaming_worked(&self, now: Instant, server: ServerKey) {
         let mut state = self.state.lock();
         state.streaming.worked(now);
+        state.undecided = false;
         state.visits.stream_used(now, server);
     }
 
     pub(super) fn streaming_failed(&self, now: Instant, client: Option<IpAddr>) {
-        if self.state.lock().streaming.failed(now) {
+        let mut state = self.state.lock();
+        state.undecided = false;
+        let believed = state.streaming.failed(now);
+        drop(state);
+        if believed {
             self.found_streaming(client);
         }
+    }
+
+    /// The page of a trial has nothing to say that would show whether streams flow.
+    pub(super) fn streaming_undecided(&self) {
+        self.state.lock().undecided = true;
     }
 
     fn found_websocket(&self, client: Option<IpAddr>, how: &'static str) {
@@ -324,9 +346,12 @@ impl Network {
             .websocket
             .fetch_add(1, Ordering::Relaxed)
             + 1;
+        let Some(held_back) = self.shared.log.admit() else {
+            return;
+        };
         info!(
             service = %self.shared.service,
-            ?client, how, times,
+            ?client, how, times, held_back,
             "network: WebSocket fails for these clients; /info tells the next visits to do without"
         );
     }
@@ -338,9 +363,12 @@ impl Network {
             .streaming
             .fetch_add(1, Ordering::Relaxed)
             + 1;
+        let Some(held_back) = self.shared.log.admit() else {
+            return;
+        };
         info!(
             service = %self.shared.service,
-            ?client, times,
+            ?client, times, held_back,
             "network: streams of these clients are held back; their responses end after each frame"
         );
     }

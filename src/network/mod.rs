@@ -39,6 +39,8 @@ use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, USER_AGENT, VIA};
 use parking_lot::Mutex;
 
+use crate::throttle::Throttle;
+
 pub use client::{Network, Proof};
 pub use config::{NetworkConfig, Pin, WebsocketProof};
 pub use path::{Path, ResponsePlan};
@@ -59,6 +61,8 @@ struct Shared {
     response_age: Option<Duration>,
     sessions: AtomicU64,
     findings: Findings,
+    /// Findings are logged, but a flood of them is not.
+    log: Throttle,
 }
 
 /// How often something was found out about a network, since the start.
@@ -105,6 +109,7 @@ impl Networks {
                 response_age: response_max_age,
                 sessions: AtomicU64::new(0),
                 findings: Findings::default(),
+                log: Throttle::default(),
             }),
             hasher: RandomState::new(),
             known: Mutex::default(),

@@ -15,6 +15,8 @@ const TRIAL: Duration = Duration::from_millis(300);
 const AHEAD: Duration = Duration::from_millis(150);
 /// A first message this soon after the end of the trial is the answer to it.
 const ANSWER: Duration = Duration::from_secs(1);
+/// A first stream that is still there after this time has arrived: sockjs-client would have given it up.
+const KEPT: Duration = Duration::from_secs(5);
 /// A WebSocket that dies within this time was killed for what it is.
 const INFANCY: Duration = Duration::from_secs(2);
 /// One that lived for so long shows that its network leaves them alone.
@@ -38,6 +40,8 @@ pub(super) enum Streams {
     Flowing,
     /// The first one is ended early; how the browser takes it shows what the network does to them.
     Trial,
+    /// As streams; whether the browser keeps the first one shows what the network does to them.
+    Patient,
     /// One frame per response.
     OneFrame,
 }
@@ -127,7 +131,7 @@ impl Path {
             max_age: match self.streams {
                 Streams::Trial => Some(TRIAL),
                 Streams::OneFrame => None,
-                Streams::Flowing => self.network.response_age(now),
+                Streams::Flowing | Streams::Patient => self.network.response_age(now),
             },
         }
     }
@@ -147,6 +151,8 @@ impl Path {
             self.returned = Some(now);
             if self.first_message.is_some() {
                 self.streams_held(now);
+            } else {
+                self.network.streaming_undecided();
             }
         }
     }
@@ -170,7 +176,7 @@ impl Path {
             return None;
         }
         self.first_message = Some(now);
-        if self.streams == Streams::Trial && self.responding {
+        if matches!(self.streams, Streams::Trial | Streams::Patient) && self.responding {
             self.streams_flow(now);
             let age = self.network.response_age(now);
             return Some(age.map(|age| self.response_begun + age));
@@ -192,6 +198,10 @@ impl Path {
             self.unanswered = heartbeat.then_some(gap);
         } else {
             self.heard = now;
+            let age = now.saturating_duration_since(self.response_begun);
+            if self.streams == Streams::Patient && self.responses == 1 && age >= KEPT {
+                self.streams_flow(now);
+            }
             if heartbeat {
                 self.network.survived_silence(self.session, gap);
             }

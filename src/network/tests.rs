@@ -216,6 +216,39 @@ fn network_that_streams_is_left_to_stream() {
     );
 }
 
+/// A page that only listens cannot answer a trial; the next one shows by keeping its stream that streams flow.
+#[test]
+fn network_that_streams_to_a_silent_page_is_found_out_at_its_second_visit() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let network = networks
+        .of(CLIENT, &agent(CHROME))
+        .expect("a browser is remembered");
+    let mut first = network.open_http(day.0, "1", true, CLIENT);
+    let trial = first.begun(day.0, true).max_age.expect("a trial ends");
+    first.finished(day.after(trial.as_millis() as u64));
+    assert!(
+        first.begun(day.after(5), true).one_frame,
+        "it may be held back"
+    );
+    let mut second = network.open_http(day.after(60_000), "2", true, CLIENT);
+    let plan = second.begun(day.0, true);
+    assert!(!plan.one_frame);
+    assert_eq!(
+        plan.max_age,
+        Some(Duration::from_secs(25)),
+        "it is not ended early"
+    );
+    second.said(day.after(6000), true);
+    let mut third = network.open_http(day.after(60_000), "3", true, CLIENT);
+    let trial = third.begun(day.0, true).max_age.expect("a trial ends");
+    third.finished(day.after(trial.as_millis() as u64));
+    assert!(
+        !third.begun(day.after(5), true).one_frame,
+        "streams are known to flow"
+    );
+}
+
 /// One wrong memory is used a few times and then gone.
 #[test]
 fn network_that_was_repaired_is_found_out() {
