@@ -8,9 +8,16 @@
  *   must send everything through.
  * - `nodes`: how many servers it needs; by default one. `needsCluster`: it gives the requests of one session to several
  *   of them. `cutsFirstWebSocket`: it ends every WebSocket at a certain age.
- * - `needs`: names of the program it runs, of which one must be installed
+ * - `needs`: names of the program it runs, of which one must be installed; none, when it is ours
  */
+import { APACHE } from './apache.js';
+import { CADDY } from './caddy.js';
+import { HAPROXY } from './haproxy.js';
 import { HOSTILE } from './hostile.js';
+import { NGINX } from './nginx.js';
+import { SQUID } from './squid.js';
+import { TINYPROXY } from './tinyproxy.js';
+import { VARNISH } from './varnish.js';
 
 const DIRECT = {
   name: 'direct',
@@ -20,4 +27,6 @@ const DIRECT = {
   },
 };
 
-export const SETUPS = [DIRECT, ...HOSTILE];
+export const SETUPS = [
+  DIRECT, ...NGINX, ...HAPROXY, ...SQUID, ...TINYPROXY, ...VARNISH, ...APACHE, ...CADDY, ...HOSTILE,
+];

@@ -1,10 +1,15 @@
 /*
  * Everything between a browser and an echo: the servers, new ones each time, and the proxy of a setup before them.
  */
+import { rmSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SERVERS } from '../servers/index.js';
+
+// Of stacks that run; should this process end before they do.
+const folders = new Set();
+process.on('exit', () => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
 /**
  * Starts it. With `logs`, a folder, what each program wrote is left there when it stops.
@@ -13,6 +18,7 @@ import { SERVERS } from '../servers/index.js';
  */
 export async function startStack(setup, serverName, { logs, label = setup.name } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'networks-'));
+  folders.add(folder);
   const started = [];
 
   async function stop() {
@@ -25,6 +31,7 @@ export async function startStack(setup, serverName, { logs, label = setup.name }
       }
     }
     await rm(folder, { recursive: true, force: true });
+    folders.delete(folder);
   }
 
   try {
