@@ -2,14 +2,17 @@
 /*
  * The command: tries networks × servers × transports in real browsers, and prints what became of each.
  */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SERVERS } from './servers/index.js';
 import { SETUPS } from './setups/index.js';
 import { BROWSERS, findBrowser } from './support/browser.js';
 import { runContacts, Slots } from './support/contacts.js';
 import { isGoodEnough } from './support/expectations.js';
+import { findProgram } from './support/program.js';
+import { columns, markdown, markdownSetups, plainTables, replaceBetween } from './support/report.js';
 import { tracePage } from './support/trace.js';
+import { findVersions, machine } from './support/versions.js';
 
 const TRANSPORTS = ['websocket', 'xhr-streaming', 'eventsource', 'iframe-eventsource', 'htmlfile', 'iframe-htmlfile',
   'xhr-polling', 'iframe-xhr-polling', 'jsonp-polling'];
@@ -31,6 +34,8 @@ Opens stock sockjs-client in browsers, through every network, and prints how eac
                        name have one, with a server of its own
   --parallel N         cells that are busy at a time (default 2); those that wait in silence do not count
   --json FILE          write all that was measured
+  --from A,B           take files written with --json instead of measuring
+  --markdown FILE      write the tables into FILE, between its markers, as in docs/networks.md
   --logs FOLDER        leave there what servers and proxies wrote
   --trace              print what the pages do on the network (Chromium)
   --list               print the networks, and leave
@@ -72,6 +77,8 @@ function parse() {
         runs: { type: 'string', default: '3' },
         parallel: { type: 'string', default: '2' },
         json: { type: 'string' },
+        from: { type: 'string' },
+        markdown: { type: 'string' },
         logs: { type: 'string' },
         trace: { type: 'boolean' },
         list: { type: 'boolean' },
@@ -89,6 +96,7 @@ function parse() {
       ? Object.keys(SERVERS)
       : namesIn(values.server, Object.keys(SERVERS), 'server'),
     setups: SETUPS.filter(({ name }) => wanted.includes(name)),
+    setupsWereNamed: values.setups !== undefined,
     transports: namesIn(values.transports, ['auto', 'forced', ...TRANSPORTS], 'transport')
       .flatMap((name) => (name === 'forced' ? TRANSPORTS : [name])),
     browsers: namesIn(values.browser, BROWSERS, 'browser'),
@@ -116,24 +124,75 @@ function cellsOf({ setups, browsers, origins, servers, transports, runs }) {
   return cells.filter(({ origin, transport }) => origin === 'same' || transport !== 'htmlfile');
 }
 
-async function runCell(cell, { slots, logs, trace }) {
-  const { setup, browser, origin, server, transport, contacts } = cell;
-  const label = [setup.name, server, browser, origin, transport].join('.');
-  const traces = [];
-  const { verdicts, browserVersion } = await runContacts({
-    setup, server, browser, origin, contacts, slots, logs, label,
-    async observe(page, contact) {
-      if (!trace || browser !== 'chromium') return;
-      traces[contact] = [];
-      await tracePage(page, (line) => traces[contact].push(line));
-    },
-  });
-  return { ...cell, verdicts, browserVersion, traces };
+/** Leaves out what cannot run here, unless it was asked for by name. */
+function installedOnly(setups, wereNamed) {
+  const isMissing = ({ needs }) => needs && !findProgram(...needs);
+  const missing = setups.filter(isMissing);
+  if (missing.length === 0) return setups;
+  const programs = [...new Set(missing.map(({ needs }) => needs[0]))].join(', ');
+  const names = missing.map(({ name }) => name).join(', ');
+  if (wereNamed) throw new UsageError(`${names}: install ${programs} first`);
+  console.error(`matrix: without ${names}, since ${programs} is not installed`);
+  return setups.filter((setup) => !isMissing(setup));
 }
 
-function table(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) => row.map((text, column) => text.padEnd(widths[column])).join('  ').trimEnd()).join('\n');
+/** Measures a cell. What goes wrong in here is its verdict, so that it does not cost the other cells. */
+async function measure({ setup, browser, origin, server, transport, contacts }, { slots, logs, trace }) {
+  const cell = { setup: setup.name, browser, origin, server, transport };
+  const traces = [];
+  try {
+    const { verdicts, browserVersion } = await runContacts({
+      setup, server, browser, origin, contacts, slots, logs, label: Object.values(cell).join('.'),
+      async observe(page, contact) {
+        if (!trace || browser !== 'chromium') return;
+        traces[contact] = [];
+        await tracePage(page, (line) => traces[contact].push(line));
+      },
+    });
+    return { cell: { ...cell, verdicts }, browserVersion, traces };
+  } catch (error) {
+    return { cell: { ...cell, verdicts: [{ kind: 'ERROR', text: `ERROR ${error.message}`, ok: false }] }, traces };
+  }
+}
+
+/** Measures every cell, printing each. Resolves to what `--json` writes. */
+async function run(options) {
+  const versions = await findVersions(options.servers);
+  const slots = new Slots(options.parallel);
+  // Those that wait in silence cost little, but a browser each.
+  const places = new Slots(options.parallel * 3);
+  const cells = [];
+  await Promise.all(cellsOf(options).map(async (wanted) => {
+    const leave = await places.take();
+    const { cell, browserVersion, traces } = await measure(wanted, { ...options, slots });
+    leave();
+    if (browserVersion) versions[cell.browser] = browserVersion.replace('/', ' ');
+    cells.push(cell);
+    const { verdicts, ...names } = cell;
+    const mark = missesOf(cell) > 0 ? '!' : ' ';
+    console.log(`${mark} ${Object.values(names).join(' ')}: ${verdicts.map(({ text }) => text).join(' | ')}`);
+    traces.forEach((lines, contact) => console.log(`  contact ${contact + 1}\n${lines.join('\n')}`));
+  }));
+  return { date: new Date().toISOString().slice(0, 10), machine: machine(), versions, cells };
+}
+
+/** How many contacts of a cell that must work do not. */
+const missesOf = ({ verdicts, ...cell }) => {
+  const setup = SETUPS.find(({ name }) => name === cell.setup);
+  return verdicts.filter((verdict, contact) => !isGoodEnough(verdict, { ...cell, setup, contact })).length;
+};
+
+/** What was measured earlier, as one; of a cell that is in several files, the last one counts. */
+async function readMeasured(paths) {
+  const runs = await Promise.all(paths.map(async (path) => JSON.parse(await readFile(path, 'utf8'))));
+  const cells = new Map(runs.flatMap((one) => one.cells).map(({ verdicts, ...names }) => (
+    [JSON.stringify(names), { ...names, verdicts }]
+  )));
+  return {
+    ...runs.at(-1),
+    versions: Object.assign({}, ...runs.map(({ versions }) => versions)),
+    cells: [...cells.values()],
+  };
 }
 
 async function main() {
@@ -143,34 +202,27 @@ async function main() {
     return 0;
   }
   if (options.list) {
-    console.log(table(options.setups.map(({ name, about }) => [name, about])));
+    console.log(columns(options.setups.map(({ name, about }) => [name, about])));
     return 0;
   }
-  options.browsers.forEach(findBrowser);
-
-  const slots = new Slots(options.parallel);
-  const results = [];
-  let bad = 0;
-  // Started in order; all but the busy ones are cheap.
-  const waiting = new Slots(options.parallel * 3);
-  await Promise.all(cellsOf(options).map(async (cell) => {
-    const release = await waiting.take();
-    try {
-      const result = await runCell(cell, { ...options, slots });
-      const misses = result.verdicts.filter((verdict, contact) => !isGoodEnough(verdict, { ...cell, contact }));
-      bad += misses.length;
-      results.push(result);
-      const { setup, server, browser, origin, transport } = cell;
-      const name = `${setup.name} ${server} ${browser} ${origin} ${transport}`;
-      console.log(`${misses.length > 0 ? '!' : ' '} ${name}: ${result.verdicts.map(({ text }) => text).join(' | ')}`);
-      result.traces.forEach((lines, contact) => console.log(`  contact ${contact + 1}\n${lines.join('\n')}`));
-    } finally {
-      release();
-    }
-  }));
-  if (options.json) await writeFile(options.json, JSON.stringify(results, null, 1));
-  if (bad > 0) console.error(`matrix: ${bad} contacts that must work did not, marked with "!"`);
-  return bad > 0 ? 1 : 0;
+  let measured;
+  if (options.from) {
+    measured = await readMeasured(options.from.split(','));
+  } else {
+    options.browsers.forEach(findBrowser);
+    options.setups = installedOnly(options.setups, options.setupsWereNamed);
+    measured = await run(options);
+  }
+  console.log(`\n${plainTables(measured.cells, SETUPS)}`);
+  if (options.json) await writeFile(options.json, `${JSON.stringify(measured, null, 1)}\n`);
+  if (options.markdown) {
+    const text = await readFile(options.markdown, 'utf8');
+    const withSetups = replaceBetween(text, 'networks', markdownSetups(SETUPS));
+    await writeFile(options.markdown, replaceBetween(withSetups, 'matrix', markdown(measured, SETUPS)));
+  }
+  const misses = measured.cells.reduce((sum, cell) => sum + missesOf(cell), 0);
+  if (misses > 0) console.error(`matrix: ${misses} contacts that must work did not`);
+  return misses > 0 ? 1 : 0;
 }
 
 try {

@@ -23,11 +23,16 @@ const EXPECTED = {
   // WebSocket passes, and must be neither refused nor given up, now or later.
   'direct': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
   'x-idle3': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
+  'haproxy-server3': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
+  'caddy-gzip': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
   'x-delay500': { first: [STOCK], later: [STOCK] },
 
   // WebSocket fails at once, streams pass.
   'x-strip': { first: [PATIENT, 'xhr-streaming'], later: [PATIENT, 'xhr-streaming'] },
   'x-wskill': { first: [PATIENT, 'xhr-streaming'], later: [PATIENT, 'xhr-streaming'] },
+
+  'nginx-default': { first: [PATIENT, 'xhr-streaming'], later: [PATIENT, 'xhr-streaming'] },
+  'nginx-hardbuf': { first: [PATIENT, 'xhr-streaming'], later: [PATIENT, 'xhr-streaming'] },
 
   // What fails without an answer the client has to wait for; later the server knows what to spare it.
   'x-wshang': { first: [STOCK], later: [PATIENT, 'xhr-streaming'] },

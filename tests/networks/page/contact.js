@@ -2,7 +2,8 @@
  * What runs in the page: one contact of a user with a server, over a stock sockjs-client that was loaded before.
  *
  * `window.contact.talk(options)` opens, exchanges messages and measures round trips; `contact.rest(options)` then is
- * silent, says one more thing and closes. Both resolve to facts (never reject); verdicts are found elsewhere.
+ * silent, and has more to say; `contact.leave(options)` closes. They resolve to facts, and never reject; verdicts are found
+ * elsewhere.
  */
 (function () {
   'use strict';
@@ -14,14 +15,18 @@
     Array.from({ length: 32 }, (_, code) => String.fromCharCode(code)).join('') + '\u007f\u0080\u009f\u2028\u2029\ufeff',
     '%41 100% %0A %0D%0A %25 %',
     '"\'`\\ \\" \\\' \\u0041 ${1}',
-    '</script><script>window.pwned = 1;</script>',
-    '<!--<script>',
     'c[3000,"Go away!"]\na["x"]\no',
     'a=b&d=["c"]+;d',
     '',
     'abcdefghij%<"é'.repeat(2_200),
     '0123456789 <é>"\\%'.repeat(5_600),
   ];
+  // What a transport that brings messages as scripts must escape. Last of all: where it does not, nothing comes after.
+  const MARKUP = ['</script><script>window.pwned = 1;</script>', '<!--<script>'];
+
+  // Characters of messages sent one by one, each when the one before is back. Some proxies hold back the end of an answer
+  // until more comes, when what came does not fill their buffers in a way they like; so lengths vary.
+  const SINGLE = [3_500, 5_000, 9_000, 20_000, 3_500];
   const PINGS = 5;
 
   let socket;
@@ -66,7 +71,7 @@
     };
   }
 
-  async function talk({ url, options, openLimit, echoLimit }) {
+  async function talk({ url, options, openLimit, echoLimit, slowLimit }) {
     began = performance.now();
     closed = undefined;
     let opened;
@@ -76,17 +81,23 @@
     socket.onclose = ({ code, reason }) => { closed = { code, reason, at: now() }; changed(); };
 
     await until(() => opened, openLimit);
-    const facts = { opened, roundTrips: [] };
+    const facts = { opened, singles: [], roundTrips: [] };
     if (opened) {
       facts.burst = await exchange(MESSAGES, echoLimit);
       const isWhole = () => facts.burst.received === MESSAGES.length && facts.burst.same;
-      for (let ping = 0; ping < PINGS && isWhole() && !closed; ping += 1) {
-        const echo = await exchange([`ping ${ping}`], echoLimit);
-        if (echo.received !== 1 || !echo.same) {
-          facts.lostPing = ping;
-          break;
-        }
-        facts.roundTrips.push(echo.ms);
+      const isBack = async (message, echoes) => {
+        if (!isWhole() || closed || facts.lost) return false;
+        const echo = await exchange([message], echoLimit);
+        echoes.push(echo.ms);
+        if (echo.received !== 1 || !echo.same) facts.lost = { ...echo, length: message.length };
+        return !facts.lost;
+      };
+      for (const length of SINGLE) {
+        // One that was this late settles what is to be known.
+        if (Math.max(...facts.singles) > slowLimit || !await isBack('x'.repeat(length), facts.singles)) break;
+      }
+      for (let ping = 0; ping < PINGS; ping += 1) {
+        if (!await isBack(`ping ${ping}`, facts.roundTrips)) break;
       }
     } else {
       facts.gaveUpAt = now();
@@ -96,18 +107,21 @@
     return facts;
   }
 
-  async function rest({ quiet, echoLimit, closeLimit }) {
+  async function rest({ quiet, echoLimit, markupLimit }) {
     const began = performance.now();
     await until(() => false, quiet);
     const facts = { quietFor: Math.round(performance.now() - began) };
     if (!closed) facts.echo = await exchange(['still there?'], echoLimit);
     facts.lost = closed;
-    if (!closed) {
-      socket.close();
-      facts.closes = await until(() => closed, closeLimit);
-    }
+    if (!closed) facts.markup = await exchange(MARKUP, markupLimit);
     return facts;
   }
 
-  window.contact = { talk, rest };
+  /** Resolves to whether the socket is closed in order. */
+  async function leave({ closeLimit }) {
+    if (!closed) socket.close();
+    return until(() => closed, closeLimit);
+  }
+
+  window.contact = { talk, rest, leave };
 }());

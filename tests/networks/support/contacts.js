@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { startBrowser } from './browser.js';
 import { startStack } from './stack.js';
-import { verdictOf } from './verdict.js';
+import { SLOW, verdictOf } from './verdict.js';
 import { startWebsite } from './website.js';
 
 const { resolve } = createRequire(import.meta.url);
@@ -23,6 +23,7 @@ const LIMITS = {
   echoLimit: 30_000,
   // After the silence, when nothing is on its way any more.
   lastEchoLimit: 10_000,
+  markupLimit: 3_000,
   closeLimit: 5_000,
 };
 
@@ -75,15 +76,18 @@ export async function runContacts({
       await page.goto(website ? website.url : url);
       for (const content of SCRIPTS) await page.addScriptTag({ content });
       const talk = await page.evaluate((given) => window.contact.talk(given), {
-        url, options, openLimit: LIMITS.openLimit, echoLimit: LIMITS.echoLimit,
+        url, options, openLimit: LIMITS.openLimit, echoLimit: LIMITS.echoLimit, slowLimit: SLOW,
       });
-      talk.scripted = await isScripted(page);
       release?.();
       release = undefined;
-      const isTalking = talk.opened && !talk.closed && talk.roundTrips.length > 0 && talk.lostPing === undefined;
+      const isTalking = talk.opened && !talk.closed && talk.roundTrips.length > 0 && !talk.lost;
       const rest = isTalking && await page.evaluate((given) => window.contact.rest(given), {
-        quiet: QUIET, echoLimit: LIMITS.lastEchoLimit, closeLimit: LIMITS.closeLimit,
+        quiet: QUIET,
+        echoLimit: LIMITS.lastEchoLimit,
+        markupLimit: LIMITS.markupLimit + 4 * Math.max(...talk.roundTrips),
       });
+      if (rest?.markup) rest.scripted = await isScripted(page);
+      await page.evaluate((given) => window.contact.leave(given), { closeLimit: LIMITS.closeLimit });
       verdicts.push({ ...verdictOf({ talk, rest }), facts: { talk, rest } });
       await page.close();
     }

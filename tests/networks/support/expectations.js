@@ -7,6 +7,7 @@
  * work where nothing is in its way, and shows what works elsewhere.
  */
 export function isGoodEnough(verdict, { setup, server, transport, browser, contact }) {
+  if (verdict.kind === 'ERROR') return false;
   if (verdict.ok || server !== 'gateway' || setup.needsCluster) return true;
   if (transport === 'auto') return contact === 0 && isUnavoidable(verdict, setup);
   if (setup.name !== 'direct') return true;
