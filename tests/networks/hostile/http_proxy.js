@@ -100,7 +100,8 @@ export async function startHttpProxy(ports, {
     serverSide.write(`${lines.join('\r\n')}\r\n\r\n`);
     serverSide.write(head);
     browserSide.on('close', () => serverSide.destroy());
-    serverSide.on('close', () => browserSide.destroy());
+    // An orderly end is for the tunnel to carry.
+    serverSide.on('close', () => { if (!serverSide.readableEnded) browserSide.destroy(); });
     tunnel(browserSide, serverSide);
   }
 

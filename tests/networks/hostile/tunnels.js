@@ -1,6 +1,6 @@
 /*
  * How a hostile proxy carries bytes once a request for a WebSocket went on to the server. A tunnel gets the sockets of
- * both sides; when one is closed, so is the other.
+ * both sides, and carries bytes and the end of each to the other. (Should one break, the proxy destroys the other.)
  */
 
 /** Every byte as it comes. */

@@ -6,13 +6,11 @@
  * Whether the verdict of this contact, the first being 0, is as good as it must be. A transport asked for by name must
  * work where nothing is in its way, and shows what works elsewhere.
  */
-export function isGoodEnough(verdict, { setup, server, transport, browser, contact }) {
+export function isGoodEnough(verdict, { setup, server, transport, contact }) {
   if (verdict.kind === 'ERROR') return false;
   if (verdict.ok || server !== 'gateway' || setup.needsCluster) return true;
   if (transport === 'auto') return contact === 0 && isUnavoidable(verdict, setup);
-  if (setup.name !== 'direct') return true;
-  // Firefox refuses the response's scripts their parent, unless the application sets document.domain.
-  return transport === 'htmlfile' && browser === 'firefox';
+  return setup.name !== 'direct';
 }
 
 /**
