@@ -2,6 +2,7 @@
 /*
  * The command: tries networks × servers × transports in real browsers, and prints what became of each.
  */
+import { writeFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SERVERS } from './servers/index.js';
@@ -91,6 +92,7 @@ function parse() {
   } catch (error) {
     throw new UsageError(error.message);
   }
+  if (values.from && values.json) throw new UsageError('--json is for what is measured, --from for what was');
   if (values.full) {
     Object.assign(values, {
       server: 'both', transports: 'auto,forced', browser: BROWSERS.join(','), origin: 'same,cross',
@@ -171,13 +173,19 @@ async function measure({ setup, browser, origin, server, transport, contacts }, 
   }
 }
 
-/** Measures every cell, printing each. Resolves to what `--json` writes. */
+/** Measures every cell, printing each. Resolves to what `--json` writes, even should it be ended before. */
 async function run(options) {
-  const versions = await findVersions(options.servers);
+  const measured = {
+    date: new Date().toISOString().slice(0, 10),
+    machine: machine(),
+    versions: await findVersions(options.servers),
+    cells: [],
+  };
+  const { versions, cells } = measured;
+  if (options.json) process.on('exit', () => writeFileSync(options.json, `${JSON.stringify(measured, null, 1)}\n`));
   const slots = new Slots(options.parallel);
   // Those that wait in silence cost little, but a browser each.
   const places = new Slots(options.parallel * 6);
-  const cells = [];
   await Promise.all(cellsOf(options).map(async (wanted) => {
     const leave = await places.take();
     const { cell, browserVersion, traces } = await measure(wanted, { ...options, slots });
@@ -189,7 +197,7 @@ async function run(options) {
     console.log(`${mark} ${Object.values(names).join(' ')}: ${verdicts.map(({ text }) => text).join(' | ')}`);
     traces.forEach((lines, contact) => console.log(`  contact ${contact + 1}\n${lines.join('\n')}`));
   }));
-  return { date: new Date().toISOString().slice(0, 10), machine: machine(), versions, cells };
+  return measured;
 }
 
 /** How many contacts of a cell that must work do not. */
@@ -230,7 +238,6 @@ async function main() {
     measured = await run(options);
   }
   console.log(`\n${plainTables(measured.cells, SETUPS)}`);
-  if (options.json) await writeFile(options.json, `${JSON.stringify(measured, null, 1)}\n`);
   if (options.markdown) {
     const text = await readFile(options.markdown, 'utf8');
     const withSetups = replaceBetween(text, 'networks', markdownSetups(SETUPS));
