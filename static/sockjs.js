@@ -1,6 +1,6 @@
 /*
  * A small SockJS client for looking at connections: it opens exactly the transport it is told to, and
- * reports every frame with its time. The demo and diagnostics pages use it. Applications should use
+ * reports every frame with its time. The demo page and the doctor use it. Applications should use
  * sockjs-client, which also supports old browsers.
  *
  *     const connection = new SockJSConnection('/echo', { transport: 'xhr-streaming' });
@@ -29,6 +29,8 @@ const randomName = (length) => Array.from(
   (byte) => 'abcdefghijklmnopqrstuvwxyz012345'[byte % 32],
 ).join('');
 
+const randomServer = () => Math.floor(Math.random() * 1000).toString().padStart(3, '0');
+
 function hiddenIframe(src) {
   const iframe = document.createElement('iframe');
   iframe.hidden = true;
@@ -54,23 +56,24 @@ function exposeCallback(callback) {
 // Receiving over HTTP: one response. Each function passes its frames to `frame` and resolves when the
 // response has ended in order; it rejects, with a sentence for the user, when the session cannot go on.
 
-async function post(url, body, signal) {
+async function post(link, purpose, url, body, signal) {
   const response = await fetch(url, { method: 'POST', body, signal, credentials: 'include' });
+  link.responded(purpose, response.status, response.headers);
   if (!response.ok) {
-    throw new Error(`http status ${response.status}`);
+    throw Object.assign(new Error(`http status ${response.status}`), { status: response.status });
   }
   return response;
 }
 
 async function receiveXhr(link, frame, signal) {
-  const response = await post(link.url('/xhr'), null, signal);
+  const response = await post(link, 'receive', link.url('/xhr'), null, signal);
   for (const line of (await response.text()).split('\n').filter(Boolean)) {
     frame(line);
   }
 }
 
 async function receiveXhrStreaming(link, frame, signal) {
-  const response = await post(link.url('/xhr_streaming'), null, signal);
+  const response = await post(link, 'receive', link.url('/xhr_streaming'), null, signal);
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
@@ -89,6 +92,7 @@ function receiveEventSource(link, frame, signal) {
   return new Promise((resolve, reject) => {
     const source = new EventSource(link.url('/eventsource'), { withCredentials: true });
     signal.addEventListener('abort', () => source.close());
+    source.onopen = () => link.responded('receive');
     // The service escapes what an event cannot carry, and the escape character itself.
     source.onmessage = (event) => frame(event.data.replace(
       /%(25|0d|0a|00)/gi,
@@ -165,9 +169,11 @@ function receiveJsonp(link, frame, signal) {
   });
 }
 
-const sendXhr = (link, body, signal) => post(link.url('/xhr_send'), body, signal);
+const sendXhr = (link, body, signal) => post(link, 'send', link.url('/xhr_send'), body, signal);
 
 const sendJsonp = (link, body, signal) => post(
+  link,
+  'send',
   link.url('/jsonp_send'),
   new URLSearchParams({ d: body }),
   signal,
@@ -210,12 +216,12 @@ const overHttp = (receive, sendBatch = sendXhr) => (link) => {
     sending = false;
   }
 
-  receiveAll().catch((error) => link.failed(`Receiving failed: ${error.message}`));
+  receiveAll().catch((error) => link.failed(`Receiving failed: ${error.message}`, error));
   return {
     send(message) {
       queue.push(message);
       if (!sending) {
-        sendAll().catch((error) => link.failed(`Sending failed: ${error.message}`));
+        sendAll().catch((error) => link.failed(`Sending failed: ${error.message}`, error));
       }
     },
     close() {},
@@ -224,8 +230,9 @@ const overHttp = (receive, sendBatch = sendXhr) => (link) => {
 
 function openWebSocket(link) {
   const socket = new WebSocket(link.url('/websocket').replace(/^http/, 'ws'));
+  socket.onopen = () => link.responded('receive');
   socket.onmessage = (event) => link.frame(event.data);
-  socket.onclose = (event) => link.failed(`WebSocket closed with code ${event.code}`);
+  socket.onclose = (event) => link.failed(`WebSocket closed with code ${event.code}`, event);
   return {
     send(message) {
       const text = JSON.stringify([message]);
@@ -242,6 +249,7 @@ function openRawWebSocket(link) {
   let open = false;
   socket.onopen = () => {
     open = true;
+    link.responded('receive');
     link.opened();
   };
   socket.onmessage = (event) => {
@@ -250,7 +258,7 @@ function openRawWebSocket(link) {
   };
   socket.onclose = (event) => {
     if (open) link.closed(event.code, event.reason, event.wasClean);
-    else link.failed(`WebSocket closed with code ${event.code}`);
+    else link.failed(`WebSocket closed with code ${event.code}`, event);
   };
   return {
     send(message) {
@@ -328,31 +336,42 @@ const FALLBACKS = TRANSPORTS.filter((name) => name !== 'raw-websocket');
  * One connection. `url` is the service's (`/echo`), absolute or relative to the page.
  *
  * Options: `transport`, one of TRANSPORTS or `auto` (as sockjs-client: ask /info, then try one after
- * the other); `timeout` in milliseconds for a transport to open; `onframe`, a listener for `frame`.
+ * the other); `timeout` in milliseconds for a transport to open; `server`, the path segment before the
+ * session's, by default three random digits; `onframe`, a listener for `frame`.
  *
  * Events, each with `at`, milliseconds since the constructor call:
  * - `attempt` `{ transport }`: a transport is being tried
- * - `failure` `{ transport, reason }`: it did not open; with `auto` the next attempt follows
+ * - `response` `{ purpose: 'receive' | 'send', status, headers }`: the head of a response is there, or
+ *   the answer to a WebSocket's handshake. Without status and headers where a browser hides them, and
+ *   not at all for what arrives as a page or a script (htmlfile, jsonp, iframes)
+ * - `failure` `{ transport, reason, cause }`: it did not open; with `auto` the next attempt follows
  * - `open` `{ transport }`
  * - `frame` `{ direction: 'in' | 'out', text }`: exactly what was transmitted
  * - `message` `{ text }`
- * - `close` `{ code, reason, wasClean }`: once, after which nothing follows. `wasClean` tells a close
- *   that either end asked for from a broken connection (1006), a timeout (2007) and no connection at
- *   all (1002: /info, 2000: every transport).
+ * - `close` `{ code, reason, wasClean, cause }`: once, after which nothing follows. `wasClean` tells a
+ *   close that either end asked for from a broken connection (1006), a timeout (2007) and no connection
+ *   at all (1002: /info, 2000: every transport).
+ *
+ * `cause` is what ended the transport, where that is known: a WebSocket's own close event, or an error,
+ * which has the `status` of an HTTP response that was not 2xx.
  */
 export class SockJSConnection extends EventTarget {
   #base;
+  #server;
   #start = performance.now();
   #state = 'connecting';
   #attempt = null;
   #transport = null;
 
-  constructor(url, { transport = 'auto', timeout = OPEN_TIMEOUT, onframe = null } = {}) {
+  constructor(url, {
+    transport = 'auto', timeout = OPEN_TIMEOUT, server = randomServer(), onframe = null,
+  } = {}) {
     super();
     if (transport !== 'auto' && !Object.hasOwn(OPENERS, transport)) {
       throw new TypeError(`unknown transport: ${transport}`);
     }
     this.#base = new URL(url, location.href);
+    this.#server = server;
     if (onframe) this.addEventListener('frame', onframe);
     // Later, so that the caller can add listeners before the first event.
     queueMicrotask(() => {
@@ -411,7 +430,7 @@ export class SockJSConnection extends EventTarget {
 
   async #connect(name, base, timeout) {
     const problem = await this.#tryTransport(name, base, timeout);
-    if (problem) this.#finish(problem.code, problem.reason, false);
+    if (problem) this.#finish(problem.code, problem.reason, false, problem.cause);
   }
 
   /** Resolves to null once the connection is open or closed, or to why the transport did not open. */
@@ -424,18 +443,18 @@ export class SockJSConnection extends EventTarget {
       const abort = new AbortController();
       const attempt = { abort, carrier: null };
       const current = () => this.#attempt === attempt;
-      const session = `/${Math.floor(Math.random() * 1000).toString().padStart(3, '0')}/${randomName(8)}`;
+      const session = `/${this.#server}/${randomName(8)}`;
 
-      const giveUp = (code, reason) => {
+      const giveUp = (code, reason, cause) => {
         if (!current()) return;
         if (this.#state === 'open') {
-          this.#finish(code, reason, false);
+          this.#finish(code, reason, false, cause);
           return;
         }
         // Before the release, whose abort settles the promise with null.
-        resolve({ code, reason });
+        resolve({ code, reason, cause });
         this.#release();
-        this.#dispatch('failure', { transport: name, reason });
+        this.#dispatch('failure', { transport: name, reason, cause });
       };
       const timer = setTimeout(giveUp, timeout, 2007, 'Transport timed out');
       abort.signal.addEventListener('abort', () => {
@@ -456,7 +475,10 @@ export class SockJSConnection extends EventTarget {
         },
         message: (text) => { if (current()) this.#dispatch('message', { text }); },
         closed: (code, reason, wasClean) => { if (current()) this.#finish(code, reason, wasClean); },
-        failed: (reason) => giveUp(1006, reason),
+        failed: (reason, cause) => giveUp(1006, reason, cause),
+        responded: (purpose, status, headers) => {
+          if (current()) this.#dispatch('response', { purpose, status, headers });
+        },
         logged: (direction, text) => {
           if (current()) this.#dispatch('frame', { direction, text });
         },
@@ -473,7 +495,7 @@ export class SockJSConnection extends EventTarget {
       try {
         attempt.carrier = OPENERS[name](link);
       } catch (error) {
-        giveUp(1006, error.message);
+        giveUp(1006, error.message, error);
       }
     });
   }
@@ -507,11 +529,11 @@ export class SockJSConnection extends EventTarget {
     attempt?.abort.abort();
   }
 
-  #finish(code, reason, wasClean) {
+  #finish(code, reason, wasClean, cause) {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#release();
-    this.#dispatch('close', { code, reason, wasClean });
+    this.#dispatch('close', { code, reason, wasClean, cause });
   }
 
   #dispatch(type, fields) {

@@ -1,0 +1,45 @@
+/*
+ * Making parts of the page. Text is set as text, never as markup: much of it came over the network.
+ */
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element with properties (`dataset` and `attributes` are objects of their own) and children. */
+export function element(tag, { dataset = {}, attributes = {}, ...properties } = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  Object.assign(made.dataset, dataset);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+export function svg(tag, attributes = {}, ...children) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.append(...children);
+  return made;
+}
+
+/** `text` with what stands between backticks as code. */
+export function withCode(text) {
+  return String(text).split('`').map((part, index) => (
+    index % 2 === 1 ? element('code', { textContent: part }) : part
+  ));
+}
+
+/** A definition list of `[term, value]`; a value is a text or a node. Those without a value are left out. */
+export function definitions(className, pairs) {
+  return element('dl', { className }, ...pairs
+    .filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .map(([term, value]) => element(
+      'div',
+      {},
+      element('dt', { textContent: term }),
+      element('dd', {}, value),
+    )));
+}
+
+/** For everybody: a shape. For those who do not see it: nothing, since words stand beside it. */
+export function dot(kind) {
+  return element('span', { className: 'dot', dataset: { kind }, ariaHidden: 'true' });
+}
