@@ -182,6 +182,7 @@ fn demo(listen: SocketAddr) -> Result<Prepared, String> {
             from_url(url, &UpstreamConfig::default()).map_err(|error| error.to_string())?;
         let mut service = ServiceConfig::new(prefix);
         service.origins = Origins::Any;
+        (service.doctor, service.doctor_results) = (prefix == "/echo", 20);
         builder = builder.shared_service(service.clone(), std::sync::Arc::clone(&backend));
         config.services.push(ConfiguredService {
             config: service,

@@ -35,6 +35,7 @@
 //! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
 //! | [`transport`] | HTTP ⇄ session, one file per transport |
 //! | [`service`] | [`Gateway`]: prefixes, origins, CORS, cookies |
+//! | [`doctor`] | what a network does to SockJS, and what to change |
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
 //! | `config`, `cli` | the program `sockjs-gateway` (feature `cli`, on by default) |
@@ -53,6 +54,7 @@ pub mod backend;
 pub mod cli;
 #[cfg(feature = "cli")]
 pub mod config;
+pub mod doctor;
 pub mod network;
 pub mod protocol;
 pub mod registry;

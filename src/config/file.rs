@@ -53,6 +53,8 @@ struct ServiceTable {
     cookie_needed: Option<bool>,
     sockjs_url: Option<String>,
     transports: Option<Vec<String>>,
+    doctor: Option<bool>,
+    doctor_results: Option<usize>,
     max_sessions: Option<NonZeroUsize>,
     queue_memory: Option<Size>,
     heartbeat_delay: Option<SpanOrOff>,
@@ -225,6 +227,8 @@ impl ServiceTable {
         set(&mut config.cookie_needed, self.cookie_needed);
         config.sockjs_url = self.sockjs_url;
         config.transports = self.transports;
+        set(&mut config.doctor, self.doctor);
+        set(&mut config.doctor_results, self.doctor_results);
         set(
             &mut config.max_sessions,
             self.max_sessions.map(NonZeroUsize::get),
@@ -398,6 +402,8 @@ mod tests {
             heartbeat_delay = "off"
             response_limit = 4096
             max_message_size = "1MiB"
+            doctor = true
+            doctor_results = 20
             [service.upstream]
             headers = ["cookie", "x-tenant"]
             binary = "base64"
@@ -416,7 +422,9 @@ mod tests {
         assert_eq!(live.session.heartbeat_delay, None);
         assert_eq!(live.transport.response_limit, 4096);
         assert_eq!(live.transport.messages.max_message_size, 1 << 20);
+        assert_eq!((live.doctor, live.doctor_results), (true, 20));
         assert_eq!(config.services[1].config.origins, Origins::Any);
+        assert!(!config.services[1].config.doctor);
     }
 
     /// Every mistake names the place and what to write.

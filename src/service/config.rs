@@ -36,6 +36,10 @@ pub struct ServiceConfig {
     pub info_min_delay: Option<Duration>,
     /// What is learnt of client networks.
     pub network: NetworkConfig,
+    /// Whether `/doctor` below the prefix tests what a user's network does to SockJS. Default no.
+    pub doctor: bool,
+    /// Results of the doctor that are kept under a code for a day. Default none.
+    pub doctor_results: usize,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
     /// Limits of requests and responses.
@@ -72,6 +76,8 @@ impl ServiceConfig {
             queue_memory: 512 << 20,
             info_min_delay: None,
             network: NetworkConfig::default(),
+            doctor: false,
+            doctor_results: 0,
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }

@@ -55,6 +55,24 @@ impl From<Response<Body>> for Dispatched {
 }
 
 impl Dispatched {
+    /// The same, and `observe` is told the answer's status.
+    pub(super) fn observed(self, observe: impl FnOnce(StatusCode) + Send + 'static) -> Self {
+        match self {
+            Self::Now(response) => {
+                observe(response.status());
+                Self::Now(response)
+            }
+            Self::Later(answer, policies) => {
+                let observed = async move {
+                    let response = answer.await;
+                    observe(response.status());
+                    response
+                };
+                Self::Later(Box::pin(observed), policies)
+            }
+        }
+    }
+
     /// The answer.
     pub(super) async fn finish(self) -> Response<Body> {
         match self {

@@ -30,6 +30,11 @@ impl TrustedProxies {
             .any(|network| network.contains(&address.to_canonical()))
     }
 
+    /// Whether the connection's peer is one of them.
+    pub(super) fn trusts_peer(&self, connection: &ConnectionInfo) -> bool {
+        connection.peer.is_some_and(|peer| self.trusts(peer.ip()))
+    }
+
     /// The browser's side of a request: the right-most hop that is not trusted, and the scheme and host the outermost
     /// trusted proxy was asked for.
     pub(super) fn peer<B>(&self, request: &Request<B>, connection: &ConnectionInfo) -> Peer {

@@ -4,6 +4,7 @@ mod config;
 mod cookie;
 mod cors;
 mod dispatch;
+mod doctor;
 mod forwarded;
 mod origin;
 mod page;
@@ -29,6 +30,7 @@ use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
 use dispatch::Dispatched;
+use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
@@ -71,6 +73,7 @@ struct Service {
     script: &'static Page,
     script_name: &'static str,
     refusals: Throttle,
+    doctor: Option<DoctorService>,
 }
 
 /// What the server knows of the connection a request came on.
@@ -147,6 +150,9 @@ impl Gateway {
         });
         let response = match (service, self.0.pages.get(uri.path())) {
             (Some((service, rest)), _) => {
+                if let Some((doctor, rest)) = service.doctor(rest) {
+                    return doctor.dispatch(request, rest, connection, &self.0.trusted);
+                }
                 let peer = self.0.trusted.peer(&request, connection);
                 return service.dispatch(request, rest, peer, connection.wire.clone());
             }
@@ -162,17 +168,24 @@ impl Gateway {
 
     /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.
     pub fn stop(&self, reason: &CloseReason) {
-        self.0
-            .services
-            .iter()
+        self.tested_too()
             .for_each(|service| service.context.registry.stop(reason));
     }
 
     /// Waits until no session lives.
     pub async fn emptied(&self) {
-        for service in &self.0.services {
+        for service in self.tested_too() {
             service.context.registry.emptied().await;
         }
+    }
+
+    /// The services, and those that their doctors test.
+    fn tested_too(&self) -> impl Iterator<Item = &Service> {
+        let services = self.0.services.iter();
+        services.flat_map(|service| {
+            let tested = service.doctor.as_ref().map(DoctorService::sockjs);
+            std::iter::once(service).chain(tested)
+        })
     }
 
     /// Number of living sessions of all services.
@@ -322,6 +335,7 @@ impl Service {
         };
         let iframe = Page::iframe(&script_url, &config.origins);
         Self {
+            doctor: DoctorService::of(&config),
             config,
             context: Arc::new(context),
             iframe,
@@ -329,6 +343,13 @@ impl Service {
             script_name,
             refusals: Throttle::default(),
         }
+    }
+
+    /// The doctor and the path below it, when `rest` is one of its URLs.
+    fn doctor<'a>(&self, rest: &'a str) -> Option<(&DoctorService, &'a str)> {
+        let below = rest.strip_prefix("/doctor")?;
+        let doctor = self.doctor.as_ref()?;
+        (below.is_empty() || below.starts_with('/')).then_some((doctor, below))
     }
 
     /// Whether the transport of that name is on.

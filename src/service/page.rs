@@ -93,6 +93,16 @@ impl Page {
         )
     }
 
+    /// As [`Self::fixed`], with a content security policy of its own.
+    pub(super) fn with_policy(
+        content_type: &'static str,
+        content: &'static str,
+        policy: &str,
+    ) -> Self {
+        let content = Bytes::from_static(content.as_bytes());
+        Self::new(content, content_type, false, Some(policy))
+    }
+
     /// The answer at a URL that named an earlier content: today's content, but looked up again each time.
     pub(super) fn answer_outdated(&self, request: &HeaderMap) -> Response<Body> {
         let mut response = self.answer(request);

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use futures_util::Stream as Chunks;
 use http_body::{Frame as BodyFrame, SizeHint};
 
 use crate::protocol::{CloseReason, Frame, Framing};
@@ -22,6 +23,8 @@ enum Kind {
     Once(Bytes, Receiver),
     /// Frames as they come, each its own chunk.
     Stream(Box<Stream>),
+    /// Chunks that belong to no session.
+    Chunks(Pin<Box<dyn Chunks<Item = Bytes> + Send>>),
 }
 
 struct Stream {
@@ -48,6 +51,11 @@ impl Body {
     /// Nothing.
     pub const fn empty() -> Self {
         Self(Kind::Full(Bytes::new()))
+    }
+
+    /// Chunks as they come, from elsewhere than a session.
+    pub(crate) fn chunks(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
+        Self(Kind::Chunks(Box::pin(chunks)))
     }
 
     /// One frame that `receiver` took. The attachment ends in order when hyper takes the bytes; when it drops them
@@ -108,6 +116,10 @@ impl http_body::Body for Body {
                 Poll::Ready(chunk) => chunk,
                 Poll::Pending => return Poll::Pending,
             },
+            Kind::Chunks(chunks) => match chunks.as_mut().poll_next(context) {
+                Poll::Ready(chunk) => chunk,
+                Poll::Pending => return Poll::Pending,
+            },
         };
         Poll::Ready(chunk.map(|chunk| Ok(BodyFrame::data(chunk))))
     }
@@ -115,7 +127,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Full(content) => content.is_empty(),
-            Kind::Once(..) => false,
+            Kind::Once(..) | Kind::Chunks(_) => false,
             Kind::Stream(stream) => {
                 stream.rest.is_empty() && matches!(stream.source, Source::Ended)
             }
@@ -127,7 +139,7 @@ impl http_body::Body for Body {
             Kind::Full(content) | Kind::Once(content, _) => {
                 SizeHint::with_exact(content.len() as u64)
             }
-            Kind::Stream(_) => SizeHint::default(),
+            Kind::Stream(_) | Kind::Chunks(_) => SizeHint::default(),
         }
     }
 }
@@ -188,6 +200,7 @@ impl fmt::Debug for Kind {
             Self::Full(content) => f.debug_tuple("Full").field(&content.len()).finish(),
             Self::Once(content, _) => f.debug_tuple("Once").field(&content.len()).finish(),
             Self::Stream(_) => f.write_str("Stream"),
+            Self::Chunks(_) => f.write_str("Chunks"),
         }
     }
 }

@@ -14,6 +14,7 @@ mod aborts;
 mod command_line;
 mod cookies;
 mod descriptors;
+mod doctor;
 mod error_bodies;
 mod escaping;
 mod expiry;
