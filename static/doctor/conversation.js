@@ -6,10 +6,15 @@
 import { SockJSConnection } from './sockjs.js';
 import { round, within } from './timing.js';
 
+/** SockJSConnection's code for a transport that did not open in time. */
+export const TIMED_OUT = 2007;
+
+const seconds = (milliseconds) => Math.round(milliseconds / 1000);
+
 /** The session ended, or never began. `code` as in SockJSConnection's close event. */
 export class Ended extends Error {
   constructor({ code, reason, cause, at }) {
-    super(reason || `closed with code ${code}`);
+    super(code === TIMED_OUT ? `did not open in ${seconds(at)} s` : reason || `closed with code ${code}`);
     this.name = 'Ended';
     this.code = code;
     this.at = round(at);
@@ -20,7 +25,7 @@ export class Ended extends Error {
       ? { code: cause.code, reason: cause.reason, clean: cause.wasClean }
       : null;
     // The service ends a session with 1002 when its connection broke; the browser may not notice.
-    this.clean = this.socket?.clean ?? (code !== 1002 && code !== 1006 && code !== 2007);
+    this.clean = this.socket?.clean ?? (code !== 1002 && code !== 1006 && code !== TIMED_OUT);
   }
 }
 

@@ -84,6 +84,7 @@ async function check() {
   $('skip').disabled = false;
   $('skip').addEventListener('click', endWaiting);
   $('hidden-notice').hidden = true;
+  showNotice('start-problem', '');
   showMeasurements(report, null);
   setState('running');
   window.scrollTo({ top: 0 });
@@ -118,6 +119,12 @@ async function check() {
   let outcome;
   try {
     outcome = await runTests({ base: BASE, skip: skip.signal, observer });
+  } catch (error) {
+    // Not the network's doing: what the network does is in the report.
+    setState('idle');
+    showNotice('start-problem', `The check itself failed: ${error.message}. Please tell your support, with the `
+      + `name of your browser: ${navigator.userAgent}.`);
+    return;
   } finally {
     stopCounting();
     $('skip').removeEventListener('click', endWaiting);
@@ -160,27 +167,30 @@ function show(result) {
   setState('done');
   window.scrollTo({ top: 0 });
   focusOn($('summary'));
-  announce(`Done. ${$('summary').textContent}`);
+  announce(`Done. ${$('summary').textContent} ${$('summary-rest').textContent}`);
 }
 
 async function showKept(code) {
-  setLookupProblem('');
+  showNotice('lookup-problem', '');
+  let result;
   try {
-    const { report, seen, verdict, at } = await fetchResult(BASE, code);
-    show({ report, seen, verdict, code, at, kept: true });
+    result = await fetchResult(BASE, code);
   } catch (error) {
     setState('idle');
     $('lookup-code').value = code;
-    setLookupProblem(error.status === 404
+    $('lookup-code').focus();
+    showNotice('lookup-problem', error.status === 404
       ? `There is no result with the code ${code}. Results are kept for 24 hours, and only where the server is set up to keep them.`
       : `The result could not be fetched: ${error.message}.`);
-    $('lookup-code').focus();
+    return;
   }
+  show({ ...result, code, kept: true });
 }
 
-function setLookupProblem(text) {
-  $('lookup-problem').textContent = text;
-  $('lookup-problem').hidden = !text;
+/** Shows `text` in a notice of the page, or hides it when there is none. */
+function showNotice(id, text) {
+  $(id).textContent = text;
+  $(id).hidden = !text;
   if (text) announce(text);
 }
 

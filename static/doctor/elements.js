@@ -20,17 +20,38 @@ export function svg(tag, attributes = {}, ...children) {
   return made;
 }
 
-/** `text` with what stands between backticks as code. */
+/**
+ * `text` with what stands between backticks as code: within the line, or in a block of its own where
+ * several stand one after the other, which are lines for a configuration file.
+ */
 export function withCode(text) {
-  return String(text).split('`').map((part, index) => (
-    index % 2 === 1 ? element('code', { textContent: part }) : part
-  ));
+  const parts = String(text).split('`');
+  const made = [];
+  let lines = [];
+  const flush = () => {
+    if (lines.length > 1) {
+      made.push(element('pre', { className: 'lines' }, element('code', { textContent: lines.join('\n') })));
+    } else if (lines.length === 1) {
+      made.push(element('code', { textContent: lines[0] }));
+    }
+    lines = [];
+  };
+  parts.forEach((part, index) => {
+    if (index % 2 === 1) {
+      lines.push(part);
+    } else if (part.trim() !== '' || index === 0) {
+      flush();
+      made.push(part);
+    }
+  });
+  flush();
+  return made;
 }
 
-/** A definition list of `[term, value]`; a value is a text or a node. Those without a value are left out. */
+/** A definition list of `[term, value]`; a value is a text or a node. Those without are left out. */
 export function definitions(className, pairs) {
   return element('dl', { className }, ...pairs
-    .filter(([, value]) => value !== null && value !== undefined && value !== '')
+    .filter(([, value]) => value)
     .map(([term, value]) => element(
       'div',
       {},

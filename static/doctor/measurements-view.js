@@ -4,7 +4,7 @@
 import { $, definitions, dot, element, svg } from './elements.js';
 import { SILENCES } from './idle-test.js';
 import {
-  busyWords, bytes, DESCRIPTIONS, dripWords, idleWords, median, milliseconds, outcomeKind, outcomeWords,
+  busyWords, bytes, DESCRIPTIONS, dripWords, idleWords, isNumber, median, milliseconds, outcomeKind, outcomeWords,
   seconds, spread, tailWords,
 } from './text.js';
 import { PACED_FRAMES, PACED_GAP, TRANSPORTS } from './transport-tests.js';
@@ -54,10 +54,11 @@ function transportRow(name, transport, running) {
   const words = running ? 'trying…' : outcomeWords(outcome);
   const paced = transport?.paced_ms ?? [];
   const echo = median(transport?.echo_ms);
-  const measured = (value) => (value === undefined || value === null ? '–' : milliseconds(value));
+  const dataset = { transport: name, outcome: running ? 'running' : outcome ?? 'none', state };
+  if (isNumber(transport?.opened_ms)) dataset.measured = '';
   return element(
     'tr',
-    { dataset: { transport: name, outcome: running ? 'running' : outcome ?? 'none', state }, attributes: { role: 'row' } },
+    { dataset, attributes: { role: 'row' } },
     element(
       'th',
       { scope: 'row', attributes: { role: 'rowheader' } },
@@ -75,9 +76,9 @@ function transportRow(name, transport, running) {
         !running && transport?.error ? element('small', { textContent: transport.error }) : null,
       ),
     ),
-    cell('First byte', 'number', measured(transport?.first_byte_ms)),
-    cell('Open', 'number', measured(transport?.opened_ms)),
-    cell('Echo', 'number', measured(echo)),
+    cell('First byte', 'number', milliseconds(transport?.first_byte_ms)),
+    cell('Open', 'number', milliseconds(transport?.opened_ms)),
+    cell('Echo', 'number', milliseconds(echo)),
     cell(
       'Five messages, 300 ms apart',
       'paced',
@@ -173,7 +174,7 @@ function sizeRow(direction, { bytes: size, ok, ms, status, error }) {
   return element(
     'tr',
     { dataset: { state: ok ? 'good' : 'bad' } },
-    element('th', { scope: 'row' }, `${bytes(size)} ${direction}`),
+    element('th', { scope: 'row', textContent: `${bytes(size)} ${direction}` }),
     element('td', { className: 'outcome' }, dot(ok ? 'good' : 'bad'), element('span', { textContent: ok ? 'arrived' : problem })),
     element('td', { className: 'number', textContent: milliseconds(ms) }),
   );
@@ -181,8 +182,8 @@ function sizeRow(direction, { bytes: size, ok, ms, status, error }) {
 
 export function showSizes({ upload, download }) {
   const rows = [
-    ...(upload ?? []).map((size) => sizeRow('to the server', size)),
-    ...(download ?? []).map((size) => sizeRow('from the server', size)),
+    ...(upload ?? []).map((size) => sizeRow('sent', size)),
+    ...(download ?? []).map((size) => sizeRow('received', size)),
   ];
   $('sizes-panel').replaceChildren(rows.length === 0 ? empty('Not measured yet.') : element(
     'table',
@@ -203,9 +204,9 @@ function segment(silence, index, entry, current) {
   if (survived >= silence) [state, part] = ['good', 1];
   else if (current && index === current.silence && !current.over) {
     [state, part] = ['running', Math.min(1, (performance.now() - current.since) / 1000 / silence)];
-  } else if (lost !== undefined && index === SILENCES.findIndex((length) => length > survived)) {
+  } else if (isNumber(lost) && index === SILENCES.findIndex((length) => length > survived)) {
     [state, part] = ['bad', Math.max(0.03, Math.min(1, lost / silence))];
-  } else if (lost === undefined && survived > 0 && survived > (SILENCES[index - 1] ?? 0)) {
+  } else if (!isNumber(lost) && survived > 0 && survived > (SILENCES[index - 1] ?? 0)) {
     [state, part] = ['good', survived / silence];
   }
   const fill = element('span', { className: 'fill' });
@@ -219,8 +220,9 @@ function segment(silence, index, entry, current) {
 }
 
 function idleRow(entry, current) {
-  const bad = entry.lost_after_s !== undefined;
+  const bad = isNumber(entry.lost_after_s);
   const waiting = current && !current.over;
+  const kind = bad ? 'bad' : !waiting && entry.survived_s > 0 ? 'good' : 'none';
   return element(
     'div',
     { className: 'idle-row', dataset: { transport: entry.transport } },
@@ -232,7 +234,7 @@ function idleRow(entry, current) {
     ),
     element(
       'p',
-      { className: 'idle-words', dataset: { kind: waiting ? 'none' : bad ? 'bad' : 'good' } },
+      { className: 'idle-words', dataset: { kind } },
       waiting ? `staying silent for ${SILENCES[current.silence]} s` : idleWords(entry),
     ),
   );
@@ -247,7 +249,7 @@ export function showIdle({ idle, busy, skipped }, states = null) {
     rows.push(element(
       'p',
       { className: 'idle-busy' },
-      dot(busy.lost_after_s === undefined ? 'good' : 'bad'),
+      dot(isNumber(busy.lost_after_s) ? 'bad' : 'good'),
       element('span', {}, 'A ', element('span', { className: 'mono', textContent: 'websocket' }),
         ` that was in use all the time: ${busyWords(busy)}.`),
     ));
@@ -268,6 +270,11 @@ const httpName = (version) => version && (HTTP_NAMES[version] ?? version);
 const COOKIE_WORDS = { true: 'kept', false: 'not kept', null: 'could not be tried' };
 
 const CORS_WORDS = { ok: 'once, as it should be', missing: 'missing', duplicate: 'more than once' };
+
+const heartbeatWords = (service) => {
+  if (!service) return null;
+  return service.heartbeat_s ? `after ${seconds(service.heartbeat_s)} of silence` : 'off';
+};
 
 const mono = (text) => text && element('span', { className: 'mono', textContent: text });
 
@@ -315,8 +322,9 @@ export function showServer(report, seen = null) {
       ['An answer takes', info.error && !info.round_trips_ms?.length ? info.error : spread(info.round_trips_ms)],
       ['Browser speaks', mono(httpName(info.http_version))],
       ['Server was spoken to in', mono(httpName(request?.http_version))],
-      ['Server sees you as', mono(request?.peer)],
+      ['Server was reached from', mono(request?.peer)],
       ['It was asked for', mono(request?.scheme && request?.host ? `${request.scheme}://${request.host}` : request?.host)],
+      ['Heartbeat of this service', heartbeatWords(seen?.service)],
       ['Answers from a cache', info.cached ? 'yes' : 'no'],
       ['Permission for other sites', CORS_WORDS[info.cors]],
       ['Cookies', cookies && COOKIE_WORDS[String(cookies.first_party)]],

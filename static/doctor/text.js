@@ -28,8 +28,11 @@ export function stepWords(name) {
   return STEPS[name] ?? [`Trying ${name}`, `${DESCRIPTIONS[name]}.`];
 }
 
+/** Kept reports have null for what a fresh one leaves out. */
+export const isNumber = (value) => Number.isFinite(value);
+
 export function milliseconds(duration) {
-  if (!Number.isFinite(duration)) return '–';
+  if (!isNumber(duration)) return '–';
   if (duration >= 9950) return `${Math.round(duration / 1000)} s`;
   if (duration >= 1000) return `${(duration / 1000).toFixed(1)} s`;
   return `${duration < 9.95 ? Number(duration.toFixed(1)) : Math.round(duration)} ms`;
@@ -124,14 +127,14 @@ export function tailWords(tail) {
 
 /** One idle connection's fate. */
 export function idleWords({ survived_s: survived, lost_after_s: lost, how, error }) {
-  if (lost === undefined) return survived ? `still connected after ${seconds(survived)} of silence` : 'not measured';
+  if (!isNumber(lost)) return survived ? `still connected after ${seconds(survived)} of silence` : 'not measured';
   const before = survived ? `survived ${seconds(survived)}, then ` : '';
   const manner = how === 'clean' ? 'closed' : 'cut off';
   return `${before}${manner} after ${seconds(lost)} of silence${error ? ` (${error})` : ''}`;
 }
 
 export function busyWords({ survived_s: survived, lost_after_s: lost, error }) {
-  return lost === undefined
+  return !isNumber(lost)
     ? `still connected after ${seconds(survived)}`
     : `cut off after ${seconds(lost)} although it was in use${error ? ` (${error})` : ''}`;
 }
@@ -144,7 +147,7 @@ function transportLines(report) {
   return report.transports.map((transport) => [
     pad(transport.name, 15),
     pad(outcomeWords(transport.outcome), 24),
-    transport.opened_ms === undefined ? '' : `open ${milliseconds(transport.opened_ms)}`,
+    isNumber(transport.opened_ms) ? `open ${milliseconds(transport.opened_ms)}` : '',
     transport.echo_ms?.length ? `echo ${spread(transport.echo_ms)}` : '',
     transport.paced_ms?.length ? `five messages after ${transport.paced_ms.map(Math.round).join(', ')} ms` : '',
     transport.error ?? '',

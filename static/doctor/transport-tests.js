@@ -2,7 +2,7 @@
  * What can be learnt over sessions: whether each transport works and how fast, and how large a
  * message may be. Every function resolves to its part of the report; what went wrong is in it.
  */
-import { Conversation, Ended } from './conversation.js';
+import { Conversation, Ended, TIMED_OUT } from './conversation.js';
 import { round } from './timing.js';
 
 /** In the order in which they are worth having. */
@@ -32,7 +32,7 @@ function lacking(transport) {
 }
 
 function outcomeOf(error, opened) {
-  if (!opened) return error.code === 2007 ? 'timeout' : 'refused';
+  if (!opened) return error.code === TIMED_OUT ? 'timeout' : 'refused';
   return error instanceof Ended ? 'dies' : 'stalls';
 }
 

@@ -23,6 +23,14 @@ function showSign(mood) {
   );
 }
 
+/** The first sentence is the headline. */
+function showSummary(text) {
+  const [, headline, rest] = /^(.*?[.!?])\s+(\p{Lu}.*)$/su.exec(text) ?? [null, text, ''];
+  $('summary').textContent = headline;
+  $('summary-rest').textContent = rest;
+  $('summary-rest').hidden = !rest;
+}
+
 function moodOf(verdict) {
   if (!verdict.works) return 'bad';
   return verdict.findings.some(({ severity }) => severity === 'problem') ? 'problem' : 'good';
@@ -79,6 +87,7 @@ function showFindings(findings) {
     ORDER.indexOf(one.severity) - ORDER.indexOf(other.severity)
   ));
   $('findings').hidden = sorted.length === 0;
+  $('findings-link').hidden = sorted.length === 0;
   $('finding-list').replaceChildren(...sorted.map(findingItem));
   const problems = sorted.filter(({ severity }) => severity === 'problem').length;
   $('findings-lead').textContent = problems > 0
@@ -93,7 +102,7 @@ function figures(pairs) {
 /** Shows a verdict of the server. `code` is null when the server does not keep results. */
 export function showVerdict({ verdict, report, code }) {
   showSign(moodOf(verdict));
-  $('summary').textContent = verdict.summary;
+  showSummary(verdict.summary);
   const { best } = verdict;
   figures([
     ['Best way to connect', best && element('span', { className: 'mono', textContent: best.transport })],
@@ -110,9 +119,9 @@ export function showVerdict({ verdict, report, code }) {
 /** Shows what can be said without the server: which transports work, and that nobody judged. */
 export function showUnjudged({ report, working, reason }) {
   showSign('unknown');
-  $('summary').textContent = working.length > 0
-    ? `${working.length} of ${report.transports.length} ways to connect work from here, but the server could not judge the results.`
-    : 'No way to connect worked from here, and the server could not be asked why.';
+  showSummary(working.length > 0
+    ? `${working.length} of ${report.transports.length} ways to connect work from here. But the server could not judge the results.`
+    : 'No way to connect worked from here. The server could not be asked why.');
   figures([
     ['Works', working.length > 0 && element('span', { className: 'mono', textContent: working.join(', ') })],
     ['This check took', milliseconds(report.took_ms)],
