@@ -87,7 +87,7 @@ describe('hostile proxies', { timeout: 30_000 }, () => {
       const [part] = await once(await head, 'data');
       seen.push(part.toString());
     }
-    assert.deepEqual(seen.slice(0, 2).toSorted(), names);
+    assert.deepEqual([...seen.slice(0, 2)].sort(), names);
     assert.deepEqual(seen.slice(2), seen.slice(0, 2));
   });
 

@@ -24,7 +24,12 @@ const EXPECTED = {
   'direct': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
   'x-idle3': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
   'haproxy-server3': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
-  'caddy-gzip': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
+  'nginx-10-upg': { first: [PATIENT, 'websocket'], later: [PATIENT, 'websocket'] },
+  // A user whose WebSocket is not let through gets a stream, which must not be compressed away.
+  'caddy-gzip': {
+    first: [PATIENT, 'websocket'],
+    later: [{ ...PATIENT, transports: ['xhr-streaming', 'xhr-polling'] }, 'xhr-streaming'],
+  },
   'x-delay500': { first: [STOCK], later: [STOCK] },
 
   // WebSocket fails at once, streams pass.

@@ -16,14 +16,17 @@ export const isRoot = process.getuid?.() === 0;
  * - `programs`: its names, of which one must be installed
  * - `configure(port)` writes what it reads and resolves to its arguments
  * - `answers(port)` resolves to whether a request gets through it
+ * - `env`, `orderly` as for `startProgram`
  */
-export async function startInstalled(programs, { configure, answers, env }) {
+export async function startInstalled(programs, { configure, answers, env, orderly }) {
   const path = findProgram(...programs);
   if (!path) throw new Error(`${programs.join(' or ')} is not installed: install it, or leave its setups out`);
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     try {
-      const program = await startProgram(path, await configure(port), { env, answers: () => answers(port) });
+      const program = await startProgram(path, await configure(port), {
+        env, orderly, answers: () => answers(port),
+      });
       return { port, output: program.output, stop: program.stop };
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;

@@ -40,8 +40,10 @@ const setup = (name, about, { connectPorts = '443', more = '' } = {}) => ({
       async configure(chosen) {
         const file = join(folder, 'squid.conf');
         await writeFile(file, configuration({ port: chosen, connectPorts, more }));
-        return ['-N', '-f', file];
+        // Its shared memory has that name, and would be left behind.
+        return ['-N', '-d', '1', '-n', `networks${chosen}`, '-f', file];
       },
+      orderly: true,
       answers: (chosen) => serves(chosen, `${baseUrl}/echo`),
     });
     return { ...proxy, baseUrl, browserProxy: `127.0.0.1:${port}` };

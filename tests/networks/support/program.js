@@ -12,7 +12,11 @@ const OUTPUT_LIMIT = 1 << 20;
 // Proxies are installed where only root looks by default.
 const FOLDERS = [...process.env.PATH.split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
 
-const running = new Set();
+// For one that has to put things away.
+const ORDERLY_TIMEOUT = 3_000;
+
+// Each with the signal that ends it.
+const running = new Map();
 
 function killGroup(child, signal) {
   try {
@@ -22,7 +26,7 @@ function killGroup(child, signal) {
   }
 }
 
-process.on('exit', () => running.forEach((child) => killGroup(child, 'SIGKILL')));
+process.on('exit', () => running.forEach((signal, child) => killGroup(child, signal)));
 for (const [signal, number] of [['SIGINT', 2], ['SIGTERM', 15], ['SIGHUP', 1]]) {
   process.on(signal, () => process.exit(128 + number));
 }
@@ -44,12 +48,12 @@ export function findProgram(...names) {
 /**
  * Starts a program. `answers` is called until it resolves to something true, which the promise then resolves to as
  * `answer`; should the program end before, or not answer in `timeout` ms, the promise is rejected with its output.
+ * `orderly` is for a program that leaves things behind when it is killed.
  *
  * Resolves to `{ answer, output(), stop() }`.
  */
-export async function startProgram(path, args, { env = {}, cwd, answers, timeout = 15_000 }) {
+export async function startProgram(path, args, { env = {}, answers, orderly = false, timeout = 15_000 }) {
   const child = spawn(path, args, {
-    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -66,13 +70,16 @@ export async function startProgram(path, args, { env = {}, cwd, answers, timeout
     child.on('error', (error) => { ending = `did not start: ${error.message}`; resolve(); });
     child.on('exit', (code, signal) => { ending = `exited with ${code ?? signal}`; resolve(); });
   });
-  if (child.pid) running.add(child);
+  if (child.pid) running.set(child, orderly ? 'SIGTERM' : 'SIGKILL');
 
   // At once: what it still holds is of no interest, and some take long to let go of connections.
   async function stop() {
     if (!child.pid) return;
-    killGroup(child, 'SIGKILL');
+    killGroup(child, orderly ? 'SIGTERM' : 'SIGKILL');
+    const timer = setTimeout(() => killGroup(child, 'SIGKILL'), ORDERLY_TIMEOUT);
     await exited;
+    clearTimeout(timer);
+    killGroup(child, 'SIGKILL');
     running.delete(child);
   }
 

@@ -16,7 +16,7 @@ function tablesOf(cells, setups, titles = {}) {
   for (const browser of unique(cells.map((cell) => cell.browser))) {
     for (const origin of ['same', 'cross']) {
       const here = cells.filter((cell) => cell.browser === browser && cell.origin === origin);
-      const servers = unique(here.map(({ server }) => server)).toSorted();
+      const servers = unique(here.map(({ server }) => server)).sort();
       const title = `${titles[browser] ?? browser}, ${ORIGINS[origin]}`;
       const find = (setup, server, transport) => here.find((cell) => (
         cell.setup === setup && cell.server === server && cell.transport === transport
@@ -84,7 +84,7 @@ const BAD = /^(NO|DIES|STALL|CORRUPT|SLOW|cut|SCRIPT|ERROR)/;
 export function markdown({ date, machine, versions, cells }, setups) {
   const tables = tablesOf(cells, setups, versions);
   const auto = cells.filter(({ transport }) => transport === 'auto');
-  const score = unique(auto.map(({ server }) => server)).toSorted().map((server) => {
+  const score = unique(auto.map(({ server }) => server)).sort().map((server) => {
     const verdicts = auto.filter((cell) => cell.server === server).flatMap((cell) => cell.verdicts);
     return `${server}: ${verdicts.filter(({ ok }) => ok).length} of ${verdicts.length} contacts`;
   });

@@ -19,7 +19,7 @@ const LATE = 1_000;
 export const SLOW = 3_000;
 const SLOW_ROUND_TRIPS = 4;
 
-const median = (numbers) => numbers.toSorted((one, other) => one - other)[numbers.length >> 1];
+const median = (numbers) => [...numbers].sort((one, other) => one - other)[numbers.length >> 1];
 
 /** `{ kind, text, ok }` and, as far as they are known, `open`, `transport`, `rtt`, `at`, `code`, `reason`. */
 export function verdictOf({ talk, rest }) {
