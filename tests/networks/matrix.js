@@ -39,8 +39,8 @@ Opens stock sockjs-client in browsers, through every network, and prints how eac
   --markdown FILE      write the tables into FILE, between its markers, as in docs/networks.md
   --logs FOLDER        leave there what servers and proxies wrote
   --trace              print what the pages do on the network (Chromium)
-  --full               all that docs/networks.md shows: both servers and browsers, every transport; from another origin
-                       auto in Chromium only
+  --full               all that docs/networks.md shows, but for what the options above leave out: both servers and
+                       browsers, every transport; from another origin auto in Chromium only
   --list               print the networks, and leave
 
 GATEWAY=PATH is the gateway to try, by default target/debug/sockjs-gateway. CHROMIUM and FIREFOX are paths of browsers
@@ -48,6 +48,11 @@ that are not on PATH.
 
 Exit codes: 0 all that must work does, 1 something that must work does not, 64 wrong arguments.
 `;
+
+const DEFAULTS = {
+  server: 'gateway', transports: 'auto', browser: 'chromium', origin: 'same', runs: '3', parallel: '2',
+};
+const FULL = { server: 'both', transports: 'auto,forced', browser: BROWSERS.join(','), origin: 'same,cross' };
 
 class UsageError extends Error {}
 
@@ -72,13 +77,13 @@ function parse() {
   try {
     ({ values } = parseArgs({
       options: {
-        server: { type: 'string', default: 'gateway' },
+        server: { type: 'string' },
         setups: { type: 'string' },
-        transports: { type: 'string', default: 'auto' },
-        browser: { type: 'string', default: 'chromium' },
-        origin: { type: 'string', default: 'same' },
-        runs: { type: 'string', default: '3' },
-        parallel: { type: 'string', default: '2' },
+        transports: { type: 'string' },
+        browser: { type: 'string' },
+        origin: { type: 'string' },
+        runs: { type: 'string' },
+        parallel: { type: 'string' },
         json: { type: 'string' },
         from: { type: 'string' },
         markdown: { type: 'string' },
@@ -93,11 +98,7 @@ function parse() {
     throw new UsageError(error.message);
   }
   if (values.from && values.json) throw new UsageError('--json is for what is measured, --from for what was');
-  if (values.full) {
-    Object.assign(values, {
-      server: 'both', transports: 'auto,forced', browser: BROWSERS.join(','), origin: 'same,cross',
-    });
-  }
+  values = { ...DEFAULTS, ...(values.full && FULL), ...values };
   const setupNames = SETUPS.map(({ name }) => name);
   const wanted = values.setups === undefined ? setupNames : namesIn(values.setups, setupNames, 'setup');
   return {
