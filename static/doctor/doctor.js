@@ -19,7 +19,7 @@ const REFRESH = 250;
 /** What is on the page, for the copy buttons. */
 let shown = null;
 
-/** `idle`, `running` or `done`: decides what of the page is shown. */
+/** `idle`, `running`, `loading` (a kept result) or `done`: decides what of the page is shown. */
 function setState(state) {
   document.body.dataset.state = state;
 }
@@ -87,7 +87,7 @@ async function check() {
   showNotice('start-problem', '');
   showMeasurements(report, null);
   setState('running');
-  window.scrollTo({ top: 0 });
+  window.scrollTo({ top: 0, behavior: 'instant' });
   focusOn($('main'));
 
   const observer = {
@@ -165,13 +165,14 @@ function show(result) {
   $('report-text').textContent = reportText(result);
   $('again').textContent = kept ? 'Check from here' : 'Run again';
   setState('done');
-  window.scrollTo({ top: 0 });
+  window.scrollTo({ top: 0, behavior: 'instant' });
   focusOn($('summary'));
   announce(`Done. ${$('summary').textContent} ${$('summary-rest').textContent}`);
 }
 
 async function showKept(code) {
   showNotice('lookup-problem', '');
+  setState('loading');
   let result;
   try {
     result = await fetchResult(BASE, code);
@@ -248,9 +249,13 @@ $('lookup').addEventListener('submit', (event) => {
 for (const place of document.querySelectorAll('[data-fill="host"]')) {
   place.textContent = location.host;
 }
-$('needs-script').hidden = true;
-$('start').disabled = false;
+
+// The newest of what the tests need. Without it, the page goes on saying that the browser is too old.
+const canRun = typeof AbortSignal.timeout === 'function';
+$('needs-script').hidden = canRun;
+$('start').disabled = !canRun;
 
 const query = new URLSearchParams(location.search);
-if (query.has('result')) showKept(query.get('result').trim().toUpperCase());
+if (!canRun) announce($('needs-script').textContent);
+else if (query.has('result')) showKept(query.get('result').trim().toUpperCase());
 else if (query.has('start')) check();

@@ -40,8 +40,10 @@ export function withCode(text) {
     if (index % 2 === 1) {
       lines.push(part);
     } else if (part.trim() !== '' || index === 0) {
+      // A sentence that goes on after a block does not begin with its comma or full stop.
+      const afterBlock = lines.length > 1;
       flush();
-      made.push(part);
+      made.push(afterBlock ? part.replace(/^[.,;:]\s*/, '') : part);
     }
   });
   flush();

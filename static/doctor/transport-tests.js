@@ -45,6 +45,7 @@ export async function measureTransport(service, run, name, onmeasured = () => {}
   const lack = lacking(name);
   if (lack) return { result: { ...result, outcome: 'unsupported', error: lack }, responses: [] };
 
+  onmeasured(result);
   const session = new Conversation(service, run, name, OPEN_LIMIT);
   try {
     result.opened_ms = await session.opened;
@@ -91,7 +92,7 @@ async function measureSize(service, run, transport, { bytes, question, expected 
     result.error = error.message;
     if (error.status) result.status = error.status;
   }
-  const send = session.responses.findLast?.(({ purpose }) => purpose === 'send');
+  const send = session.responses.filter(({ purpose }) => purpose === 'send').at(-1);
   if (send) result.status = send.status;
   session.close();
   return result;

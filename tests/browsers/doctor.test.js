@@ -237,11 +237,27 @@ for (const browserName of BROWSERS) {
       await page.close();
     });
 
-    it('goes on when nothing can be reached any more', async () => {
-      const address = await through({
-        refuse: ({ url }) => (/\/doctor\/(sockjs\/|stream|seen|cookie|verdict$)/.test(url) ? 503 : undefined),
-        stripUpgrade: true,
+    const NOTHING_BUT_THE_PAGE = {
+      refuse: ({ url }) => (/\/doctor\/(sockjs\/|stream|seen|cookie|verdict$)/.test(url) ? 503 : undefined),
+      stripUpgrade: true,
+    };
+
+    it('says that figures may be wrong when the page was in the background', async () => {
+      const page = await open(`${await through(NOTHING_BUT_THE_PAGE)}/echo/doctor`);
+      await page.evaluate(() => {
+        document.querySelector('#start').click();
+        Object.defineProperty(document, 'hidden', { value: true });
+        document.dispatchEvent(new Event('visibilitychange'));
       });
+      assert.equal(await page.$eval('#hidden-notice', (notice) => notice.hidden), false);
+      const { report } = await finish(page);
+      assert.match(await textOf(page, '#verdict-notice'), /in the background/);
+      assert.match(report, /"background":true/);
+      await page.close();
+    });
+
+    it('goes on when nothing can be reached any more', async () => {
+      const address = await through(NOTHING_BUT_THE_PAGE);
       const { page, shown } = await check(`${address}/echo/doctor`, { name: 'nothing' });
       assert.deepEqual(shown.failing, TRANSPORTS);
       assert.match(shown.summary, /No way to connect worked from here/);
