@@ -3,9 +3,10 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -106,8 +107,13 @@ pub(super) async fn read(
             "Compressed requests are not supported.",
         )));
     }
-    check_declared_length(headers, &service.config)?;
-    within_time(&service.config, collect(body, service)).await
+    if declares_too_much(headers, &service.config) {
+        return Err(refuse_large(headers, body, &service.config).await);
+    }
+    let config = &service.config;
+    let mut body = body;
+    let collected = within_time(config, collect(&mut body, service)).await;
+    finish_refusing(collected, headers, body, config).await
 }
 
 /// Reads a body that has no meaning, such as that of a receiving POST, so that the connection can be watched.
@@ -122,7 +128,9 @@ pub(super) async fn discard(
     if body.is_end_stream() {
         return Ok(());
     }
-    check_declared_length(headers, config)?;
+    if declares_too_much(headers, config) {
+        return Err(refuse_large(headers, body, config).await);
+    }
     let reading = async {
         let mut seen = 0;
         while let Some(frame) = body.frame().await {
@@ -134,11 +142,12 @@ pub(super) async fn discard(
         }
         Ok(())
     };
-    within_time(config, reading).await
+    let read = within_time(config, reading).await;
+    finish_refusing(read, headers, body, config).await
 }
 
 async fn collect(
-    mut body: RequestBody,
+    body: &mut RequestBody,
     service: &ServiceContext,
 ) -> Result<ReadBody, Response<Body>> {
     let limit = service.config.max_body_size;
@@ -198,17 +207,57 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(FORM)
 }
 
-fn check_declared_length(
+fn declares_too_much(headers: &HeaderMap, config: &TransportConfig) -> bool {
+    declared_length(headers).is_some_and(|length| length > config.max_body_size as u64)
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// How much more than allowed is read and dropped, in multiples of what is allowed.
+const DRAINED: u64 = 4;
+/// A peer that pauses for so long has stopped writing.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Answers that a body is too large, once it has been read and dropped, within bounds: a peer that is still writing when the
+/// connection is closed gets a reset, and with it may lose the answer. (RFC 9112 §9.6)
+async fn refuse_large(
     headers: &HeaderMap,
+    mut body: RequestBody,
     config: &TransportConfig,
-) -> Result<(), Response<Body>> {
-    let declared = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > config.max_body_size as u64) {
-        Err(too_large())
-    } else {
-        Ok(())
+) -> Response<Body> {
+    let bound = DRAINED * config.max_body_size as u64;
+    // Who asks first does not write yet. (RFC 9110 §10.1.1)
+    let waits = headers.contains_key(EXPECT);
+    if !waits && declared_length(headers).is_none_or(|length| length <= bound) {
+        let draining = async {
+            let mut dropped = 0;
+            while let Ok(Some(Ok(frame))) = tokio::time::timeout(PAUSE, body.frame()).await {
+                dropped += frame.data_ref().map_or(0, Bytes::len) as u64;
+                if dropped > bound {
+                    return;
+                }
+            }
+        };
+        // Whether it ended or not, there is one answer.
+        let _ = tokio::time::timeout(config.body_timeout, draining).await;
+    }
+    too_large()
+}
+
+/// As [`refuse_large`], for a body that was found to be too large while it was read.
+async fn finish_refusing<T>(
+    read: Result<T, Response<Body>>,
+    headers: &HeaderMap,
+    body: RequestBody,
+    config: &TransportConfig,
+) -> Result<T, Response<Body>> {
+    match read {
+        Err(refusal) if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(refuse_large(headers, body, config).await)
+        }
+        other => other,
     }
 }
 

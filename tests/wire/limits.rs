@@ -12,10 +12,10 @@ const LIMITS: &str = "max_body_size = \"64KiB\"\nmax_messages = 100\nmax_message
 /// URLs that read a body.
 const BODIES: [&str; 4] = ["/xhr_send", "/jsonp_send", "/xhr", "/xhr_streaming"];
 
-/// A body announced as too long is refused at once, before any of it comes; the connection ends, since what follows on it
-/// would be the body. (RFC 9110 §15.5.14)
+/// A body announced as too long is refused although it does not come; the connection ends, since what follows on it would be
+/// the body. (RFC 9110 §15.5.14)
 #[test]
-fn declared_body_over_the_limit_is_refused_unread() {
+fn declared_body_over_the_limit_is_refused_without_waiting_for_it() {
     let server = echo_server(LIMITS);
     for url in BODIES {
         for length in ["65537", "10000000000", "9223372036854775807"] {
