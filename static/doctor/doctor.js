@@ -153,7 +153,8 @@ function show(result) {
   $('kept').hidden = !kept;
   if (kept) {
     const when = new Date(at);
-    $('kept').textContent = `Result ${code}, from ${Number.isNaN(when.getTime()) ? at : when.toLocaleString('en-GB')}`;
+    const words = Number.isNaN(when.getTime()) ? at : when.toLocaleString('en-GB');
+    $('kept').textContent = `Result ${code}, from ${words}`;
   }
   if (verdict) {
     // Who looks at a kept result has the code.
@@ -181,7 +182,8 @@ async function showKept(code) {
     $('lookup-code').value = code;
     $('lookup-code').focus();
     showNotice('lookup-problem', error.status === 404
-      ? `There is no result with the code ${code}. Results are kept for 24 hours, and only where the server is set up to keep them.`
+      ? `There is no result with the code ${code}. Results are kept for 24 hours, and only where the server `
+        + 'is set up to keep them.'
       : `The result could not be fetched: ${error.message}.`);
     return;
   }
@@ -221,7 +223,9 @@ for (const button of document.querySelectorAll('[data-action="copy"]')) {
   button.addEventListener('click', async () => {
     const copied = await copyText(reportText(shown));
     label.textContent = copied ? 'Copied' : 'Select it below';
-    announce(copied ? 'The report has been copied.' : 'The report could not be copied; it is at the end of the page.');
+    announce(copied
+      ? 'The report has been copied.'
+      : 'The report could not be copied; it is at the end of the page.');
     if (!copied) {
       const details = $('report').querySelector('details');
       details.open = true;

@@ -5,7 +5,7 @@ import { $, definitions, dot, element, svg } from './elements.js';
 import { SILENCES } from './idle-test.js';
 import {
   busyWords, bytes, DESCRIPTIONS, dripWords, idleWords, isNumber, median, milliseconds, outcomeKind, outcomeWords,
-  seconds, spread, tailWords,
+  seconds, sizeProblem, spread, tailWords,
 } from './text.js';
 import { PACED_FRAMES, PACED_GAP, TRANSPORTS } from './transport-tests.js';
 
@@ -30,7 +30,8 @@ function timeline(paced) {
     svg('line', { x1: inset, x2: width - inset, y1: 12, y2: 12, class: 'axis' }),
   );
   for (let index = 0; index < PACED_FRAMES; index += 1) {
-    picture.append(svg('line', { x1: x(index * PACED_GAP), x2: x(index * PACED_GAP), y1: 3, y2: 21, class: 'due' }));
+    const sent = x(index * PACED_GAP);
+    picture.append(svg('line', { x1: sent, x2: sent, y1: 3, y2: 21, class: 'due' }));
   }
   for (const at of paced) picture.append(svg('circle', { cx: x(at), cy: 12, r: 4.5, class: 'came' }));
   return picture;
@@ -169,14 +170,19 @@ export function showStream({ stream }) {
 // -------------------------------------------------------------------------------------------------
 // Sizes
 
-function sizeRow(direction, { bytes: size, ok, ms, status, error }) {
-  const problem = error ?? (status ? `http status ${status}` : 'no answer');
+function sizeRow(direction, size) {
+  const { ok } = size;
   return element(
     'tr',
     { dataset: { state: ok ? 'good' : 'bad' } },
-    element('th', { scope: 'row', textContent: `${bytes(size)} ${direction}` }),
-    element('td', { className: 'outcome' }, dot(ok ? 'good' : 'bad'), element('span', { textContent: ok ? 'arrived' : problem })),
-    element('td', { className: 'number', textContent: milliseconds(ms) }),
+    element('th', { scope: 'row', textContent: `${bytes(size.bytes)} ${direction}` }),
+    element(
+      'td',
+      { className: 'outcome' },
+      dot(ok ? 'good' : 'bad'),
+      element('span', { textContent: ok ? 'arrived' : sizeProblem(size) }),
+    ),
+    element('td', { className: 'number', textContent: milliseconds(size.ms) }),
   );
 }
 
@@ -263,7 +269,18 @@ export function showIdle({ idle, busy, skipped }, states = null) {
 // -------------------------------------------------------------------------------------------------
 // Browser and server
 
-const HTTP_NAMES = { 'http/1.0': 'HTTP/1.0', 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3', '1.0': 'HTTP/1.0', '1.1': 'HTTP/1.1', '2': 'HTTP/2', '3': 'HTTP/3' };
+/** As browsers call them, and as the server does. */
+const HTTP_NAMES = {
+  'http/1.0': 'HTTP/1.0',
+  'http/1.1': 'HTTP/1.1',
+  'h2': 'HTTP/2',
+  'h3': 'HTTP/3',
+  '1.0': 'HTTP/1.0',
+  '1.1': 'HTTP/1.1',
+  '2': 'HTTP/2',
+  '2.0': 'HTTP/2',
+  '3.0': 'HTTP/3',
+};
 
 const httpName = (version) => version && (HTTP_NAMES[version] ?? version);
 
@@ -285,8 +302,19 @@ function headerTable(title, headers) {
     'details',
     {},
     element('summary', { textContent: `${title} (${entries.length})` }),
-    definitions('headers', entries.map(([name, value]) => [name, Array.isArray(value) ? value.join(', ') : String(value)])),
+    definitions('headers', entries.map(([name, value]) => [name, [value].flat().join(', ')])),
   );
+}
+
+function requestLine({ at_ms: at, transport, kind, http_version: version, headers, status }) {
+  return [
+    isNumber(at) ? `${Math.round(at)} ms` : null,
+    transport,
+    kind,
+    httpName(version),
+    headers?.upgrade ? `Upgrade: ${headers.upgrade}` : null,
+    status,
+  ].filter(Boolean).join('  ');
 }
 
 function requestList(requests) {
@@ -295,18 +323,11 @@ function requestList(requests) {
     'details',
     {},
     element('summary', { textContent: `Requests of this check that reached the server (${requests.length})` }),
-    element('ol', { className: 'requests', tabIndex: 0, ariaLabel: 'Requests' }, ...requests.map((request) => element(
-      'li',
-      {},
-      [
-        Number.isFinite(request.at_ms) ? `${Math.round(request.at_ms)} ms` : null,
-        request.transport,
-        request.kind,
-        httpName(request.http_version),
-        request.headers?.upgrade ? `Upgrade: ${request.headers.upgrade}` : null,
-        request.status,
-      ].filter(Boolean).join('  '),
-    ))),
+    element(
+      'ol',
+      { className: 'requests', tabIndex: 0, attributes: { 'aria-label': 'Requests' } },
+      ...requests.map((request) => element('li', { textContent: requestLine(request) })),
+    ),
   );
 }
 
@@ -323,7 +344,7 @@ export function showServer(report, seen = null) {
       ['Browser speaks', mono(httpName(info.http_version))],
       ['Server was spoken to in', mono(httpName(request?.http_version))],
       ['Server was reached from', mono(request?.peer)],
-      ['It was asked for', mono(request?.scheme && request?.host ? `${request.scheme}://${request.host}` : request?.host)],
+      ['It was asked for', mono([request?.scheme, request?.host].filter(Boolean).join('://'))],
       ['Heartbeat of this service', heartbeatWords(seen?.service)],
       ['Answers from a cache', info.cached ? 'yes' : 'no'],
       ['Permission for other sites', CORS_WORDS[info.cors]],

@@ -102,12 +102,14 @@ export function dripWords(drip) {
   if (largest >= 4096) {
     return {
       kind: 'bad',
-      words: `Held until ${bytes(largest)}: it arrived in ${portions.length} portions, the first after ${first}.${broken}`,
+      words: `Held until ${bytes(largest)}: it arrived in ${portions.length} portions, the first after `
+        + `${first}.${broken}`,
     };
   }
   return {
     kind: error ? 'bad' : 'good',
-    words: `Not held: it arrived in ${portions.length} portions of at most ${bytes(largest)}, the first after ${first}.${broken}`,
+    words: `Not held: it arrived in ${portions.length} portions of at most ${bytes(largest)}, the first after `
+      + `${first}.${broken}`,
   };
 }
 
@@ -120,9 +122,10 @@ export function tailWords(tail) {
   const [last, total] = arrivals.at(-1);
   const [first] = arrivals[0];
   const broken = error ? ` Then it broke off: ${error}.` : '';
+  const [size, after] = [bytes(total), milliseconds(last)];
   return last - first > 1000 || first > 1900
-    ? { kind: 'bad', words: `The last bytes of ${bytes(total)} were kept back until ${milliseconds(last)}.${broken}` }
-    : { kind: error ? 'bad' : 'good', words: `All ${bytes(total)} were there after ${milliseconds(last)}.${broken}` };
+    ? { kind: 'bad', words: `The last bytes of ${size} were kept back until ${after}.${broken}` }
+    : { kind: error ? 'bad' : 'good', words: `All ${size} were there after ${after}.${broken}` };
 }
 
 /** One idle connection's fate. */
@@ -138,6 +141,11 @@ export function busyWords({ survived_s: survived, lost_after_s: lost, error }) {
     ? `still connected after ${seconds(survived)}`
     : `cut off after ${seconds(lost)} although it was in use${error ? ` (${error})` : ''}`;
 }
+
+/** Why a large message did not arrive. */
+export const sizeProblem = ({ status, error }) => (
+  status >= 400 ? `refused, status ${status}` : error ?? 'no answer'
+);
 
 export const SEVERITIES = { problem: 'Problem', note: 'Worth knowing', good: 'Good' };
 
@@ -164,11 +172,12 @@ function findingLines({ severity, title, what, evidence, advice = [] }) {
 }
 
 function measurementLines(report) {
-  const sizes = (list) => list.map(({ bytes: size, ok, ms, status, error }) => (
-    `${bytes(size)} ${ok ? milliseconds(ms) : `failed (${error ?? `status ${status}`})`}`
+  const sizes = (list) => list.map((size) => (
+    `${bytes(size.bytes)} ${size.ok ? milliseconds(size.ms) : sizeProblem(size)}`
   )).join(', ');
+  const { info } = report;
   return [
-    report.info && `Server answers in ${spread(report.info.round_trips_ms)}${report.info.error ? `; ${report.info.error}` : ''}`,
+    info && [`Server answers in ${spread(info.round_trips_ms)}`, info.error].filter(Boolean).join('; '),
     report.stream?.drip && `Slow download: ${dripWords(report.stream.drip).words}`,
     report.stream?.tail && `End of an answer: ${tailWords(report.stream.tail).words}`,
     ...transportLines(report),

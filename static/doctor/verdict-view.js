@@ -91,7 +91,8 @@ function showFindings(findings) {
   $('finding-list').replaceChildren(...sorted.map(findingItem));
   const problems = sorted.filter(({ severity }) => severity === 'problem').length;
   $('findings-lead').textContent = problems > 0
-    ? `${count(problems, 'thing', 'things')} to change. Show this part to whoever looks after your network or the server.`
+    ? `${count(problems, 'thing', 'things')} to change. Show this part to whoever looks after your network or `
+      + 'the server.'
     : 'Nothing has to be changed. Open a line for the figures.';
 }
 
@@ -120,7 +121,8 @@ export function showVerdict({ verdict, report, code }) {
 export function showUnjudged({ report, working, reason }) {
   showSign('unknown');
   showSummary(working.length > 0
-    ? `${working.length} of ${report.transports.length} ways to connect work from here. But the server could not judge the results.`
+    ? `${working.length} of ${report.transports.length} ways to connect work from here. But the server could not `
+      + 'judge the results.'
     : 'No way to connect worked from here. The server could not be asked why.');
   figures([
     ['Works', working.length > 0 && element('span', { className: 'mono', textContent: working.join(', ') })],

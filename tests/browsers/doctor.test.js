@@ -16,8 +16,8 @@ const TRANSPORTS = ['websocket', 'xhr-streaming', 'eventsource', 'htmlfile', 'xh
 const STREAMING = ['xhr-streaming', 'eventsource', 'htmlfile'];
 
 /**
- * What each network does, which findings must be among the verdict's, which transports must fail (all
- * others work), and which is the best. `steps` tells whether the idle test ends by itself.
+ * What each network does, which problems the verdict must name, which transports must fail (all others
+ * work), and which is the best. `waits`: the idle test ends by itself, since everything is lost.
  */
 const NETWORKS = {
   'takes the Upgrade field away': {
@@ -78,7 +78,8 @@ const shownBy = (page) => page.evaluate(() => ({
     .join(' '),
   figures: document.querySelector('#figures').textContent,
   findings: [...document.querySelectorAll('#finding-list .finding')].map(({ dataset }) => dataset.id),
-  problems: [...document.querySelectorAll('#finding-list [data-severity="problem"]')].map(({ dataset }) => dataset.id),
+  problems: [...document.querySelectorAll('#finding-list [data-severity="problem"]')]
+    .map(({ dataset }) => dataset.id),
   failing: [...document.querySelectorAll('#transport-rows tr')]
     .filter(({ dataset }) => dataset.outcome !== 'works')
     .map(({ dataset }) => dataset.transport),
@@ -173,7 +174,8 @@ for (const browserName of BROWSERS) {
       assert.equal(verdict.summary, shown.summary);
       assert.deepEqual(report.transports.map(({ name }) => name), TRANSPORTS);
       assert.deepEqual(report.cookies, { first_party: true, iframe: true });
-      assert.deepEqual(report.upload.map(({ bytes, ok }) => [bytes, ok]), [[4096, true], [65536, true], [524288, true]]);
+      assert.deepEqual(report.upload.map(({ bytes }) => bytes), [4096, 65536, 524288]);
+      assert.deepEqual(report.upload.map(({ ok }) => ok), [true, true, true]);
       assert.deepEqual(report.download.map(({ ok }) => ok), [true, true, true]);
       assert.ok(seen.requests.some(({ transport }) => transport === 'websocket'));
 
