@@ -9,7 +9,10 @@ import {
 } from './text.js';
 import { PACED_FRAMES, PACED_GAP, TRANSPORTS } from './transport-tests.js';
 
-const empty = (text) => element('p', { className: 'empty', textContent: text });
+/** In the place of what there is nothing of, in a running check or in a complete one. */
+const empty = ({ took_ms: took }) => element('p', {
+  className: 'empty', textContent: took ? 'Not measured.' : 'Not measured yet.',
+});
 
 // -------------------------------------------------------------------------------------------------
 // Transports
@@ -154,10 +157,10 @@ function fact(title, { kind, words }) {
   );
 }
 
-export function showStream({ stream }) {
-  const { drip, tail } = stream ?? {};
+export function showStream(report) {
+  const { drip, tail } = report.stream ?? {};
   if (!drip && !tail) {
-    $('stream-panel').replaceChildren(empty('Not measured yet.'));
+    $('stream-panel').replaceChildren(empty(report));
     return;
   }
   $('stream-panel').replaceChildren(
@@ -186,12 +189,13 @@ function sizeRow(direction, size) {
   );
 }
 
-export function showSizes({ upload, download }) {
+export function showSizes(report) {
+  const { upload, download } = report;
   const rows = [
     ...(upload ?? []).map((size) => sizeRow('sent', size)),
     ...(download ?? []).map((size) => sizeRow('received', size)),
   ];
-  $('sizes-panel').replaceChildren(rows.length === 0 ? empty('Not measured yet.') : element(
+  $('sizes-panel').replaceChildren(rows.length === 0 ? empty(report) : element(
     'table',
     { className: 'plain' },
     element('caption', { className: 'hidden', textContent: 'Sizes of messages and how long they took' }),
@@ -247,7 +251,8 @@ function idleRow(entry, current) {
 }
 
 /** `states` of a running test (see measureIdle), or null: then what is in the report. */
-export function showIdle({ idle, busy, skipped }, states = null) {
+export function showIdle(report, states = null) {
+  const { idle, busy, skipped } = report;
   const rows = states
     ? states.map((state) => idleRow(state.entry, state))
     : (idle ?? []).map((entry) => idleRow(entry, null));
@@ -263,7 +268,7 @@ export function showIdle({ idle, busy, skipped }, states = null) {
   if (!states && skipped?.includes('idle')) {
     rows.push(element('p', { className: 'idle-busy muted', textContent: 'The rest of the waiting was skipped.' }));
   }
-  $('idle-rows').replaceChildren(...(rows.length > 0 ? rows : [empty('Not measured.')]));
+  $('idle-rows').replaceChildren(...(rows.length > 0 ? rows : [empty(report)]));
 }
 
 // -------------------------------------------------------------------------------------------------
@@ -334,7 +339,7 @@ function requestList(requests) {
 export function showServer(report, seen = null) {
   const { info, cookies, stream } = report;
   if (!info) {
-    $('server-panel').replaceChildren(empty('Not measured yet.'));
+    $('server-panel').replaceChildren(empty(report));
     return;
   }
   const request = seen?.request;
@@ -346,7 +351,7 @@ export function showServer(report, seen = null) {
       ['Server was reached from', mono(request?.peer)],
       ['It was asked for', mono([request?.scheme, request?.host].filter(Boolean).join('://'))],
       ['Heartbeat of this service', heartbeatWords(seen?.service)],
-      ['Answers from a cache', info.cached ? 'yes' : 'no'],
+      ['Answers from a cache', info.round_trips_ms?.length > 1 && (info.cached ? 'yes' : 'no')],
       ['Permission for other sites', CORS_WORDS[info.cors]],
       ['Cookies', cookies && COOKIE_WORDS[String(cookies.first_party)]],
       ['Cookies in a frame', cookies && COOKIE_WORDS[String(cookies.iframe)]],
