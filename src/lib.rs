@@ -67,7 +67,7 @@ pub mod transport;
 #[doc(inline)]
 pub use backend::{Upstream, UpstreamConfig};
 #[doc(inline)]
-pub use network::{NetworkConfig, Pin, WebsocketProof};
+pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 #[doc(inline)]
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]

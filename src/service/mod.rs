@@ -23,7 +23,7 @@ use http::header::HOST;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 
-use crate::network::Networks;
+use crate::network::{Findings, Networks};
 use crate::protocol::CloseReason;
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
@@ -191,6 +191,14 @@ impl Gateway {
     /// Number of living sessions of all services.
     pub fn sessions(&self) -> usize {
         self.0.budgets.sessions.used()
+    }
+
+    /// What was found out about client networks since the start, for each service's prefix.
+    pub fn findings(&self) -> impl Iterator<Item = (&str, &Findings)> {
+        self.0.services.iter().map(|service| {
+            let findings = service.context.networks.findings();
+            (&*service.config.prefix, findings)
+        })
     }
 
     /// Prefixes of the services.
