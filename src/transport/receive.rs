@@ -93,7 +93,7 @@ async fn attach(
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
     discard(exchange.request.headers(), body, &exchange.service.config).await?;
     if let Some(wire) = &exchange.wire {
-        wire.resets_are_usual(closes(&exchange.request) || is_proxied(&exchange.request));
+        wire.resets_are_usual(resets_are_usual(&exchange.request));
     }
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
@@ -124,11 +124,29 @@ async fn attach(
     Ok(Receiver::attach(handle, manner, wire).await)
 }
 
-/// Whether the browser's side ends the connection after this request.
+/// Whether a reset after the answer says nothing about the answer. Proxies end connections like that once they have read it,
+/// and some add nothing to a request that would show them, such as HAProxy without `option forwardfor`. A browser itself
+/// does it only for a page that has given its session up: so only other programs are taken at their word.
+fn resets_are_usual(request: &Request<RequestBody>) -> bool {
+    closes(request) || is_proxied(request) || is_browser(request)
+}
+
+/// Whether the peer ends the connection after this request.
 fn closes(request: &Request<RequestBody>) -> bool {
     let asked = request.headers().get(CONNECTION);
     request.version() < Version::HTTP_11
         || asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
+}
+
+fn is_browser(request: &Request<RequestBody>) -> bool {
+    starts_with(request, &USER_AGENT, b"mozilla/")
+}
+
+fn starts_with(request: &Request<RequestBody>, name: &HeaderName, start: &[u8]) -> bool {
+    let value = request.headers().get(name).map(HeaderValue::as_bytes);
+    value
+        .and_then(|value| value.get(..start.len()))
+        .is_some_and(|value| value.eq_ignore_ascii_case(start))
 }
 
 /// Whether the request shows signs of a proxy: what proxies add; HTTP/1.0, which many speak to what is behind them; or a
@@ -141,18 +159,11 @@ fn is_proxied(request: &Request<RequestBody>) -> bool {
         HeaderName::from_static("x-real-ip"),
     ];
     let headers = request.headers();
-    let starts_with = |name: &HeaderName, start: &[u8]| {
-        let value = headers.get(name).map(HeaderValue::as_bytes);
-        value
-            .and_then(|value| value.get(..start.len()))
-            .is_some_and(|value| value.eq_ignore_ascii_case(start))
-    };
-    let is_browser = starts_with(&USER_AGENT, b"mozilla/");
     request.version() < Version::HTTP_11
         || SIGNS.iter().any(|name| headers.contains_key(name))
         || (request.version() == Version::HTTP_11
-            && is_browser
-            && !starts_with(&CONNECTION, b"keep-alive"))
+            && is_browser(request)
+            && !starts_with(request, &CONNECTION, b"keep-alive"))
 }
 
 #[cfg(test)]

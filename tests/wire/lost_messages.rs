@@ -117,6 +117,32 @@ fn answer_left_unread_before_a_reset_is_not_skipped() {
     }
 }
 
+/// HAProxy without `option forwardfor` shows no sign of itself, and resets connections whose answers it has read.
+#[test]
+fn browser_session_survives_a_reset_after_its_answer() {
+    let server = echo_server("");
+    let request = |session: &crate::support::Session<'_>| {
+        crate::support::Request::post(session.url("/xhr"))
+            .header("User-Agent", "Mozilla/5.0 Chrome/156.0")
+            .header("Connection", "keep-alive")
+    };
+    for round in 0..20 {
+        let session = opened(&server, "/echo");
+        let mut connection = server.connect();
+        session.send("[\"first\"]");
+        let answer = connection.exchange(&request(&session));
+        assert_eq!(String::from_utf8_lossy(&answer.body), "a[\"first\"]\n");
+        connection.reset();
+        session.send("[\"second\"]");
+        let answer = server.request(&request(&session));
+        assert_eq!(
+            String::from_utf8_lossy(&answer.body),
+            "a[\"second\"]\n",
+            "round {round}"
+        );
+    }
+}
+
 /// Many messages, one after the other, through polls that end and come back: all of them, once, in order.
 #[test]
 fn messages_between_polls_are_neither_lost_nor_repeated() {
