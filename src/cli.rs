@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use crate::backend::{UpstreamConfig, from_url};
 use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, parse_listen};
+use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::Server;
 use crate::service::{Gateway, Origins, ServiceConfig};
 
@@ -31,12 +32,16 @@ Examples:
   sockjs-gateway run --config gateway.toml
       Several services, with options.
 
+  sockjs-gateway doctor https://app.example.com/live
+      What the network between here and a service does to SockJS, and what to change.
+
 Exit codes: 0 stopped in order, 1 failed while starting or running, 64 wrong arguments or configuration.
 Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what is logged (default: info).";
 
 const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
        sockjs-gateway run --config FILE [--listen ADDRESS]
-       sockjs-gateway demo [--listen ADDRESS]";
+       sockjs-gateway demo [--listen ADDRESS]
+       sockjs-gateway doctor URL [OPTIONS]";
 
 /// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
 #[derive(Debug, Parser)]
@@ -81,6 +86,8 @@ enum Command {
         #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_LISTEN, value_parser = parse_listen)]
         listen: SocketAddr,
     },
+    /// Tell what the network does to a SockJS service, and what to change
+    Doctor(DoctorArguments),
 }
 
 /// Runs the program.
@@ -100,6 +107,10 @@ pub fn main() -> ExitCode {
     let prepared = match arguments.command {
         Some(Command::Run { config, listen }) => from_file(&config, listen),
         Some(Command::Demo { listen }) => demo(listen),
+        Some(Command::Doctor(arguments)) => match probe::run(&arguments) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
         None => one_service(&arguments.one),
     };
     match prepared {

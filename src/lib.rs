@@ -38,7 +38,7 @@
 //! | [`doctor`] | what a network does to SockJS, and what to change |
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
-//! | `config`, `cli` | the program `sockjs-gateway` (feature `cli`, on by default) |
+//! | `config`, `cli`, `probe` | the program `sockjs-gateway` (feature `cli`, on by default) |
 //!
 //! # What is promised
 //!
@@ -56,6 +56,8 @@ pub mod cli;
 pub mod config;
 pub mod doctor;
 pub mod network;
+#[cfg(feature = "cli")]
+mod probe;
 pub mod protocol;
 pub mod registry;
 pub mod server;

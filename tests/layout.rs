@@ -113,8 +113,13 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper", "parking_lot"],
     },
     Rule {
+        module: "probe",
+        may_import: &["backend", "doctor", "probe", "transport"],
+        must_not_name: &["parking_lot"],
+    },
+    Rule {
         module: "cli",
-        may_import: &["backend", "cli", "config", "server", "service"],
+        may_import: &["backend", "cli", "config", "probe", "server", "service"],
         must_not_name: &["hyper", "parking_lot"],
     },
 ];

@@ -1,7 +1,7 @@
 //! What a user's network does to SockJS: the tests' server side, what the server saw of them, and the verdict.
 //!
 //! A page (`static/doctor`) or the terminal (`probe`) runs the tests and sends a [`Report`]; [`verdict::judge`] turns it, with
-//! what was [seen](Seen) here, into words and advice. The URLs are answered in [`http`].
+//! what was [seen](Seen) here, into words and advice. The URLs are answered in `http.rs`.
 
 mod backend;
 mod http;

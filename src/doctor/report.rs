@@ -26,6 +26,8 @@ pub struct Report {
     pub user_agent: Option<String>,
     /// URL of the service that was tested.
     pub url: Option<String>,
+    /// The forward proxy that the terminal went through.
+    pub proxy: Option<String>,
     /// Milliseconds of the whole run.
     pub took_ms: Option<f64>,
     /// The page was in the background: its timers are slow.

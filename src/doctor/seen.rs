@@ -37,7 +37,7 @@ pub struct SeenRequest {
     pub host: Option<String>,
     /// Whether the sender is in `trusted_proxies`, so that what it forwards is believed.
     pub trusted: bool,
-    /// The fields in [`NAMED`] that were there.
+    /// Those fields that tell of proxies, names in lower case.
     pub headers: BTreeMap<String, String>,
     /// Names of the cookies that came.
     pub cookie_names: Vec<String>,

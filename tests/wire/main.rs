@@ -15,6 +15,7 @@ mod command_line;
 mod cookies;
 mod descriptors;
 mod doctor;
+mod doctor_command;
 mod error_bodies;
 mod escaping;
 mod expiry;

@@ -311,7 +311,7 @@ fn with_query(uri: &Uri, more: &str) -> Uri {
 }
 
 #[cfg(feature = "tls")]
-fn connector(
+pub(crate) fn connector(
     ca_file: Option<&std::path::Path>,
 ) -> Result<tokio_rustls::TlsConnector, BackendError> {
     use std::sync::Arc;

@@ -14,6 +14,8 @@ use crate::registry::{
 };
 
 use super::BackendError;
+#[cfg(feature = "tls")]
+pub(crate) use dial::connector as tls_connector;
 use dial::{Dialled, Dialler};
 
 /// What an operator can set about upstream connections.

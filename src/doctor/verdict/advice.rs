@@ -51,11 +51,19 @@ pub(super) fn about(topic: Topic, case: &Case<'_>) -> Vec<Advice> {
             how,
         })
     };
-    let named: Vec<_> = case.proxies.iter().copied().filter_map(line).collect();
-    if !named.is_empty() {
-        return named;
+    let mut lines: Vec<_> = case.proxies.iter().copied().filter_map(line).collect();
+    if lines.is_empty() {
+        lines.extend(COMMON.into_iter().filter_map(line));
     }
-    COMMON.into_iter().filter_map(line).collect()
+    // A proxy that only passes a tunnel on leaves no mark, but the terminal knows that it is there.
+    if case.report.proxy.is_some() && !case.proxies.iter().any(|proxy| proxy.is_the_users()) {
+        lines.extend(
+            [Proxy::Squid, Proxy::Tinyproxy]
+                .into_iter()
+                .filter_map(line),
+        );
+    }
+    lines
 }
 
 /// For people who cannot change the service's proxy.

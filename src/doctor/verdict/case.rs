@@ -17,7 +17,7 @@ pub const TRANSPORTS: [&str; 6] = [
 ];
 
 /// Those that receive in one long answer.
-pub(super) const STREAMING: [&str; 3] = ["xhr-streaming", "eventsource", "htmlfile"];
+pub const STREAMING: [&str; 3] = ["xhr-streaming", "eventsource", "htmlfile"];
 
 /// sockjs-node's, and that of nearly every service.
 const USUAL_HEARTBEAT: f64 = 25.0;
@@ -138,8 +138,9 @@ impl<'a> Case<'a> {
 
     /// Silent sessions that were lost, and after how many seconds.
     pub(super) fn lost(&self) -> impl Iterator<Item = (&'a Idle, f64)> {
+        // What ends at once is not ended by silence.
         let idle = self.report.idle.iter();
-        idle.filter_map(|idle| Some((idle, idle.lost_after_s?)))
+        idle.filter_map(|idle| Some((idle, idle.lost_after_s.filter(|lost| *lost >= 0.5)?)))
     }
 
     /// The WebSocket handshakes that reached the server.
@@ -223,7 +224,7 @@ pub(super) fn quote(text: &str) -> String {
     let clean: String = text
         .chars()
         .filter(|character| !character.is_control() && *character != '`')
-        .take(100)
+        .take(160)
         .collect();
     clean.trim().to_owned()
 }

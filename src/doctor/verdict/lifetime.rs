@@ -1,5 +1,7 @@
 //! How long connections live: in silence, when busy, and what a gateway on the way says about it.
 
+use crate::doctor::report::Idle;
+
 use super::Finding;
 use super::advice::{Topic, about, administrator, gateway};
 use super::case::{Case, list, seconds};
@@ -40,28 +42,32 @@ fn is_timeout(status: Option<u16>) -> bool {
     status.is_some_and(|status| TIMEOUTS.contains(&status))
 }
 
-/// A proxy answers in the server's place.
+/// Silent sessions that silence ended, and after how many seconds.
+fn cut_by_silence<'a>(case: &Case<'a>) -> Vec<(&'a Idle, f64)> {
+    case.lost()
+        .filter(|(idle, lost)| !is_age(case, &idle.transport, *lost))
+        .collect()
+}
+
+/// A proxy answers in the server's place, and nothing else is cut: else that is told with the rest.
 pub(super) fn gateway_timeout(case: &Case<'_>) -> Option<Finding> {
-    let idle: Vec<_> = case
-        .lost()
-        .filter(|(idle, _)| is_timeout(idle.status))
-        .collect();
+    let cut = cut_by_silence(case);
+    if cut.iter().any(|(idle, _)| !is_timeout(idle.status)) {
+        return None;
+    }
     let (transport, status) = case
         .statuses()
         .find(|(_, status)| TIMEOUTS.contains(status))?;
-    let after = idle.iter().map(|(_, after)| *after).reduce(f64::min);
-    let when = after.map_or_else(String::new, |after| format!(" after {}", seconds(after)));
+    let after = cut.iter().map(|(_, after)| *after).reduce(f64::min);
+    let when = after.map_or_else(String::new, |after| {
+        format!(" after {}", about_seconds(after))
+    });
     let covered = covered(case, after);
+    let title = format!("A proxy stops waiting for an answer{when}");
     let finding = if covered {
-        Finding::note(
-            "gateway-timeout",
-            format!("A proxy stops waiting for an answer{when}"),
-        )
+        Finding::note("gateway-timeout", title)
     } else {
-        Finding::problem(
-            "gateway-timeout",
-            format!("A proxy stops waiting for an answer{when}"),
-        )
+        Finding::problem("gateway-timeout", title)
     };
     let what = format!(
         "While the server had nothing to say, a proxy lost patience and answered in its place with status {status}{when}. For an application that is a lost connection."
@@ -76,6 +82,11 @@ pub(super) fn gateway_timeout(case: &Case<'_>) -> Option<Finding> {
     Some(with_idle_advice(case, finding, after, false, true))
 }
 
+/// To whole seconds, where tenths would only pretend to be exact.
+fn about_seconds(value: f64) -> String {
+    seconds(if value >= 2.0 { value.round() } else { value })
+}
+
 /// Whether the service's heartbeat ends each silence before the limit.
 fn covered(case: &Case<'_>, limit: Option<f64>) -> bool {
     limit
@@ -85,10 +96,10 @@ fn covered(case: &Case<'_>, limit: Option<f64>) -> bool {
 
 /// Silent connections are cut.
 pub(super) fn idle_cut(case: &Case<'_>) -> Option<Finding> {
-    let lost: Vec<_> = case
-        .lost()
-        .filter(|(idle, lost)| !is_timeout(idle.status) && !is_age(case, &idle.transport, *lost))
-        .collect();
+    let lost = cut_by_silence(case);
+    if lost.iter().all(|(idle, _)| is_timeout(idle.status)) {
+        return None;
+    }
     let first = lost.iter().map(|(_, lost)| *lost).reduce(f64::min)?;
     let names: Vec<_> = lost
         .iter()
@@ -106,7 +117,7 @@ pub(super) fn idle_cut(case: &Case<'_>) -> Option<Finding> {
     } else {
         "after"
     };
-    let after = seconds(first);
+    let after = about_seconds(first);
     let covered = covered(case, Some(survived(case, first)));
     let title = format!("Silent connections are cut {within} {after}");
     let finding = if covered {
@@ -145,8 +156,13 @@ pub(super) fn idle_cut(case: &Case<'_>) -> Option<Finding> {
         .evidence(
             lost.iter()
                 .map(|(idle, lost)| {
-                    let how = idle.how.as_deref().map(super::case::quote).unwrap_or_default();
-                    format!("{} lost after {} of silence {how}", idle.transport, seconds(*lost)).trim_end().to_owned()
+                    let status = idle.status.map(|status| format!(", status {status}"));
+                    format!(
+                        "{} lost after {} of silence{}",
+                        idle.transport,
+                        seconds(*lost),
+                        status.unwrap_or_default()
+                    )
                 })
                 .collect::<Vec<_>>()
                 .join("; "),
@@ -187,9 +203,13 @@ fn with_idle_advice(
 ) -> Finding {
     let heartbeat = limit.map(|limit| (survived(case, limit) * 0.6).floor().max(1.0));
     let finding = match heartbeat {
-        Some(heartbeat) => finding.with(gateway(format!(
+        Some(heartbeat) if case.service().is_some() => finding.with(gateway(format!(
             "`heartbeat_delay = \"{heartbeat:.0}s\"` for the service: a sign of life before the limit keeps connections open, whatever stands on the way."
         ))),
+        Some(heartbeat) => finding.advise(
+            "the SockJS server",
+            format!("A heartbeat every {} (`heartbeat_delay`, in sockjs-gateway as in sockjs-node): a sign of life before the limit keeps connections open, whatever stands on the way.", seconds(heartbeat)),
+        ),
         None => finding,
     };
     finding
@@ -218,8 +238,15 @@ pub(super) fn idle_survived(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::good("idle-survived", "Silent connections stay open")
             .what(format!(
-                "Connections on which nothing was said for {} were still alive.",
-                seconds(longest)
+                "Connections on which nothing was said for {} were still alive.{}",
+                seconds(longest),
+                match case.heartbeat_s() {
+                    Some(heartbeat) if longest < heartbeat => format!(
+                        " Longer silences were not tested; a sign of life comes every {}.",
+                        seconds(heartbeat)
+                    ),
+                    _ => String::new(),
+                }
             ))
             .evidence(format!(
                 "{}: alive after {} of silence",

@@ -1,5 +1,5 @@
 //! PURE. What a report means: a summary, findings, and what to change where. One file per theme; each has functions that
-//! look at a [`Case`] and give a [`Finding`] or none.
+//! look at a `Case` and give a [`Finding`] or none.
 
 mod advice;
 mod case;
@@ -21,7 +21,7 @@ use super::seen::Seen;
 
 use case::{Case, ms};
 
-pub use case::TRANSPORTS;
+pub use case::{STREAMING, TRANSPORTS};
 
 /// What a run means.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,10 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
             .what("Short questions are answered, but every way to make a live connection fails. Something on the way lets only plain page requests through, or the service is misconfigured.")
             .advice(about(Topic::Buffering, case))
             .with(administrator("Ask whether requests with the method `POST`, and answers that stay open, to this site are blocked.")),
+        _ if error.as_deref().is_some_and(|error| error.contains("certificate")) => Finding::problem("nothing-works", "The server's certificate is not trusted")
+            .what("The connection is encrypted, but whoever answers cannot prove that it is this site. Either the site's certificate is wrong, or something on the way, such as a web filter or a virus scanner, opens the encryption and shows a certificate of its own.")
+            .with(site("The certificate must be valid for this name, and be sent with its intermediate certificates."))
+            .with(administrator("If the organisation inspects encrypted traffic, its certificate must be installed on this computer (or take this site out of the inspection).")),
         Some(404 | 410) => Finding::problem("nothing-works", "There is no such service at this address")
             .what("Something answers at this address, but it is not a SockJS service: it says that there is nothing here. The address is wrong, or the proxy in front of the server does not pass the whole path on.")
             .with(site("The gateway needs the whole path, its prefix included. nginx: `proxy_pass http://GATEWAY:PORT;` without a path behind the port.")),
@@ -60,7 +64,9 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
             format!("{} {outcome}{status}", tested.name)
         })
         .collect();
-    if let Some(status) = status {
+    if let Some(status) = status
+        && error.is_none()
+    {
         facts.insert(0, format!("/info: status {status}"));
     }
     if let Some(error) = error {
@@ -147,8 +153,8 @@ pub(super) fn two_servers(case: &Case<'_>) -> Option<Finding> {
     Some(
         Finding::problem("two-servers", "Requests of one connection reach different servers")
             .what(format!(
-                "A connection without WebSocket consists of many requests, and all of them must reach the same server. Here they do not: one server opened the connection, and another one that knows nothing of it got the next request and answered \"not found\". {} therefore fail.{}",
-                super::websocket::upper_first(&list(&lost)),
+                "A connection without WebSocket consists of many requests, and all of them must reach the same server. Here they do not: one server opened the connection, and another one that knows nothing of it got the next request and answered \"not found\". So these fail: {}.{}",
+                list(&lost),
                 if case.works("websocket") { " WebSocket is not affected: it is a single connection." } else { "" }
             ))
             .evidence(format!("status 404 in living sessions: {}", list(&lost)))

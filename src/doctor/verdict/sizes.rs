@@ -60,21 +60,25 @@ pub(super) fn upload_limited(case: &Case<'_>) -> Option<Finding> {
             "If the site's own proxies are in order: ask for the limit on uploads of the network's proxy or web filter.",
         ));
     }
-    let error = failed.error.as_deref().map(quote).unwrap_or_default();
+    let answer = match (failed.status, failed.error.as_deref()) {
+        (Some(status), _) => format!("status {status}"),
+        (None, Some(error)) => quote(error),
+        (None, None) => "no answer".to_owned(),
+    };
     Some(
         Finding::problem("upload-limited", above)
             .what(format!("A message of {size} from you to the server {reason}.{limit}{cause} Short messages are not affected."))
-            .evidence(
-                format!("{size}: {} {error}", failed.status.map_or_else(|| "no answer".to_owned(), |status| format!("status {status}")))
-                    .trim_end()
-                    .to_owned(),
-            )
+            .evidence(format!("{size}: {answer}"))
             .advice(advice),
     )
 }
 
 /// Large messages from the server fail.
 pub(super) fn download_limited(case: &Case<'_>) -> Option<Finding> {
+    // A held tail explains it.
+    if super::streaming::tail_held(case).is_some() {
+        return None;
+    }
     let failed = case.report.download.iter().find(|download| !download.ok)?;
     let size = bytes(failed.bytes);
     let error = failed.error.as_deref().map(quote).unwrap_or_default();

@@ -159,11 +159,10 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
             ))
             .evidence(format!("32 pieces of 1 KiB: first data after {}, in blocks of {}", ms(first), bytes(rounded(size)))),
     };
-    let compression = compression(case).map_or_else(Vec::new, |_| about(Topic::Compression, case));
     let mut finding = base
-        .advice(compression)
-        .advice_from(about(Topic::Buffering, case));
-    if !case.is_https() {
+        .advice(about(Topic::Buffering, case))
+        .advice_from(compression(case).map_or_else(Vec::new, |_| about(Topic::Compression, case)));
+    if !case.is_https() && case.proxies.iter().all(|proxy| proxy.is_the_users()) {
         finding = finding.with(site(
             "Offer the site over https: proxies on the way cannot hold back what they cannot read.",
         ));
@@ -191,10 +190,17 @@ pub(super) fn tail_held(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let missing = TAIL - early;
+    let stuck = case.report.download.iter().find(|download| !download.ok);
+    let stuck = stuck.map_or_else(String::new, |download| {
+        format!(
+            " In this check a message of {} did not arrive in time.",
+            bytes(download.bytes)
+        )
+    });
     Some(
         Finding::problem("stream-tail-held", "The end of larger messages gets stuck on the way")
             .what(format!(
-                "The server sent one piece of 6 KiB. {} of it arrived at once, and the last {} only when more followed, {} later. A larger message can so be stuck until the next one, up to the heartbeat.",
+                "The server sent one piece of 6 KiB. {} of it arrived at once, and the last {} only when more followed, {} later. A larger message can so be stuck until the next one, up to the heartbeat.{stuck}",
                 bytes(early),
                 bytes(missing),
                 ms(last.0 - first.0)

@@ -27,7 +27,12 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
         // What a service answers that does not want WebSockets says nothing about the network.
         _ if case.report.info.as_ref()?.websocket == Some(false) => return None,
         Outcome::Dies | Outcome::Stalls => broken(case, tested),
-        Outcome::Refused | Outcome::Timeout if !case.is_seen() => unseen(case, tested),
+        Outcome::Refused | Outcome::Timeout if !case.is_seen() => unseen(case, tested)
+            .with(gateway("With `doctor = true` for the service, this check also learns what the server sees, and can say where the request is lost.")),
+        // The handshake may have come to another one.
+        Outcome::Refused | Outcome::Timeout if super::reachability::two_servers(case).is_some() => {
+            unseen(case, tested)
+        }
         Outcome::Refused | Outcome::Timeout => {
             let mut handshakes = case.handshakes();
             match handshakes.next() {
@@ -42,12 +47,19 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
 
 fn works(tested: &Tested) -> Finding {
     let opened = tested.opened_ms.map(ms).unwrap_or_default();
-    let message = median(&tested.echo_ms).map(ms).unwrap_or_default();
+    let message = median(&tested.echo_ms).map(ms);
+    let (then, figures) = match message {
+        Some(message) => (
+            format!(", and a message takes {message} there and back"),
+            format!("open after {opened}, message {message}"),
+        ),
+        None => (String::new(), format!("open after {opened}")),
+    };
     Finding::good("websocket-works", "WebSocket works")
         .what(format!(
-            "WebSocket is the fastest way to connect, and nothing on the way stops it: it opened after {opened}, and a message takes {message} there and back."
+            "WebSocket is the fastest way to connect, and nothing on the way stops it: it opened after {opened}{then}."
         ))
-        .evidence(format!("open after {opened}, message {message}"))
+        .evidence(figures)
 }
 
 /// How the attempt ended, as the browser saw it.
@@ -119,7 +131,7 @@ fn arrived(case: &Case<'_>, tested: &Tested, handshake: &SeenRequest) -> Option<
             ;
         with_https(case, finding).with(administrator("Ask that WebSocket to this site may pass the web filter or virus scanner unchanged. To find out whether it is a program on this computer, pause its web protection and run this check again."))
     } else if !asks_for_upgrade(handshake) {
-        let mut finding = Finding::problem("websocket-stripped", "A proxy takes the request for WebSocket apart")
+        let mut finding = Finding::problem("websocket-stripped", "A proxy removes what asks for WebSocket")
             .what(format!(
                 "{} asked for a WebSocket, but what reached the server was an ordinary request: the words that ask for a WebSocket (`Upgrade` and `Connection`) had been taken out on the way. Mostly this is the proxy in front of the server, which has not been told to pass them on.",
                 upper_first(asker)
@@ -168,13 +180,24 @@ fn never_came(case: &Case<'_>, tested: &Tested) -> Finding {
             "{asker} asked for a WebSocket and was refused at once, and the server never saw the request. Mostly this is a proxy of an organisation that allows tunnels to port 443 only, or a filter that refuses WebSocket."
         ))
         .evidence(evidence);
-    if case.proxies.iter().any(|proxy| proxy.is_the_users()) {
+    let named = case.proxies.iter().any(|proxy| proxy.is_the_users());
+    if named {
         finding = finding.advice(about(Topic::Connect, case));
     }
-    let mut finding = with_https(case, finding).with(administrator(
-        "Ask that the proxy allows `CONNECT` to this site and its port: WebSocket needs such a tunnel. Squid: `acl SSL_ports port NUMBER`; tinyproxy: `ConnectPort NUMBER`.",
-    ));
-    if !case.proxies.is_empty() && !case.proxies.iter().any(|proxy| proxy.is_the_users()) {
+    if !case.is_https() {
+        finding = finding.with(site(
+            "Offer the site over https on port 443: nearly every proxy allows tunnels to that port, and WebSocket goes through them.",
+        ));
+    }
+    let products = if named {
+        ""
+    } else {
+        " Squid: `acl SSL_ports port NUMBER`; tinyproxy: `ConnectPort NUMBER`."
+    };
+    finding = finding.with(administrator(format!(
+        "Ask that the proxy allows `CONNECT` to this site and its port: WebSocket needs such a tunnel.{products}"
+    )));
+    if !case.proxies.is_empty() && !named {
         finding.advice.extend(about(Topic::Upgrade, case));
     }
     finding
@@ -197,9 +220,9 @@ fn unseen(case: &Case<'_>, tested: &Tested) -> Finding {
         .what(what)
         .evidence(evidence)
         .advice(about(Topic::Upgrade, case));
-    with_https(case, finding)
-        .with(administrator("Ask that WebSocket to this site may pass: a proxy must allow `CONNECT` to its port."))
-        .with(gateway("With `doctor = true` for the service, this check also learns what the server sees, and can say where the request is lost."))
+    with_https(case, finding).with(administrator(
+        "Ask that WebSocket to this site may pass: a proxy must allow `CONNECT` to its port.",
+    ))
 }
 
 /// It opened, and then ended or fell silent.
@@ -261,7 +284,9 @@ pub(super) fn off(case: &Case<'_>) -> Option<Finding> {
 }
 
 fn with_https(case: &Case<'_>, finding: Finding) -> Finding {
-    if case.is_https() {
+    // Encryption does not help against a proxy that takes it off itself.
+    let services = case.proxies.iter().any(|proxy| !proxy.is_the_users());
+    if case.is_https() || services {
         finding
     } else {
         finding.with(site(HTTPS))

@@ -7,7 +7,7 @@ fn stream_that_is_held_until_its_end() {
     let held = |report: &mut Report, _: &mut Seen| {
         // A busy browser reads it in pieces.
         drip_of(report).arrivals = vec![(1580.0, 16384.0), (1650.0, 32768.0)];
-        for name in case::STREAMING {
+        for name in STREAMING {
             fail(report, name, Outcome::Timeout);
         }
     };
@@ -96,7 +96,7 @@ fn stream_whose_tail_is_held() {
 fn stream_whose_messages_are_delayed() {
     let delayed = |by: f64| {
         move |report: &mut Report, _: &mut Seen| {
-            for name in case::STREAMING {
+            for name in STREAMING {
                 let tested = report
                     .transports
                     .iter_mut()
@@ -141,7 +141,7 @@ fn answers_that_are_compressed() {
 #[test]
 fn streaming_that_fails_without_a_reason() {
     let fails = |report: &mut Report, _: &mut Seen| {
-        for name in case::STREAMING {
+        for name in STREAMING {
             fail(report, name, Outcome::Stalls);
         }
     };
@@ -254,6 +254,18 @@ fn proxy_that_stops_waiting() {
     assert_eq!(
         finding.title,
         "A proxy stops waiting for an answer after 6 s"
+    );
+    // One limit, one finding.
+    let both = judged(|report, seen| {
+        gave_up(6.0, 504)(report, seen);
+        report.idle.push(lost("websocket", 6.0, 0.0));
+    });
+    assert!(find(&both, "gateway-timeout").is_none(), "{both:#?}");
+    let cut = find(&both, "idle-cut").expect("is found");
+    assert!(
+        cut.evidence
+            .contains("xhr-polling lost after 6 s of silence, status 504"),
+        "{cut:#?}"
     );
     assert!(
         find(&judged(gave_up(6.0, 504)), "idle-cut").is_none(),

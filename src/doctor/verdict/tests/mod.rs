@@ -11,7 +11,7 @@ mod flow;
 const RUN: &str = "0123456789abcdef";
 
 fn tested(name: &str) -> Tested {
-    let streaming = case::STREAMING.contains(&name);
+    let streaming = STREAMING.contains(&name);
     Tested {
         name: name.to_owned(),
         outcome: Outcome::Works,

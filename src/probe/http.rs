@@ -1,0 +1,216 @@
+//! Requests, as a browser sends them.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use ::http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
+use ::http::{HeaderMap, Method, Request, Response, Uri, header};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tokio::time::Instant;
+
+use super::address::Address;
+use super::dial::{Connector, ProxyRefused, Way};
+
+pub(super) const USER_AGENT: &str =
+    concat!("sockjs-gateway/", env!("CARGO_PKG_VERSION"), " (doctor)");
+
+/// The longest answer that is read whole.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// A request that is cut off later than this was being answered.
+const RETRY_WITHIN: Duration = Duration::from_secs(1);
+
+/// Sends requests on connections that it keeps, as a browser does.
+#[derive(Clone, Debug)]
+pub(super) struct Http {
+    client: Client<Connector, Full<Bytes>>,
+    pub(super) way: Way,
+    pub(super) origin: HeaderValue,
+    /// The page is one of another site: then browsers name it in every request, not only where they send something.
+    foreign: bool,
+}
+
+/// A request's body and its type.
+pub(super) type Content = (&'static str, Bytes);
+
+/// A request failed, or was answered with an error.
+#[derive(Clone, Debug)]
+pub(super) struct Problem {
+    /// In words.
+    pub(super) what: String,
+    /// The answer's status.
+    pub(super) status: Option<u16>,
+}
+
+impl Problem {
+    pub(super) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            status: None,
+        }
+    }
+
+    pub(super) fn status(status: u16) -> Self {
+        Self {
+            what: format!("http status {status}"),
+            status: Some(status),
+        }
+    }
+
+    /// What is at the bottom of an error; the outer ones only say "client error".
+    pub(super) fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut cause = error;
+        while let Some(inner) = inner(cause) {
+            cause = inner;
+        }
+        Self {
+            what: cause.to_string(),
+            status: cause
+                .downcast_ref::<ProxyRefused>()
+                .map(|refused| refused.0),
+        }
+    }
+}
+
+/// Whether the other side closed the connection before it answered.
+fn is_closed(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let hyper = cause.downcast_ref::<hyper::Error>();
+        if hyper.is_some_and(hyper::Error::is_incomplete_message) {
+            return true;
+        }
+        let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(
+            io,
+            Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+        ) {
+            return true;
+        }
+        next = inner(cause);
+    }
+    false
+}
+
+/// What an error wraps; an `io::Error` does not count what it was made from among its sources.
+fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    let io = error.downcast_ref::<io::Error>();
+    match io.and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+impl Http {
+    pub(super) fn new(address: &Address, way: &Way) -> Self {
+        let client = Client::builder(TokioExecutor::new()).build(Connector(way.clone()));
+        let origin = HeaderValue::from_str(&address.origin);
+        let own = format!("{}/", address.origin);
+        Self {
+            client,
+            way: way.clone(),
+            origin: origin.unwrap_or_else(|_| HeaderValue::from_static("null")),
+            foreign: !format!("{}/", address.url).starts_with(&own),
+        }
+    }
+
+    /// As a page of another site asks.
+    pub(super) fn foreign(&self) -> Self {
+        Self {
+            foreign: true,
+            ..self.clone()
+        }
+    }
+
+    /// Sends a request and gives the answer when its head is there.
+    ///
+    /// As browsers do, it is sent again when a connection that was kept turns out to be closed.
+    ///
+    /// # Errors
+    /// When there is no answer. There is no time limit here.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: &str,
+        content: Option<Content>,
+    ) -> Result<Response<Incoming>, Problem> {
+        let began = Instant::now();
+        let first = self.request(&method, url, content.clone())?;
+        let outcome = match self.client.request(first).await {
+            Err(error) if is_closed(&error) && began.elapsed() < RETRY_WITHIN => {
+                let again = self.request(&method, url, content)?;
+                self.client.request(again).await
+            }
+            outcome => outcome,
+        };
+        outcome.map_err(|error| Problem::of(&error))
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        url: &str,
+        content: Option<Content>,
+    ) -> Result<Request<Full<Bytes>>, Problem> {
+        let uri: Uri = url
+            .parse()
+            .map_err(|error| Problem::new(format!("{url}: {error}")))?;
+        let mut request = Request::builder().header(header::USER_AGENT, USER_AGENT);
+        if self.foreign || method == Method::POST {
+            request = request.header(ORIGIN, self.origin.clone());
+        }
+        if url.contains("/stream?") {
+            // Where it only matters when the bytes come, not what they are.
+            request = request.header(header::ACCEPT_ENCODING, "gzip, deflate, br");
+        }
+        if uri.scheme_str() == Some("http")
+            && let Some(credentials) = self.way.credentials(&uri)
+        {
+            request = request.header(PROXY_AUTHORIZATION, credentials);
+        }
+        let body = match content {
+            Some((content_type, bytes)) => {
+                request = request.header(CONTENT_TYPE, content_type);
+                bytes
+            }
+            None => Bytes::new(),
+        };
+        request
+            .method(method)
+            .uri(uri)
+            .body(Full::new(body))
+            .map_err(|error| Problem::new(error.to_string()))
+    }
+
+    /// Sends a request and reads the whole answer, which must be one of success, within `limit`.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub(super) async fn fetch(
+        &self,
+        method: Method,
+        url: &str,
+        content: Option<Content>,
+        limit: Duration,
+    ) -> Result<(HeaderMap, Bytes), Problem> {
+        let fetching = async {
+            let (head, body) = self.send(method, url, content).await?.into_parts();
+            if !head.status.is_success() {
+                return Err(Problem::status(head.status.as_u16()));
+            }
+            let body = Limited::new(body, MAX_ANSWER).collect().await;
+            let body =
+                body.map_err(|error| Problem::new(format!("the answer broke off: {error}")))?;
+            Ok((head.headers, body.to_bytes()))
+        };
+        match tokio::time::timeout(limit, fetching).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Problem::new(format!("no answer in {} s", limit.as_secs()))),
+        }
+    }
+}
