@@ -121,7 +121,7 @@ fn answer_left_unread_before_a_reset_is_not_skipped() {
 #[test]
 fn browser_session_survives_a_reset_after_its_answer() {
     let server = echo_server("");
-    let request = |session: &crate::support::Session<'_>| {
+    let request = |session: &Session<'_>| {
         crate::support::Request::post(session.url("/xhr"))
             .header("User-Agent", "Mozilla/5.0 Chrome/156.0")
             .header("Connection", "keep-alive")
