@@ -164,7 +164,7 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
         .advice_from(compression(case).map_or_else(Vec::new, |_| about(Topic::Compression, case)));
     if !case.is_https() && case.proxies.iter().all(|proxy| proxy.is_the_users()) {
         finding = finding.with(site(
-            "Offer the site over https: proxies on the way cannot hold back what they cannot read.",
+            "Offer the site over https: unless the network opens encrypted connections, nothing on the way can then collect answers.",
         ));
     }
     Some(finding.with(administrator("If the site's own proxies are in order: ask that answers of this site are not scanned as a whole before they are passed on.")))

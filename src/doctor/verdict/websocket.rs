@@ -10,7 +10,7 @@ use super::proxies::Proxy;
 
 const NAME: &str = "websocket";
 
-const HTTPS: &str = "Offer the site over https: nothing on the way can then look into the connection, and most things that break WebSocket let it pass.";
+const HTTPS: &str = "Offer the site over https: unless the network opens encrypted connections, nothing on the way can then look into them, and most things that break WebSocket let it pass.";
 
 /// What became of the WebSocket.
 pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
