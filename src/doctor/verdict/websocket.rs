@@ -12,11 +12,17 @@ const NAME: &str = "websocket";
 
 const HTTPS: &str = "Offer the site over https: unless the network opens encrypted connections, nothing on the way can then look into them, and most things that break WebSocket let it pass.";
 
+const HTTP11: &str =
+    "In the `location` that already sets `Upgrade`, add: `proxy_http_version 1.1;`";
+
 /// What became of the WebSocket.
 pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
     let tested = case.report.transport(NAME)?;
     let finding = match tested.outcome {
-        Outcome::Works => works(tested),
+        Outcome::Works => match case.handshakes().find(|seen| seen.http_version == "1.0") {
+            Some(handshake) => works_in_http10(handshake),
+            None => works(tested),
+        },
         Outcome::Unsupported => {
             Finding::note("websocket-unsupported", "This browser has no WebSocket")
                 .what(
@@ -60,6 +66,15 @@ fn works(tested: &Tested) -> Finding {
             "WebSocket is the fastest way to connect, and nothing on the way stops it: it opened after {opened}{then}."
         ))
         .evidence(figures)
+}
+
+/// This gateway accepts such a handshake; others do not.
+fn works_in_http10(handshake: &SeenRequest) -> Finding {
+    Finding::note("websocket-http10", "WebSocket works, but a proxy asks for it in too old a language")
+        .what("The request for a WebSocket reached the server as HTTP/1.0, and WebSocket exists from HTTP/1.1 on. This server accepts it all the same; others, and other proxies on the way, may not.")
+        .evidence(arrival(handshake))
+        .advise("nginx", HTTP11)
+        .advise("another proxy", "Let it speak HTTP/1.1 to the gateway.")
 }
 
 /// How the attempt ended, as the browser saw it.
@@ -146,7 +161,7 @@ fn arrived(case: &Case<'_>, tested: &Tested, handshake: &SeenRequest) -> Option<
     } else if handshake.http_version == "1.0" {
         Finding::problem("websocket-http10", "A proxy asks for WebSocket in too old a language")
             .what("The request for a WebSocket reached the server as HTTP/1.0, and WebSocket exists from HTTP/1.1 on. The proxy in front of the server passes the right words on, but in the old version.")
-            .advise("nginx", "In the `location` that already sets `Upgrade`, add: `proxy_http_version 1.1;`")
+            .advise("nginx", HTTP11)
             .advise("another proxy", "Let it speak HTTP/1.1 to the gateway.")
     } else {
         Finding::problem("websocket-refused", "The server refuses this WebSocket")

@@ -65,14 +65,11 @@ fn websocket_asked_for_in_http_1_0() {
         },
     );
     assert!(finding.advice[0].how.contains("proxy_http_version 1.1;"));
-    // A server that accepts the old version has no reason to complain.
-    assert!(
-        find(
-            &judged(|_, seen| seen.requests[0].http_version = "1.0".into()),
-            "websocket-http10"
-        )
-        .is_none()
-    );
+    // This gateway accepts the old version; that it is old is worth knowing all the same.
+    let verdict = judged(|_, seen| seen.requests[0].http_version = "1.0".into());
+    let noted = find(&verdict, "websocket-http10").expect("is noted");
+    assert_eq!(noted.severity, Severity::Note);
+    assert!(noted.advice[0].how.contains("proxy_http_version 1.1;"));
 }
 
 #[test]
