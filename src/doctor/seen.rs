@@ -214,6 +214,7 @@ mod tests {
             address: Some([10, 0, 0, 1].into()),
             scheme: Some("https"),
             host: Some("a.example".into()),
+            trusted: false,
         }
     }
 

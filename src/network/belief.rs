@@ -59,6 +59,11 @@ impl Belief {
         self.trust > 0 && self.until.is_some_and(|until| now < until)
     }
 
+    /// Whether anything is known of it, from whenever.
+    pub(super) fn was_tried(&self) -> bool {
+        self.worked.is_some() || self.failures > 0
+    }
+
     /// Whether it worked lately.
     pub(super) fn is_good(&self, now: Instant) -> bool {
         self.worked

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use tracing::info;
 
 use super::belief::Belief;
@@ -31,6 +31,8 @@ pub enum Proof {
 const BRIEF: Duration = Duration::from_millis(100);
 /// A WebSocket that dies so young, while it was used, makes the next visits do without after a single time.
 const YOUNG: Duration = Duration::from_secs(15);
+/// Where nothing is known of silences, a connection that was silent for less was in use.
+const IN_USE: Duration = Duration::from_secs(2);
 /// How long such a single experience counts.
 const PRECAUTION: Duration = Duration::from_secs(10 * 60);
 
@@ -76,10 +78,17 @@ impl Network {
         }
     }
 
-    /// `/info` is asked: whether it offers WebSocket, where the service does.
+    /// What is learnt, unless nothing is to be.
+    fn learning(&self) -> Option<MutexGuard<'_, State>> {
+        self.shared.config.learn.then(|| self.state.lock())
+    }
+
+    /// `/info` is answered: whether it offers WebSocket, where the service does.
     pub fn offer_websocket(&self, now: Instant, service_does: bool) -> bool {
-        let mut state = self.state.lock();
         let pinned = self.pin.as_ref().and_then(|pin| pin.websocket);
+        let Some(mut state) = self.learning() else {
+            return service_does && pinned.unwrap_or(true);
+        };
         let offered = service_does && pinned.unwrap_or_else(|| !state.websocket.avoids(now));
         state.visits.asked(now, offered);
         offered
@@ -125,7 +134,7 @@ impl Network {
         let held = shown.stream_held && state.streaming.failed(now);
         state.undecided &= !shown.stream_held;
         let avoided = streams && state.streaming.avoids(now);
-        let undecided = state.undecided && !state.streaming.is_good(now);
+        let undecided = state.undecided || state.streaming.was_tried();
         drop(state);
         if websocket_failed {
             self.found_websocket(client, "the handshake did not arrive, or led to nothing");
@@ -194,11 +203,10 @@ impl Network {
     }
 
     pub(super) fn is_safe(&self, gap: Duration) -> bool {
-        let state = self.state.lock();
-        state
-            .silence
-            .as_ref()
-            .is_none_or(|silence| silence.is_safe(gap))
+        match &self.state.lock().silence {
+            Some(silence) => silence.is_safe(gap),
+            None => gap < IN_USE,
+        }
     }
 
     pub(super) fn cut_in_silence(
@@ -207,12 +215,15 @@ impl Network {
         session: Scout,
         client: Option<IpAddr>,
         gap: Duration,
+        certainly: bool,
     ) {
-        let mut state = self.state.lock();
+        let Some(mut state) = self.learning() else {
+            return;
+        };
         let (Some(silence), Some(steps)) = (&mut state.silence, self.shared.steps) else {
             return;
         };
-        let Some(limit) = silence.cut(now, steps, session, gap) else {
+        let Some(limit) = silence.cut(now, steps, session, gap, certainly) else {
             return;
         };
         drop(state);
@@ -246,26 +257,26 @@ impl Network {
     }
 
     pub(super) fn survived_age(&self, age: Duration) {
-        self.state.lock().ages.survived(age);
+        let mut state = self.state.lock();
+        state.ages.survived(age);
+        if state.age_limit.is_some_and(|(limit, _)| below(age) > limit) {
+            state.age_limit = None;
+        }
     }
 
-    pub(super) fn cut_at_age(
-        &self,
-        now: Instant,
-        client: Option<IpAddr>,
-        age: Duration,
-        websocket: bool,
-    ) {
-        let mut state = self.state.lock();
+    pub(super) fn cut_at_age(&self, now: Instant, client: Option<IpAddr>, age: Duration) {
+        let Some(mut state) = self.learning() else {
+            return;
+        };
         let agreed = state.ages.cut(age);
         let (limit, remember) = match agreed {
             Some(shortest) => (below(shortest), self.shared.config.remember),
             // To end a response early, or to do without WebSocket for a few visits, costs little.
-            None if websocket && age < YOUNG => (below(age), PRECAUTION),
+            None if age < YOUNG && !state.websocket.is_good(now) => (below(age), PRECAUTION),
             None => return,
         };
         state.age_limit = Some((limit.max(Duration::from_secs(1)), now + remember));
-        let believed = websocket && state.websocket.failed(now);
+        let believed = state.websocket.failed(now);
         drop(state);
         let times = self.shared.findings.age.fetch_add(1, Ordering::Relaxed) + 1;
         let Some(held_back) = self.shared.log.admit() else {
@@ -282,17 +293,12 @@ impl Network {
         self.state.lock().visits.handshake(now, server, handshake);
     }
 
-    pub(super) fn websocket_killed(
-        &self,
-        now: Instant,
-        server: ServerKey,
-        client: Option<IpAddr>,
-        at_once: bool,
-    ) {
-        let mut state = self.state.lock();
-        if at_once {
-            state.killed = Some(now);
-        }
+    /// A WebSocket that worked was cut off right after it was opened.
+    pub(super) fn websocket_killed(&self, now: Instant, server: ServerKey, client: Option<IpAddr>) {
+        let Some(mut state) = self.learning() else {
+            return;
+        };
+        state.killed = Some(now);
         // The fallback that follows is no second failure.
         state.visits.handshake(now, server, Handshake::Unseen);
         let believed = state.websocket.failed(now);
@@ -313,8 +319,9 @@ impl Network {
         state.killed = None;
     }
 
-    pub(super) fn is_streaming_good(&self, now: Instant) -> bool {
-        self.state.lock().streaming.is_good(now)
+    /// The browser came back for more of what a stream had brought, or kept it for long.
+    pub(super) fn stream_used(&self, now: Instant, server: ServerKey) {
+        self.state.lock().visits.stream_used(now, server);
     }
 
     pub(super) fn streaming_worked(&self, now: Instant, server: ServerKey) {
@@ -325,7 +332,9 @@ impl Network {
     }
 
     pub(super) fn streaming_failed(&self, now: Instant, client: Option<IpAddr>) {
-        let mut state = self.state.lock();
+        let Some(mut state) = self.learning() else {
+            return;
+        };
         state.undecided = false;
         let believed = state.streaming.failed(now);
         drop(state);

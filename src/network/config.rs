@@ -11,7 +11,7 @@ use ipnet::IpNet;
 pub struct NetworkConfig {
     /// Whether anything is learnt. Default yes. Without, only the pins apply.
     pub learn: bool,
-    /// Most networks remembered; those not seen for longest are forgotten first. Default 16384, about 1 KiB each.
+    /// Most networks remembered; those not seen for longest are forgotten first. Default 16384, about 1.6 KiB each.
     pub capacity: usize,
     /// Whether heartbeats follow what the network shows. Default yes.
     pub adaptive_heartbeat: bool,

@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -117,27 +117,27 @@ impl Networks {
     }
 
     /// The network that a request of a browser at `client` comes from; `None` when nothing is to be learnt or known of it.
-    pub fn of(&self, client: Option<IpAddr>, headers: &HeaderMap) -> Option<Arc<Network>> {
+    /// `resolved` says that `client` is what trusted proxies said, so that nothing else in the request names it.
+    pub fn of(
+        &self,
+        client: Option<IpAddr>,
+        resolved: bool,
+        headers: &HeaderMap,
+    ) -> Option<Arc<Network>> {
         let config = &self.shared.config;
         let pin = client.and_then(|client| config.pins.iter().find(|pin| pin.is_for(client)));
         let family = family(headers).filter(|_| config.learn);
         if pin.is_none() && family.is_none() {
             return None;
         }
-        const ADDED: [HeaderName; 4] = [
-            VIA,
-            FORWARDED,
-            HeaderName::from_static("x-forwarded-for"),
-            HeaderName::from_static("x-real-ip"),
-        ];
-        let added = ADDED.map(|name| {
-            let values = headers
-                .get_all(name)
-                .into_iter()
-                .map(http::HeaderValue::as_bytes);
-            values.collect::<Vec<_>>()
-        });
-        let key = self.hasher.hash_one((client, family, added));
+        let forwarded = if resolved {
+            Vec::new()
+        } else {
+            forwarded(headers)
+        };
+        // Their names may change with every connection, as those of a content delivery network's edges do.
+        let hops = items(headers, &VIA).count();
+        let key = self.hasher.hash_one((client, family, forwarded, hops));
         let mut known = self.known.lock();
         let network = known.get(key, config.capacity, || {
             Arc::new(Network::new(Arc::clone(&self.shared), pin.cloned()))
@@ -168,6 +168,31 @@ impl Generations {
         self.young.insert(key, Arc::clone(&network));
         network
     }
+}
+
+/// What proxies that are not trusted say of the browser's address, without ports.
+fn forwarded(headers: &HeaderMap) -> Vec<String> {
+    let added = [
+        FORWARDED,
+        HeaderName::from_static("x-forwarded-for"),
+        HeaderName::from_static("x-real-ip"),
+    ];
+    let items = added.iter().flat_map(|name| items(headers, name));
+    let without_port = |item: &str| match item.parse::<SocketAddr>() {
+        Ok(address) => address.ip().to_string(),
+        Err(_) => item.to_owned(),
+    };
+    items.take(MOST_HOPS).map(without_port).collect()
+}
+
+/// Longer chains are cut.
+const MOST_HOPS: usize = 16;
+
+/// The items of a list field. (RFC 9110 §5.6.1)
+fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(name).into_iter();
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim)
 }
 
 /// The kind of browser, or `None` for other programs.

@@ -13,8 +13,10 @@ use super::{Network, Proof};
 const TRIAL: Duration = Duration::from_millis(300);
 /// A browser that had read the stream before its end was sent would have written this much earlier than it came back.
 const AHEAD: Duration = Duration::from_millis(150);
-/// A first message this soon after the end of the trial is the answer to it.
-const ANSWER: Duration = Duration::from_secs(1);
+/// What a page and its client take to write, beside round trips.
+const THOUGHT: Duration = Duration::from_millis(100);
+/// Round trips until a first message has come: connection, message.
+const ROUND_TRIPS: u32 = 2;
 /// A first stream that is still there after this time has arrived: sockjs-client would have given it up.
 const KEPT: Duration = Duration::from_secs(5);
 /// A WebSocket that dies within this time was killed for what it is.
@@ -40,7 +42,7 @@ pub(super) enum Streams {
     Flowing,
     /// The first one is ended early; how the browser takes it shows what the network does to them.
     Trial,
-    /// As streams; whether the browser keeps the first one shows what the network does to them.
+    /// As streams; whether the browser keeps the first one shows what the network does to them, more slowly.
     Patient,
     /// One frame per response.
     OneFrame,
@@ -66,8 +68,11 @@ pub struct Path {
     /// A silence whose end was not answered yet.
     unanswered: Option<Duration>,
     first_message: Option<Instant>,
-    /// When the browser came back after a trial without having written before.
+    /// When the trial ended, and when the browser came back after it without having written before.
+    finished: Instant,
     returned: Option<Instant>,
+    /// The silence in which the last response was cut off.
+    cut: Option<Duration>,
     proven: bool,
     over: bool,
 }
@@ -96,7 +101,9 @@ impl Path {
             heard: now,
             unanswered: None,
             first_message: None,
+            finished: now,
             returned: None,
+            cut: None,
             proven: false,
             over: false,
         }
@@ -120,6 +127,14 @@ impl Path {
         self.said = now;
         self.heard = now;
         self.unanswered = None;
+        if let Some(gap) = self.cut.take() {
+            // It has come back for more: no page that went.
+            self.network
+                .cut_in_silence(now, self.session, self.client, gap, true);
+        }
+        if self.responses == 2 {
+            self.network.stream_used(now, self.server);
+        }
         if self.websocket || !streams {
             return ResponsePlan::default();
         }
@@ -143,29 +158,37 @@ impl Path {
             .is_some_and(|first| now.saturating_duration_since(first) >= AHEAD);
         if ahead {
             self.streams_flow(now);
-        } else if self.first_message.is_none() && self.network.is_streaming_good(now) {
-            self.streams = Streams::Flowing;
-            self.returned = Some(now);
+            return;
+        }
+        self.streams = Streams::OneFrame;
+        self.returned = Some(now);
+        if self.first_message.is_some() {
+            self.judge_answer(now);
         } else {
-            self.streams = Streams::OneFrame;
-            self.returned = Some(now);
-            if self.first_message.is_some() {
-                self.streams_held(now);
-            } else {
-                self.network.streaming_undecided();
-            }
+            self.network.streaming_undecided();
+        }
+    }
+
+    /// The browser wrote about when it came back. It was waiting for the end of the trial, unless its way is so long that
+    /// this is what a message takes anyway.
+    fn judge_answer(&mut self, now: Instant) {
+        let Some(returned) = self.returned.take() else {
+            return;
+        };
+        let round_trip = returned.saturating_duration_since(self.finished);
+        let soon = now.saturating_duration_since(returned) <= round_trip + THOUGHT;
+        let late = self.finished.saturating_duration_since(self.opened)
+            > round_trip * ROUND_TRIPS + THOUGHT;
+        if soon && late {
+            self.network.streaming_failed(now, self.client);
+        } else {
+            self.network.streaming_undecided();
         }
     }
 
     fn streams_flow(&mut self, now: Instant) {
         self.streams = Streams::Flowing;
         self.network.streaming_worked(now, self.server);
-    }
-
-    fn streams_held(&mut self, now: Instant) {
-        self.streams = Streams::OneFrame;
-        self.returned = None;
-        self.network.streaming_failed(now, self.client);
     }
 
     /// The browser wrote. When the trial that is going on has its answer, the stream may go on until the instant that is
@@ -181,42 +204,37 @@ impl Path {
             let age = self.network.response_age(now);
             return Some(age.map(|age| self.response_begun + age));
         }
-        if self
-            .returned
-            .is_some_and(|returned| now.saturating_duration_since(returned) < ANSWER)
-        {
-            self.streams_held(now);
-        }
+        self.judge_answer(now);
         None
     }
 
     /// A frame goes to the browser; `heartbeat` when it is one.
     pub fn said(&mut self, now: Instant, heartbeat: bool) {
-        let gap = now.saturating_duration_since(self.said.min(self.heard));
-        self.said = now;
         if self.websocket {
+            let gap = now.saturating_duration_since(self.said.min(self.heard));
             self.unanswered = heartbeat.then_some(gap);
         } else {
-            self.heard = now;
             let age = now.saturating_duration_since(self.response_begun);
-            if self.streams == Streams::Patient && self.responses == 1 && age >= KEPT {
+            let is_first = self.responses == 1;
+            if self.streams == Streams::Patient && is_first && age >= KEPT {
                 self.streams_flow(now);
             }
-            if heartbeat {
-                self.network.survived_silence(self.session, gap);
-            }
+            self.survived(now.saturating_duration_since(self.said));
         }
+        self.said = now;
     }
 
     /// Something came on the browser's WebSocket.
     pub fn heard(&mut self, now: Instant) {
+        let gap = now.saturating_duration_since(self.said.max(self.heard));
         self.heard = now;
         if !self.proven {
             self.proven = true;
             self.network.handshake(now, self.server, Handshake::Proven);
         }
+        self.survived(gap);
         if let Some(gap) = self.unanswered.take() {
-            self.network.survived_silence(self.session, gap);
+            self.survived(gap);
             let age = now.saturating_duration_since(self.opened);
             if age >= GROWN_UP {
                 self.network.websocket_grew_up(now);
@@ -225,11 +243,17 @@ impl Path {
         }
     }
 
+    /// The connection lives after such a silence.
+    fn survived(&self, gap: Duration) {
+        if gap >= SHORTEST {
+            self.network.survived_silence(self.session, gap);
+        }
+    }
+
     /// A response ended in order.
     pub fn finished(&mut self, now: Instant) {
         self.responding = false;
-        self.network
-            .survived_age(now.saturating_duration_since(self.response_begun));
+        self.finished = now;
     }
 
     /// A response, or the WebSocket, was cut off.
@@ -242,9 +266,12 @@ impl Path {
         let silent = now.saturating_duration_since(self.said.max(self.heard));
         if self.websocket {
             self.over = true;
-            if age < INFANCY || !self.proven {
-                self.network
-                    .websocket_killed(now, self.server, self.client, age < INFANCY);
+            if !self.proven {
+                // Perhaps the page was left before it was open. If it falls back to another transport, that counts.
+                return;
+            }
+            if age < INFANCY {
+                self.network.websocket_killed(now, self.server, self.client);
                 return;
             }
         } else if !self.proven && self.responses == 1 {
@@ -252,12 +279,13 @@ impl Path {
             return;
         }
         if silent >= SHORTEST {
+            // A page that goes ends its responses in the same way; one that comes back was cut off.
             self.network
-                .cut_in_silence(now, self.session, self.client, silent);
+                .cut_in_silence(now, self.session, self.client, silent, self.websocket);
+            self.cut = (!self.websocket).then_some(silent);
         }
-        if age >= SHORTEST && self.network.is_safe(silent) {
-            self.network
-                .cut_at_age(now, self.client, age, self.websocket);
+        if self.websocket && age >= SHORTEST && self.network.is_safe(silent) {
+            self.network.cut_at_age(now, self.client, age);
         }
     }
 

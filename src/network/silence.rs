@@ -40,6 +40,8 @@ pub(super) struct Silence {
     scout: Option<(Scout, Instant)>,
     hold_until: Option<Instant>,
     holds: u32,
+    /// A silence in which a scout was lost, perhaps because its page went.
+    too_far: Option<Duration>,
     /// Silences at whose end a connection died, since the last longer one was survived.
     cuts: Cuts,
     limit: Option<(Duration, Instant)>,
@@ -55,6 +57,7 @@ impl Silence {
             scout: None,
             hold_until: None,
             holds: 0,
+            too_far: None,
             cuts: Cuts::default(),
             limit: None,
         }
@@ -77,11 +80,6 @@ impl Silence {
             Some((_, heard)) if !gone(*heard) => return self.safe.min(steps.target),
             scout => {
                 *scout = Some((session, now));
-                self.rounds = if self.trying > self.safe {
-                    0
-                } else {
-                    self.rounds
-                };
             }
         }
         self.trying.min(steps.target)
@@ -103,27 +101,39 @@ impl Silence {
         };
         if self.rounds >= needed {
             self.rounds = 0;
+            self.holds = 0;
+            self.too_far = None;
             self.safe = self.trying;
             self.trying = (self.trying * 8 / 5).min(steps.target);
         }
     }
 
-    /// A connection of `session` was cut off after `gap` of silence. The limit, when this is what makes it one.
+    /// A connection of `session` ended after `gap` of silence: `certainly` cut off, or perhaps because its page went. The
+    /// limit, when this is what makes it one.
     pub(super) fn cut(
         &mut self,
         now: Instant,
         steps: Steps,
         session: Scout,
         gap: Duration,
+        certainly: bool,
     ) -> Option<Duration> {
         if self.scout.is_some_and(|(scout, _)| scout == session) {
             self.scout = None;
             if self.trying > self.safe && gap > self.safe {
-                self.trying = self.safe;
-                self.rounds = 0;
-                self.hold_until = Some(now + HOLD * (1 << self.holds.min(6)));
-                self.holds += 1;
+                let again = self.too_far.is_some_and(|before| agree(before, gap));
+                self.too_far = Some(gap);
+                if certainly || again {
+                    self.trying = self.safe;
+                    self.rounds = 0;
+                    self.too_far = None;
+                    self.hold_until = Some(now + HOLD * (1 << self.holds.min(6)));
+                    self.holds += 1;
+                }
             }
+        }
+        if !certainly {
+            return None;
         }
         let shortest = self.cuts.cut(gap)?;
         let limit = below(shortest).max(steps.floor).min(steps.target);
@@ -174,7 +184,7 @@ mod tests {
             let delay = silence.delay(now, STEPS, session);
             if delay >= limit {
                 now += limit;
-                silence.cut(now, STEPS, session, limit);
+                silence.cut(now, STEPS, session, limit, true);
                 return (beats, Some(now.duration_since(from).as_secs_f64()));
             }
             now += delay;
@@ -226,6 +236,52 @@ mod tests {
         assert_eq!(silence.limit, None, "one cut is no limit");
     }
 
+    /// A page that goes looks like a cut. Two that agree do not.
+    #[test]
+    fn scouts_whose_pages_went_hold_nothing_up() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        for _ in 0..FIRST_ROUNDS {
+            let delay = silence.delay(now, STEPS, 1);
+            silence.survived(STEPS, 1, delay);
+        }
+        silence.delay(now, STEPS, 1);
+        assert_eq!(silence.cut(now, STEPS, 1, seconds(2.3), false), None);
+        assert_eq!(
+            silence.delay(now, STEPS, 2),
+            seconds(3.2),
+            "another goes on"
+        );
+        assert_eq!(silence.cut(now, STEPS, 2, seconds(3.0), false), None);
+        assert_eq!(
+            silence.delay(now, STEPS, 3),
+            seconds(3.2),
+            "they do not agree"
+        );
+        assert_eq!(silence.cut(now, STEPS, 3, seconds(3.0), false), None);
+        assert_eq!(silence.delay(now, STEPS, 4), seconds(2.0), "they do");
+    }
+
+    /// What a network lets through is found out by many short visits as by one long one.
+    #[test]
+    fn short_visits_lengthen_the_silence_together() {
+        let mut silence = Silence::new(STEPS);
+        let now = now();
+        let mut beats = 0;
+        for session in 0..200 {
+            let mut left = seconds(26.0);
+            while silence.delay(now, STEPS, session) <= left {
+                let delay = silence.delay(now, STEPS, session);
+                left -= delay;
+                beats += 1;
+                silence.survived(STEPS, session, delay);
+            }
+            silence.left(session);
+        }
+        assert_eq!(silence.delay(now, STEPS, 1000), STEPS.target);
+        assert!(beats < 300, "{beats} beats");
+    }
+
     /// Only one session at a time lets a longer silence happen.
     #[test]
     fn one_session_scouts() {
@@ -250,18 +306,22 @@ mod tests {
         let mut silence = Silence::new(STEPS);
         silence.safe = STEPS.target;
         let now = now();
-        assert_eq!(silence.cut(now, STEPS, 1, seconds(10.0)), None);
+        assert_eq!(silence.cut(now, STEPS, 1, seconds(10.0), true), None);
         assert_eq!(
-            silence.cut(now, STEPS, 2, seconds(4.0)),
+            silence.cut(now, STEPS, 2, seconds(4.0), true),
             None,
             "a tab that was closed"
         );
-        assert_eq!(silence.cut(now, STEPS, 3, seconds(10.1)), None);
+        assert_eq!(silence.cut(now, STEPS, 3, seconds(10.1), true), None);
         assert_eq!(silence.delay(now, STEPS, 4), STEPS.target);
-        let limit = silence.cut(now, STEPS, 4, seconds(10.0));
+        let limit = silence.cut(now, STEPS, 4, seconds(10.0), true);
         assert_eq!(limit, Some(seconds(6.0)), "0.6 times");
         assert_eq!(silence.delay(now, STEPS, 5), seconds(6.0));
-        assert_eq!(silence.cut(now, STEPS, 4, seconds(10.0)), None, "told once");
+        assert_eq!(
+            silence.cut(now, STEPS, 4, seconds(10.0), true),
+            None,
+            "told once"
+        );
         let later = now + STEPS.remember;
         assert_eq!(silence.delay(later, STEPS, 5), STEPS.first, "searched anew");
     }
@@ -271,7 +331,7 @@ mod tests {
         let mut silence = Silence::new(STEPS);
         let now = now();
         let limits: Vec<_> = (0..3)
-            .map(|session| silence.cut(now, STEPS, session, seconds(1.2)))
+            .map(|session| silence.cut(now, STEPS, session, seconds(1.2), true))
             .collect();
         assert_eq!(limits, [None, None, Some(seconds(1.0))]);
     }

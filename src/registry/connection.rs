@@ -41,6 +41,8 @@ pub struct Peer {
     pub scheme: Option<&'static str>,
     /// Host and port the browser asked for.
     pub host: Option<String>,
+    /// Whether a trusted proxy said so.
+    pub trusted: bool,
 }
 
 /// A session as its backend sees it. Dropping it closes the session.

@@ -181,17 +181,21 @@ impl SessionHandle {
                 match how {
                     _ if state.session.end().is_some() => path.over(now),
                     Detach::Done => path.finished(now),
-                    Detach::Aborted => path.aborted(now),
+                    Detach::Ended | Detach::Aborted => path.aborted(now),
                 }
             }
             state.session.handle_detach(now, attachment, how);
-            if how == Detach::Aborted {
+            if how != Detach::Done {
                 state.wire = None;
             }
             state.receiver = None;
             std::mem::take(&mut state.vacancy)
         });
         vacated.into_iter().for_each(Waker::wake);
+    }
+
+    pub(super) fn handed_over(&self, attachment: u32) {
+        self.locked(|state| state.session.handle_handed_over(attachment));
     }
 
     pub(super) fn left(&self, attachment: u32) {

@@ -124,6 +124,7 @@ impl Receiver {
     /// What was taken so far was handed to the connection. Where the connection tells of flushes, it is settled by the
     /// next one; elsewhere this is all there is to know.
     pub fn handed_over(&self, complete: bool) {
+        self.handle.handed_over(self.attachment);
         match &self.wire {
             Some(wire) => wire.carries(&self.handle, self.attachment, complete),
             None => self.handle.left(self.attachment),
@@ -132,6 +133,7 @@ impl Receiver {
 
     /// What was taken so far was written to the socket.
     pub fn left(&self) {
+        self.handle.handed_over(self.attachment);
         self.handle.left(self.attachment);
     }
 
@@ -157,7 +159,13 @@ impl Receiver {
 impl Drop for Receiver {
     fn drop(&mut self) {
         if !self.finished {
-            self.end(Detach::Aborted);
+            // Who cannot tell how the connection ended expects the worse.
+            let in_order = self.wire.as_ref().is_some_and(|wire| !wire.is_broken());
+            self.end(if in_order {
+                Detach::Ended
+            } else {
+                Detach::Aborted
+            });
         }
     }
 }

@@ -17,6 +17,7 @@ fn handshake() -> Handshake {
             address: None,
             scheme: None,
             host: None,
+            trusted: false,
         },
         transport: "xhr-polling",
     }

@@ -35,6 +35,7 @@ pub struct Wire {
     /// Bytes were written since somebody looked.
     progress: AtomicBool,
     cut_off: AtomicBool,
+    broken: AtomicBool,
     closed: AtomicBool,
     recheck: AtomicBool,
     rechecked: Notify,
@@ -102,6 +103,16 @@ impl Wire {
     /// it, and so does anybody who asked for the connection to be closed.
     pub fn resets_are_usual(&self, usual: bool) {
         self.resets_are_usual.store(usual, Ordering::Relaxed);
+    }
+
+    /// The connection has broken: it was reset, or could not be written to.
+    pub fn broke(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has broken, as far as anybody looked.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// The connection is gone; `broken` when it did not end in order (reset, write error).

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::Request;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -50,13 +51,22 @@ pub(super) async fn serve(
         let phase = Arc::clone(&phase);
         service_fn(move |mut request: Request<Incoming>| {
             phase.set(Phase::Busy);
-            if wire.take_http10() {
+            let http10 = wire.take_http10();
+            if http10 {
                 request.extensions_mut().insert(Http10Handshake);
             }
             wire.request_begins(request.body().size_hint().exact());
             let (phase, wire) = (Arc::clone(&phase), Arc::clone(&wire));
             let answer = gateway.answer(request.map(RequestBody::Hyper), &info);
-            async move { Ok::<_, Infallible>(Tracked::response(answer.await, phase, wire)) }
+            async move {
+                let mut answer = answer.await;
+                if http10 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    // It waits for the end of the connection.
+                    let close = HeaderValue::from_static("close");
+                    answer.headers_mut().insert(CONNECTION, close);
+                }
+                Ok::<_, Infallible>(Tracked::response(answer, phase, wire))
+            }
         })
     };
     let connection = hyper::server::conn::http1::Builder::new()

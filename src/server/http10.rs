@@ -76,19 +76,30 @@ fn request_line(head: &[u8]) -> Option<&[u8]> {
     Some(line.strip_suffix(b"\r").unwrap_or(line))
 }
 
-/// Makes HTTP/1.1 of a complete `head` in HTTP/1.0 that asks for a WebSocket. `true` when it was one.
+/// Makes HTTP/1.1 of a complete `head` in HTTP/1.0 that asks for a WebSocket. `true` when it was one. Only of a head that
+/// says nothing about a body: the two versions disagree about what would follow it. (RFC 9112 §6.1)
 pub(super) fn modernise(head: &mut [u8]) -> bool {
-    let is_field = |line: &&[u8]| {
-        let mut parts = line.splitn(2, |byte| *byte == b':');
-        let name = parts.next().unwrap_or_default();
-        let value = parts.next().unwrap_or_default();
-        name.eq_ignore_ascii_case(b"upgrade")
-            && value.trim_ascii().eq_ignore_ascii_case(b"websocket")
-    };
-    let asks = head
+    let fields: Vec<(&[u8], &[u8])> = head
         .split(|byte| *byte == b'\n')
         .skip(1)
-        .any(|line| is_field(&line));
+        .filter_map(|line| {
+            let colon = memchr::memchr(b':', line)?;
+            Some((&line[..colon], line[colon + 1..].trim_ascii()))
+        })
+        .collect();
+    let values = |wanted: &'static str| {
+        let fields = fields.iter();
+        let named = fields.filter(move |(name, _)| name.eq_ignore_ascii_case(wanted.as_bytes()));
+        named.map(|(_, value)| *value)
+    };
+    let upgrades = values("upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket"));
+    let connects = values("connection")
+        .flat_map(|value| value.split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    let has = |name| values(name).next().is_some();
+    let has_body = has("transfer-encoding") || has("content-length");
+    let has_key = has("sec-websocket-key") || has("sec-websocket-key1");
+    let asks = upgrades && connects && has_key && !has_body;
     let Some(end) = request_line(head)
         .filter(|line| line.ends_with(OLD))
         .map(<[u8]>::len)
@@ -107,7 +118,7 @@ mod tests {
 
     #[test]
     fn handshake_in_http_1_0_becomes_one_in_http_1_1() {
-        let mut head = *b"GET /a HTTP/1.0\r\nHost: a\r\nUPGRADE:  WebSocket \r\n\r\n";
+        let mut head = *b"GET /a HTTP/1.0\r\nHost: a\r\nUPGRADE:  WebSocket \r\nConnection: x, upgrade\r\nSec-WebSocket-Key: k\r\n\r\n";
         assert!(modernise(&mut head));
         assert!(head.starts_with(b"GET /a HTTP/1.1\r\nHost: a\r\n"));
     }
@@ -117,6 +128,10 @@ mod tests {
         for head in [
             "GET /a HTTP/1.0\r\nHost: a\r\n\r\n",
             "GET /a HTTP/1.0\r\nX-Upgrade: websocket\r\n\r\n",
+            "GET /a HTTP/1.0\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n",
+            "GET /a HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+            "GET /a HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: k\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "GET /a HTTP/1.0\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Key: k\r\nContent-Length: 1\r\n\r\n",
             "GET /a HTTP/1.1\r\nUpgrade: websocket\r\n\r\n",
             "GET /upgrade:websocket HTTP/1.0\r\n\r\n",
         ] {

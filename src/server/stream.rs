@@ -85,6 +85,7 @@ impl WatchedStream {
     fn checked<T>(&mut self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if matches!(outcome, Poll::Ready(Err(_))) {
             self.broken = true;
+            self.wire.broke();
         }
         outcome
     }
@@ -103,6 +104,7 @@ impl WatchedStream {
         self.cut()?;
         if self.wire.is_answering_parked() && !self.peek().unwrap_or(false) {
             self.broken = true;
+            self.wire.broke();
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         Ok(())

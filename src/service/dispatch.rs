@@ -140,11 +140,16 @@ impl Service {
         let mut response = if request.method() == Method::OPTIONS {
             cors::preflight(METHODS)
         } else {
-            let network = self.context.networks.of(peer.address, request.headers());
+            let network = self
+                .context
+                .networks
+                .of(peer.address, peer.trusted, request.headers());
             let offered = self.offers_websocket();
+            let answered = now() + self.config.info_min_delay.unwrap_or_default();
             let info = Info {
-                websocket: network
-                    .map_or(offered, |network| network.offer_websocket(now(), offered)),
+                websocket: network.map_or(offered, |network| {
+                    network.offer_websocket(answered, offered)
+                }),
                 cookie_needed: self.config.cookie_needed,
                 base_url: None,
                 entropy: rand::random(),

@@ -42,6 +42,7 @@ impl TrustedProxies {
         if !peer.address.is_some_and(|address| self.trusts(address)) {
             return peer;
         }
+        peer.trusted = true;
         let hops = hops(request.headers());
         for hop in hops.into_iter().rev() {
             if let Some(scheme) = hop.scheme {
@@ -192,11 +193,12 @@ mod tests {
             .peer(&request, &connection)
     }
 
-    fn peer(address: [u8; 4], scheme: Option<&'static str>, host: &str) -> Peer {
+    fn peer(trusted: bool, address: [u8; 4], scheme: Option<&'static str>, host: &str) -> Peer {
         Peer {
             address: Some(address.into()),
             scheme,
             host: Some(host.to_owned()),
+            trusted,
         }
     }
 
@@ -209,7 +211,7 @@ mod tests {
         ];
         assert_eq!(
             resolve(&[], &fields),
-            peer([10, 0, 0, 1], None, "inner.example")
+            peer(false, [10, 0, 0, 1], None, "inner.example")
         );
     }
 
@@ -223,7 +225,7 @@ mod tests {
         ];
         assert_eq!(
             resolve(&["10.0.0.0/8"], &fields),
-            peer([1, 2, 3, 4], Some("https"), "a.example")
+            peer(true, [1, 2, 3, 4], Some("https"), "a.example")
         );
     }
 

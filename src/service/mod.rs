@@ -398,6 +398,7 @@ fn direct_peer<B>(request: &Request<B>, connection: &ConnectionInfo) -> Peer {
         .and_then(|host| host.to_str().ok())
         .map(str::to_owned);
     Peer {
+        trusted: false,
         address: connection.peer.map(|peer| peer.ip()),
         scheme: connection.secure.then_some("https"),
         host: host.or_else(|| {

@@ -270,6 +270,7 @@ mod tests {
             address: None,
             scheme,
             host: Some(host.to_owned()),
+            trusted: false,
         }
     }
 

@@ -60,6 +60,8 @@ pub enum Attach {
 pub enum Detach {
     /// In order: its response is complete, the browser will send another request.
     Done,
+    /// The connection was ended by the other side, in order.
+    Ended,
     /// Cut off by the network or the browser.
     Aborted,
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::answers::{Liveness, Manner};
 
-/// What was taken so shortly before a cut may have been cut off with the connection.
-const IN_FLIGHT: Duration = Duration::from_secs(1);
+/// What was taken so shortly before a cut may have been cut off with the connection. Shorter than the silences after which
+/// connections are cut anywhere, longer than what a network keeps on its way.
+const IN_FLIGHT: Duration = Duration::from_millis(2500);
 
 /// The one receiver that is attached.
 #[derive(Debug)]
@@ -133,12 +134,14 @@ impl Attached {
         }
     }
 
-    /// Whether a browser that was cut off can go on without a gap.
-    pub(super) fn can_resume(&self, now: Instant) -> bool {
-        let in_flight = self
-            .content_taken
-            .is_some_and(|taken| now.saturating_duration_since(taken) < IN_FLIGHT);
-        self.manner.resumes && !in_flight && !self.close_taken
+    /// Whether a browser that was cut off can go on without a gap: nothing was taken on this response, or it was taken a
+    /// while ago and the connection ended `in_order`, which it does not with something unread.
+    pub(super) fn can_resume(&self, now: Instant, in_order: bool) -> bool {
+        let arrived = match self.content_taken {
+            None => true,
+            Some(taken) => in_order && now.saturating_duration_since(taken) >= IN_FLIGHT,
+        };
+        self.manner.resumes && arrived && !self.close_taken
     }
 
     /// The earliest of its deadlines.

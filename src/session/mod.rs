@@ -19,6 +19,7 @@ mod attached;
 mod config;
 mod end;
 mod id;
+mod questions;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,8 @@ pub struct Session {
     outbound: Queue,
     /// Messages at the front of `outbound` that a receiver took and that are not known to have left.
     taken: usize,
+    /// How many of those were handed over whole: a frame that was only begun has not left with the one before.
+    handed_over: usize,
     inbound: Queue,
     /// The backend took a message and did not ask for the next one yet.
     backend_busy: bool,
@@ -77,6 +80,7 @@ impl Session {
             detached_at: now,
             outbound: Queue::new(),
             taken: 0,
+            handed_over: 0,
             inbound: Queue::new(),
             backend_busy: false,
             proven: false,
@@ -94,7 +98,7 @@ impl Session {
             return Attach::Ended(end.reason.clone());
         }
         // A browser asks again only after it has read the response before.
-        self.release_taken();
+        self.release(self.taken);
         self.attachment = self.attachment.wrapping_add(1);
         if self.attachment > 1 || manner.liveness == Liveness::Pong {
             self.prove();
@@ -107,7 +111,7 @@ impl Session {
     }
 
     /// The receiver of `attachment` is gone. What it took and did not report with [`Self::handle_left`] stays queued;
-    /// after [`Detach::Aborted`] the session is closed (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`), unless
+    /// after an end that was not ours the session is closed (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`), unless
     /// the browser comes back by itself and nothing can have been lost on the way.
     pub fn handle_detach(&mut self, now: Instant, attachment: u32, how: Detach) {
         if attachment != self.attachment {
@@ -117,18 +121,28 @@ impl Session {
             return;
         };
         self.detached_at = now;
-        let goes_on = self.state != State::Opening && self.taken == 0 && receiver.can_resume(now);
-        if how == Detach::Aborted && !goes_on {
+        let goes_on = self.state != State::Opening
+            && self.taken == 0
+            && receiver.can_resume(now, how == Detach::Ended);
+        if how != Detach::Done && !goes_on {
             self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
         }
         self.check_deadline();
     }
 
-    /// What the receiver of `attachment` took has left this machine's hands. Only from now on can the browser come back.
+    /// What the receiver of `attachment` took is whole with whoever writes it.
+    pub fn handle_handed_over(&mut self, attachment: u32) {
+        if attachment == self.attachment {
+            self.handed_over = self.taken;
+        }
+    }
+
+    /// What the receiver of `attachment` handed over has left this machine's hands. Only from now on can the browser come
+    /// back.
     pub fn handle_left(&mut self, now: Instant, attachment: u32) {
         if attachment == self.attachment {
             self.detached_at = self.detached_at.max(now);
-            self.release_taken();
+            self.release(self.handed_over);
         }
     }
 
@@ -352,55 +366,8 @@ impl Session {
         if self.state != State::Closed {
             return Vec::new();
         }
-        self.taken = 0;
+        (self.taken, self.handed_over) = (0, 0);
         self.outbound.drain()
-    }
-
-    /// The end, from the moment it is decided.
-    pub fn end(&self) -> Option<&End> {
-        self.end.as_deref()
-    }
-
-    /// Whether the session is closed: no receiver can attach, nothing more will be delivered.
-    pub fn is_closed(&self) -> bool {
-        self.state == State::Closed
-    }
-
-    /// Whether the browser has shown that it receives: it sent something, came back, answered on a WebSocket, or stayed
-    /// attached for `proof_delay`.
-    pub fn is_proven(&self) -> bool {
-        self.proven
-    }
-
-    /// Whether the attached receiver is to end with the next frame, because another one follows.
-    pub fn gives_way(&self) -> bool {
-        let receiver = self.receiver.as_ref();
-        receiver.is_some_and(|receiver| receiver.manner.one_frame || receiver.recycles)
-    }
-
-    /// Whether a receiver is attached.
-    pub fn has_receiver(&self) -> bool {
-        self.receiver.is_some()
-    }
-
-    /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.
-    pub fn is_settled(&self) -> bool {
-        (self.has_given_all() && !self.backend_busy) || self.end.is_some()
-    }
-
-    /// Whether no message waits for the backend.
-    pub fn has_given_all(&self) -> bool {
-        self.inbound.len() == 0
-    }
-
-    /// Number of the last attachment.
-    pub fn attachment(&self) -> u32 {
-        self.attachment
-    }
-
-    /// Bytes held in both queues.
-    pub fn queued_bytes(&self) -> usize {
-        self.outbound.bytes() + self.inbound.bytes()
     }
 
     /// Closed at once: nothing queued is delivered any more.
@@ -414,11 +381,11 @@ impl Session {
         self.wakes.backend = true;
     }
 
-    fn release_taken(&mut self) {
-        self.wakes.room_out |= self.taken > 0;
-        for _ in 0..std::mem::take(&mut self.taken) {
-            self.outbound.pop();
-        }
+    fn release(&mut self, count: usize) {
+        self.wakes.room_out |= count > 0;
+        (0..count).for_each(|_| drop(self.outbound.pop()));
+        self.taken -= count;
+        self.handed_over = 0;
     }
 
     fn prove(&mut self) {

@@ -183,8 +183,11 @@ impl Exchange {
 
     /// The client's network, when it is a browser's.
     fn network(&self) -> Option<Arc<Network>> {
+        let Peer {
+            address, trusted, ..
+        } = self.peer;
         let headers = self.request.headers();
-        self.service.networks.of(self.peer.address, headers)
+        self.service.networks.of(address, trusted, headers)
     }
 
     /// The first segment of a session's URL.

@@ -108,7 +108,8 @@ pub(super) async fn read(
         )));
     }
     if declares_too_much(headers, &service.config) {
-        return Err(refuse_large(headers, body, &service.config).await);
+        let waits = waits(headers);
+        return Err(refuse_large(headers, body, &service.config, waits).await);
     }
     let config = &service.config;
     let mut body = body;
@@ -129,7 +130,7 @@ pub(super) async fn discard(
         return Ok(());
     }
     if declares_too_much(headers, config) {
-        return Err(refuse_large(headers, body, config).await);
+        return Err(refuse_large(headers, body, config, waits(headers)).await);
     }
     let reading = async {
         let mut seen = 0;
@@ -220,16 +221,20 @@ const DRAINED: u64 = 4;
 /// A peer that pauses for so long has stopped writing.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Whether the peer asks before it writes its body. (RFC 9110 §10.1.1)
+fn waits(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
+}
+
 /// Answers that a body is too large, once it has been read and dropped, within bounds: a peer that is still writing when the
 /// connection is closed gets a reset, and with it may lose the answer. (RFC 9112 §9.6)
 async fn refuse_large(
     headers: &HeaderMap,
     mut body: RequestBody,
     config: &TransportConfig,
+    waits: bool,
 ) -> Response<Body> {
     let bound = DRAINED * config.max_body_size as u64;
-    // Who asks first does not write yet. (RFC 9110 §10.1.1)
-    let waits = headers.contains_key(EXPECT);
     if !waits && declared_length(headers).is_none_or(|length| length <= bound) {
         let draining = async {
             let mut dropped = 0;
@@ -255,7 +260,7 @@ async fn finish_refusing<T>(
 ) -> Result<T, Response<Body>> {
     match read {
         Err(refusal) if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(refuse_large(headers, body, config).await)
+            Err(refuse_large(headers, body, config, false).await)
         }
         other => other,
     }

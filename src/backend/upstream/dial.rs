@@ -398,6 +398,7 @@ mod tests {
             address: Some([1, 2, 3, 4].into()),
             scheme: Some("https"),
             host: Some("a.example".into()),
+            trusted: false,
         };
         Handshake {
             uri: target.parse().expect("a valid target"),

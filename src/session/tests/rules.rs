@@ -160,6 +160,7 @@ fn batch_that_left_is_not_undelivered() {
     let (mut session, parked) = polling(now);
     send(&mut session, "a");
     frame(&mut session, now);
+    session.handle_handed_over(parked);
     session.handle_left(now, parked);
     send(&mut session, "b");
     session.handle_detach(now, parked, Detach::Aborted);
@@ -181,6 +182,7 @@ fn disconnect_delay_starts_when_the_response_has_left() {
             "expired while its response was being written"
         );
     }
+    session.handle_handed_over(parked);
     session.handle_left(start + 17 * SECOND, parked);
     session.handle_timeout(start + 20 * SECOND, false);
     assert!(!session.is_closed());
@@ -329,6 +331,7 @@ fn full_outbound_queue_gives_the_message_back() {
         !session.poll_wakes().room_out,
         "what is being written still takes its room"
     );
+    session.handle_handed_over(first);
     session.handle_left(now, first);
     assert!(session.poll_wakes().room_out);
     send(&mut session, "b");

@@ -16,6 +16,8 @@ struct Model {
     outbound: VecDeque<u64>,
     /// How many of `outbound` the present receiver took.
     taken: usize,
+    /// How many of those were handed over.
+    handed_over: usize,
     inbound: VecDeque<u64>,
     opened: bool,
     closes_taken: usize,
@@ -27,9 +29,10 @@ struct Model {
 }
 
 impl Model {
-    fn left(&mut self) {
-        self.outbound.drain(..self.taken);
-        self.taken = 0;
+    fn left(&mut self, count: usize) {
+        self.outbound.drain(..count);
+        self.taken -= count;
+        self.handed_over = 0;
     }
 }
 
@@ -67,7 +70,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
                     model.resumes = manner.resumes;
                     assert!(model.receiver.is_none(), "two receivers");
                     assert!(!model.closed, "a closed session was attached");
-                    model.left();
+                    model.left(model.taken);
                     model.receiver = Some(attachment);
                     model.closes_taken = 0;
                 }
@@ -103,8 +106,14 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             }
         }
         3 => {
-            session.handle_left(*now, session.attachment());
-            model.left();
+            if random.random_bool(0.7) {
+                session.handle_handed_over(session.attachment());
+                model.handed_over = model.taken;
+            }
+            if random.random_bool(0.7) {
+                session.handle_left(*now, session.attachment());
+                model.left(model.handed_over);
+            }
         }
         4 => {
             let sent = model.next_in;

@@ -1,0 +1,52 @@
+//! What may be asked of a session without changing it.
+
+use super::{End, Session, State};
+
+impl Session {
+    /// The end, from the moment it is decided.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_deref()
+    }
+
+    /// Whether the session is closed: no receiver can attach, nothing more will be delivered.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    /// Whether the browser has shown that it receives: it sent something, came back, answered on a WebSocket, or stayed
+    /// attached for `proof_delay`.
+    pub fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Whether the attached receiver is to end with the next frame, because another one follows.
+    pub fn gives_way(&self) -> bool {
+        let receiver = self.receiver.as_ref();
+        receiver.is_some_and(|receiver| receiver.manner.one_frame || receiver.recycles)
+    }
+
+    /// Whether a receiver is attached.
+    pub fn has_receiver(&self) -> bool {
+        self.receiver.is_some()
+    }
+
+    /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.
+    pub fn is_settled(&self) -> bool {
+        (self.has_given_all() && !self.backend_busy) || self.end.is_some()
+    }
+
+    /// Whether no message waits for the backend.
+    pub fn has_given_all(&self) -> bool {
+        self.inbound.len() == 0
+    }
+
+    /// Number of the last attachment.
+    pub fn attachment(&self) -> u32 {
+        self.attachment
+    }
+
+    /// Bytes held in both queues.
+    pub fn queued_bytes(&self) -> usize {
+        self.outbound.bytes() + self.inbound.bytes()
+    }
+}
