@@ -185,19 +185,20 @@ async function run(options) {
   const { versions, cells } = measured;
   if (options.json) process.on('exit', () => writeFileSync(options.json, `${JSON.stringify(measured, null, 1)}\n`));
   const slots = new Slots(options.parallel);
-  // Those that wait in silence cost little, but a browser each.
-  const places = new Slots(options.parallel * 6);
-  await Promise.all(cellsOf(options).map(async (wanted) => {
-    const leave = await places.take();
-    const { cell, browserVersion, traces } = await measure(wanted, { ...options, slots });
-    leave();
-    if (browserVersion) versions[cell.browser] = browserVersion.replace('/', ' ');
-    cells.push(cell);
-    const { verdicts, ...names } = cell;
-    const mark = missesOf(cell) > 0 ? '!' : ' ';
-    console.log(`${mark} ${Object.values(names).join(' ')}: ${verdicts.map(({ text }) => text).join(' | ')}`);
-    traces.forEach((lines, contact) => console.log(`  contact ${contact + 1}\n${lines.join('\n')}`));
-  }));
+  const waiting = cellsOf(options);
+  async function measureWaiting() {
+    while (waiting.length > 0) {
+      const { cell, browserVersion, traces } = await measure(waiting.shift(), { ...options, slots });
+      if (browserVersion) versions[cell.browser] = browserVersion.replace('/', ' ');
+      cells.push(cell);
+      const { verdicts, ...names } = cell;
+      const mark = missesOf(cell) > 0 ? '!' : ' ';
+      console.log(`${mark} ${Object.values(names).join(' ')}: ${verdicts.map(({ text }) => text).join(' | ')}`);
+      traces.forEach((lines, contact) => console.log(`  contact ${contact + 1}\n${lines.join('\n')}`));
+    }
+  }
+  // Cells that rest cost little, but a browser each.
+  await Promise.all(Array.from({ length: options.parallel * 6 }, measureWaiting));
   return measured;
 }
 

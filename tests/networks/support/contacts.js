@@ -98,7 +98,10 @@ export async function runContacts({
   }
 }
 
-/** So many may be busy at a time; the others wait in order. */
+// Who takes longer, waits.
+const BUSY = 5_000;
+
+/** So many may be busy at a time; the others wait in order. Nobody counts as busy for longer than BUSY. */
 export class Slots {
   #free;
   #waiting = [];
@@ -111,10 +114,16 @@ export class Slots {
   async take() {
     if (this.#free > 0) this.#free -= 1;
     else await new Promise((resolve) => { this.#waiting.push(resolve); });
-    return () => {
+    let isTaken = true;
+    const release = () => {
+      if (!isTaken) return;
+      isTaken = false;
+      clearTimeout(timer);
       const next = this.#waiting.shift();
       if (next) next();
       else this.#free += 1;
     };
+    const timer = setTimeout(release, BUSY);
+    return release;
   }
 }
