@@ -186,6 +186,7 @@ async function run(options) {
   if (options.json) process.on('exit', () => writeFileSync(options.json, `${JSON.stringify(measured, null, 1)}\n`));
   const slots = new Slots(options.parallel);
   const waiting = cellsOf(options);
+  if (waiting.length === 0) throw new UsageError('htmlfile works for pages of the same origin only, and not in Firefox');
   async function measureWaiting() {
     while (waiting.length > 0) {
       const { cell, browserVersion, traces } = await measure(waiting.shift(), { ...options, slots });
@@ -253,6 +254,8 @@ async function main() {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`matrix: ${error instanceof UsageError ? error.message : error.stack}`);
+  // What is not the arguments' fault, nor a missing file's, is ours.
+  const isUnderstood = error instanceof UsageError || error.code === 'ENOENT';
+  console.error(`matrix: ${isUnderstood ? error.message : error.stack}`);
   process.exitCode = error instanceof UsageError ? 64 : 1;
 }

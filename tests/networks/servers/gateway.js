@@ -20,11 +20,15 @@ backend = "echo:"
 origins = "*"
 `;
 
-/** Resolves to `{ port, output(), stop() }`. `folder` is for what it needs on disk. */
-export async function startGateway(folder) {
+function assertBuilt() {
   if (!existsSync(BINARY)) {
     throw new Error(`there is no gateway at ${BINARY}: run cargo build, or set GATEWAY to its path`);
   }
+}
+
+/** Resolves to `{ port, output(), stop() }`. `folder` is for what it needs on disk. */
+export async function startGateway(folder) {
+  assertBuilt();
   const file = join(folder, 'gateway.toml');
   await writeFile(file, CONFIGURATION);
   const { answer, ...gateway } = await startProgram(BINARY, ['run', '--config', file], {
@@ -35,5 +39,6 @@ export async function startGateway(folder) {
 
 /** What `--version` says, e.g. `sockjs-gateway 0.1.0`. */
 export async function gatewayVersion() {
+  assertBuilt();
   return (await promisify(execFile)(BINARY, ['--version'])).stdout.trim();
 }
