@@ -33,6 +33,9 @@ export function cutTunnelAfter(limit) {
   };
 }
 
+// Firefox does not show the page a frame that comes together with the end.
+const FRAME_ALONE = 20;
+
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** Bytes up to the end of the first WebSocket frame, or undefined while it is not whole. (RFC 6455 §5.2) */
@@ -54,18 +57,22 @@ export function killAfterFirstFrame(browserSide, serverSide) {
   browserSide.pipe(serverSide);
   let bytes = Buffer.alloc(0);
   let passed = 0;
+  let isOver = false;
   serverSide.on('data', (part) => {
-    if (browserSide.writableEnded) return;
+    if (isOver) return;
     bytes = Buffer.concat([bytes, part]);
     const head = bytes.indexOf(HEAD_END);
     const end = head < 0 ? undefined : firstFrameEnd(bytes, head + HEAD_END.length);
     browserSide.write(bytes.subarray(passed, end));
     passed = end ?? bytes.length;
     if (end !== undefined) {
-      browserSide.end(() => {
-        browserSide.destroy();
-        serverSide.destroy();
-      });
+      isOver = true;
+      // What the browser still sends is read: were it not, the frame could be lost in a reset.
+      browserSide.unpipe(serverSide).resume();
+      setTimeout(() => {
+        browserSide.end();
+        serverSide.end();
+      }, FRAME_ALONE);
     }
   });
   serverSide.on('end', () => browserSide.end());
