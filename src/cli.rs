@@ -1,5 +1,7 @@
 //! The command line: arguments → configuration → run.
 
+mod proxy_config;
+
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +33,8 @@ Examples:
       Reachable from outside, for the pages of one other site.
   sockjs-gateway run --config gateway.toml
       Several services, with options.
+  sockjs-gateway proxy-config nginx --config gateway.toml --server-name example.com
+      What nginx in front of it has to be told.
 
   sockjs-gateway doctor https://app.example.com/live
       What the network between here and a service does to SockJS, and what to change.
@@ -41,7 +45,8 @@ Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what
 const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
        sockjs-gateway run --config FILE [--listen ADDRESS]
        sockjs-gateway demo [--listen ADDRESS]
-       sockjs-gateway doctor URL [OPTIONS]";
+       sockjs-gateway doctor URL [OPTIONS]
+       sockjs-gateway proxy-config PROXY [OPTIONS]";
 
 /// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
 #[derive(Debug, Parser)]
@@ -88,6 +93,7 @@ enum Command {
     },
     /// Tell what the network does to a SockJS service, and what to change
     Doctor(DoctorArguments),
+    ProxyConfig(proxy_config::Arguments),
 }
 
 /// Runs the program.
@@ -111,6 +117,7 @@ pub fn main() -> ExitCode {
             Ok(code) => return code,
             Err(message) => Err(message),
         },
+        Some(Command::ProxyConfig(arguments)) => return proxy_config::print(&arguments),
         None => one_service(&arguments.one),
     };
     match prepared {

@@ -38,7 +38,7 @@
 //! | [`doctor`] | what a network does to SockJS, and what to change |
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
-//! | `config`, `cli`, `probe` | the program `sockjs-gateway` (feature `cli`, on by default) |
+//! | `config`, `cli`, `probe`, `recipes` | the program `sockjs-gateway` (feature `cli`, on by default) |
 //!
 //! # What is promised
 //!
@@ -59,6 +59,8 @@ pub mod network;
 #[cfg(feature = "cli")]
 mod probe;
 pub mod protocol;
+#[cfg(feature = "cli")]
+pub mod recipes;
 pub mod registry;
 pub mod server;
 pub mod service;

@@ -118,8 +118,15 @@ const RULES: &[Rule] = &[
         must_not_name: &["parking_lot"],
     },
     Rule {
+        module: "recipes",
+        may_import: &["recipes"],
+        must_not_name: IMPURE,
+    },
+    Rule {
         module: "cli",
-        may_import: &["backend", "cli", "config", "probe", "server", "service"],
+        may_import: &[
+            "backend", "cli", "config", "probe", "recipes", "server", "service",
+        ],
         must_not_name: &["hyper", "parking_lot"],
     },
 ];

@@ -1,5 +1,5 @@
 /*
- * Starts `sockjs-gateway --to URL` on a free port.
+ * Starts the gateway on a free port: `sockjs-gateway --to URL`, or as the arguments say.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { within } from './deadline.js';
 
-const BINARY = process.env.GATEWAY
+export const BINARY = process.env.GATEWAY
   ?? fileURLToPath(new URL('../../../target/debug/sockjs-gateway', import.meta.url));
 
 /**
@@ -20,11 +20,11 @@ const BINARY = process.env.GATEWAY
  * - `memory(field)`, bytes of a field of `/proc/PID/status`, e.g. `VmRSS`
  * - `stop()`
  */
-export async function startGateway(backend) {
+export async function startGateway(backend, command = ['--to', backend]) {
   if (!existsSync(BINARY)) {
     throw new Error(`there is no gateway at ${BINARY}: run cargo build, or set GATEWAY to its path`);
   }
-  const gateway = spawn(BINARY, ['--to', backend, '--listen', '127.0.0.1:0'], {
+  const gateway = spawn(BINARY, [...command, '--listen', '127.0.0.1:0'], {
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { ...process.env, RUST_LOG: 'info,sockjs_gateway=debug' },
   });
