@@ -44,8 +44,6 @@ const LOCATION: &str = r#"
         SetEnv no-gzip 1
         SetEnv no-brotli 1
 
-        LimitRequestBody «body»
-
         # Who the browser is and what it asked for; not what it says about itself. Apache adds X-Forwarded-For and -Host.
         RequestHeader unset Forwarded
         RequestHeader unset X-Forwarded-For
@@ -92,9 +90,8 @@ pub(super) fn configuration(site: &Site) -> Result<String, SiteError> {
             fill(PASS, &values)
         })
     };
-    let body = (site.body_mebibytes() << 20).to_string();
     let locations = each(&site.services, |route: &Route| {
-        fill(LOCATION, &[("path", path(route)), ("body", &body)])
+        fill(LOCATION, &[("path", path(route))])
     });
     let address = match &site.public_address {
         Some(address) => bracketed(address),
@@ -125,7 +122,7 @@ pub(super) fn configuration(site: &Site) -> Result<String, SiteError> {
     if site.server_name.is_none() {
         place.push_str(NAMELESS);
     }
-    Ok(site.head(Proxy::Apache, &[Limit::Silence, Limit::Body], &place) + &file)
+    Ok(site.head(Proxy::Apache, &[Limit::Silence], &place) + &file)
 }
 
 fn path(route: &Route) -> &str {

@@ -31,8 +31,6 @@ const FILE: &str = r#"
 				dial_timeout 5s
 				# Below the gateway's idle_timeout: whoever sends a request must be the one who closes.
 				keepalive «keep_alive»s
-				# Answers come uncompressed, since frames are passed on one by one.
-				compression off
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import { Agent, request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
 import { TRANSPORTS } from '../clients/support/client.js';
 import { within } from '../clients/support/deadline.js';
+import { post } from '../clients/support/http.js';
 import { PROGRAMS } from './support/programs.js';
 import { PREFIXES, startSite } from './support/site.js';
 
@@ -102,6 +103,21 @@ const describeTransport = (transport, site, { noticesLate }) => describe(transpo
   });
 });
 
+/** Before anybody told the gateway to trust it: what the browser asked for has to be in `Host`. */
+const describeUntrusted = (name) => describe(`${name}, not trusted`, () => {
+  let site;
+
+  before(async () => { site = await startSite(name, { trusted: false }); });
+  after(async () => { await site?.stop(); });
+
+  it('lets pages of its own origin in, and no others', async () => {
+    for (const [origin, status] of [[site.origin, 200], ['http://127.0.0.1', 403], ['https://evil.example', 403]]) {
+      const headers = { ...LIES, Origin: origin };
+      assert.equal((await send('GET', `${site.url}/info`, { headers })).statusCode, status, origin);
+    }
+  });
+});
+
 const describeProxy = (name) => describe(name, () => {
   let site;
 
@@ -187,10 +203,27 @@ const describeProxy = (name) => describe(name, () => {
     const info = await send('GET', `${site.url}/info`, { headers });
     assert.equal(info.headers['content-encoding'], undefined);
     JSON.parse(await info.text());
-    const stream = await send('GET', `${site.url}/000/plain/eventsource`, { headers });
+    const stream = await post(`${site.url}/000/plain/xhr_streaming`, { headers });
+    assert.equal((await stream.lines.next()).value, 'h'.repeat(2048));
+    assert.equal((await stream.lines.next()).value, 'o');
     assert.equal(stream.headers['content-encoding'], undefined);
-    assert.equal(stream.headers['content-type'], 'text/event-stream');
-    stream.destroy();
+    (await site.backend.connections.next()).close(4001, 'bye');
+    assert.equal((await stream.lines.next()).value, 'c[4001,"bye"]');
+  });
+
+  // Shorter than a heartbeat, and longer than the timeouts of the file that the recipe goes into.
+  it('stands silence', async () => {
+    const pairs = [];
+    for (const transport of TRANSPORTS) pairs.push(await site.connect(transport));
+    await new Promise((over) => { setTimeout(over, 4_000); });
+    for (const { client, connection } of pairs) {
+      client.send('still there?');
+      assert.equal(await connection.messages.next(), 'still there?');
+      connection.send('still here');
+      assert.equal(await client.messages.next(), 'still here');
+      connection.close(1000);
+      await client.closed();
+    }
   });
 
   it('keeps connections to the gateway open', async () => {
@@ -224,3 +257,4 @@ const describeProxy = (name) => describe(name, () => {
 });
 
 Object.keys(PROGRAMS).forEach(describeProxy);
+Object.keys(PROGRAMS).forEach(describeUntrusted);

@@ -7,7 +7,7 @@ import { within } from './deadline.js';
 /**
  * Sends a request and resolves, when its answer begins, to
  *
- * - `status`
+ * - `status` and `headers`
  * - `lines`, an iterator over the body: nothing is read that is not asked for, but for a buffer
  * - `text()`, the whole body
  * - `abort()`
@@ -27,6 +27,7 @@ async function exchange(method, url, { headers = {}, body, answer } = {}) {
   incoming.setEncoding('utf8');
   return {
     status: incoming.statusCode,
+    headers: incoming.headers,
     lines: linesOf(incoming),
     async text() {
       let text = '';

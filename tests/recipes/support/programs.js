@@ -17,7 +17,7 @@ export const PROGRAMS = {
     binary: 'nginx',
     packages: 'nginx',
     recipe: 'sockjs.conf',
-    // As a distribution's nginx.conf, with compression of everything switched on.
+    // As a distribution's nginx.conf, with settings that would break the service.
     files: (folder) => ({
       'nginx.conf': `
 daemon off;
@@ -30,6 +30,9 @@ http {
   gzip on;
   gzip_types *;
   gzip_proxied any;
+  proxy_ignore_headers X-Accel-Buffering;
+  proxy_read_timeout 1s;
+  proxy_send_timeout 1s;
   client_body_temp_path ${folder}/body;
   proxy_temp_path ${folder}/proxy;
   fastcgi_temp_path ${folder}/fastcgi;
@@ -57,6 +60,7 @@ defaults
   mode http
   option httpclose
   retry-on all-retryable-errors
+  timeout tunnel 1s
   compression algo gzip
   compression type text/plain application/javascript text/event-stream
   timeout connect 1s
@@ -90,7 +94,7 @@ import ${folder}/sockjs.caddy
     packages: 'apache2-bin',
     recipe: 'sockjs.conf',
     noticesLate: true,
-    // As Debian's apache2.conf, with compression of everything switched on.
+    // As Debian's apache2.conf, with settings that would break the service.
     files: (folder) => ({
       'apache2.conf': `
 ServerRoot ${folder}

@@ -87,9 +87,16 @@ export async function startProxy(name, options) {
   }
 }
 
+// Should the test be ended, so are its proxies.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGTERM')));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 async function serve(program, folder, env, port) {
   const child = spawn(program.binary, program.run(folder), { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const exited = once(child, 'exit');
+  running.add(child);
+  child.on('exit', () => running.delete(child));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8');

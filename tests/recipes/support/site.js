@@ -23,7 +23,7 @@ const OPTIONS = ['', 'heartbeat_delay = "1s"\n'];
  * - `connect(transport, options)` and `connectRaw(options)`: `{ client, connection }`, both ends
  * - `stop()`
  */
-export async function startSite(proxyName, { gateways: count = 1 } = {}) {
+export async function startSite(proxyName, { gateways: count = 1, trusted = true } = {}) {
   const started = [];
   const start = async (starting) => {
     const part = await starting;
@@ -39,7 +39,8 @@ export async function startSite(proxyName, { gateways: count = 1 } = {}) {
     const services = PREFIXES.map((prefix, index) => (
       `[[service]]\nprefix = "${prefix}"\nbackend = "${backend.url}"\n${OPTIONS[index]}`
     ));
-    await writeFile(config, `trusted_proxies = ["127.0.0.1"]\n${services.join('')}`);
+    const proxies = trusted ? 'trusted_proxies = ["127.0.0.1"]\n' : '';
+    await writeFile(config, proxies + services.join(''));
 
     const relays = [];
     for (let index = 0; index < count; index += 1) {
