@@ -119,8 +119,8 @@ impl Path {
         self.network.proof(now)
     }
 
-    /// A response begins, or a WebSocket.
-    pub fn begun(&mut self, now: Instant, streams: bool) -> ResponsePlan {
+    /// A response begins, or a WebSocket. The browser's client waits for `pause` between two responses.
+    pub fn begun(&mut self, now: Instant, streams: bool, pause: Duration) -> ResponsePlan {
         self.responses = self.responses.saturating_add(1);
         self.response_begun = now;
         self.responding = true;
@@ -139,7 +139,7 @@ impl Path {
             return ResponsePlan::default();
         }
         if self.streams == Streams::Trial && self.responses > 1 {
-            self.judge_trial(now);
+            self.judge_trial(now, pause);
         }
         ResponsePlan {
             one_frame: self.streams == Streams::OneFrame,
@@ -152,18 +152,19 @@ impl Path {
     }
 
     /// The browser came back after a trial. One that had read it in time has written meanwhile, if it has anything to say.
-    fn judge_trial(&mut self, now: Instant) {
+    fn judge_trial(&mut self, now: Instant, pause: Duration) {
+        let returned = now.checked_sub(pause).unwrap_or(now).max(self.finished);
         let ahead = self
             .first_message
-            .is_some_and(|first| now.saturating_duration_since(first) >= AHEAD);
+            .is_some_and(|first| returned.saturating_duration_since(first) >= AHEAD);
         if ahead {
             self.streams_flow(now);
             return;
         }
         self.streams = Streams::OneFrame;
-        self.returned = Some(now);
-        if self.first_message.is_some() {
-            self.judge_answer(now);
+        self.returned = Some(returned);
+        if let Some(first) = self.first_message {
+            self.judge_answer(first);
         } else {
             self.network.streaming_undecided();
         }

@@ -69,7 +69,7 @@ impl Browser<'_> {
         let offered = network.offer_websocket(begin, true);
         if offered && !self.swallows_websocket {
             let mut path = network.open_websocket(day.after(10), server, CLIENT);
-            path.begun(day.after(1), true);
+            path.begun(day.after(1), true, Duration::ZERO);
             path.said(day.0, true);
             path.heard(day.after(2));
             path.wrote(day.0);
@@ -83,7 +83,7 @@ impl Browser<'_> {
         }
         day.after(if offered { 630 } else { 10 });
         let mut path = network.open_http(day.0, server, true, CLIENT);
-        let mut plan = path.begun(day.0, true);
+        let mut plan = path.begun(day.0, true, Duration::ZERO);
         path.said(day.0, false);
         if self.holds_streams && !plan.one_frame {
             let held = plan.max_age.expect("streams have an age");
@@ -91,7 +91,7 @@ impl Browser<'_> {
                 path.finished(day.after(held.as_millis() as u64));
                 day.after(5);
                 let opened_after = day.0.duration_since(begin).as_millis() as u64;
-                let plan = path.begun(day.0, true);
+                let plan = path.begun(day.0, true, Duration::ZERO);
                 path.wrote(day.after(5));
                 return Visit {
                     websocket: false,
@@ -102,14 +102,14 @@ impl Browser<'_> {
             // The browser gives up and tries the next transport.
             path.aborted(day.after(630));
             path = network.open_http(day.0, server, true, CLIENT);
-            plan = path.begun(day.0, true);
+            plan = path.begun(day.0, true, Duration::ZERO);
             path.said(day.0, false);
             assert!(plan.one_frame, "it was held back a moment ago");
         }
         let opened_after = day.after(5).duration_since(begin).as_millis() as u64;
         path.wrote(day.after(25));
         path.finished(day.after(10));
-        let plan = path.begun(day.after(5), true);
+        let plan = path.begun(day.after(5), true, Duration::ZERO);
         path.finished(day.after(10));
         Visit {
             websocket: false,
@@ -229,14 +229,17 @@ fn network_that_streams_to_a_silent_page_is_found_out_at_its_second_visit() {
         .of(CLIENT, false, &agent(CHROME))
         .expect("a browser is remembered");
     let mut first = network.open_http(day.0, "1", true, CLIENT);
-    let trial = first.begun(day.0, true).max_age.expect("a trial ends");
+    let trial = first
+        .begun(day.0, true, Duration::ZERO)
+        .max_age
+        .expect("a trial ends");
     first.finished(day.after(trial.as_millis() as u64));
     assert!(
-        first.begun(day.after(5), true).one_frame,
+        first.begun(day.after(5), true, Duration::ZERO).one_frame,
         "it may be held back"
     );
     let mut second = network.open_http(day.after(60_000), "2", true, CLIENT);
-    let plan = second.begun(day.0, true);
+    let plan = second.begun(day.0, true, Duration::ZERO);
     assert!(!plan.one_frame);
     assert_eq!(
         plan.max_age,
@@ -245,12 +248,34 @@ fn network_that_streams_to_a_silent_page_is_found_out_at_its_second_visit() {
     );
     second.said(day.after(6000), true);
     let mut third = network.open_http(day.after(60_000), "3", true, CLIENT);
-    let trial = third.begun(day.0, true).max_age.expect("a trial ends");
+    let trial = third
+        .begun(day.0, true, Duration::ZERO)
+        .max_age
+        .expect("a trial ends");
     third.finished(day.after(trial.as_millis() as u64));
     assert!(
-        !third.begun(day.after(5), true).one_frame,
+        !third.begun(day.after(5), true, Duration::ZERO).one_frame,
         "streams are known to flow"
     );
+}
+
+/// The client of an event source waits before it comes back: what it writes meanwhile is no sign that it had read earlier.
+#[test]
+fn event_source_that_is_held_back_is_not_taken_for_flowing() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let network = networks
+        .of(CLIENT, false, &agent(CHROME))
+        .expect("a browser is remembered");
+    let pause = Duration::from_millis(200);
+    let mut path = network.open_http(day.0, "1", true, CLIENT);
+    let trial = path
+        .begun(day.0, true, pause)
+        .max_age
+        .expect("a trial ends");
+    path.finished(day.after(trial.as_millis() as u64));
+    path.wrote(day.after(30));
+    assert!(path.begun(day.after(175), true, pause).one_frame);
 }
 
 /// One wrong memory is used a few times and then gone.
@@ -374,7 +399,7 @@ fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
         Proof::Brief(Duration::from_millis(100)),
         "nothing is known yet"
     );
-    path.begun(day.0, true);
+    path.begun(day.0, true, Duration::ZERO);
     path.heard(day.after(5));
     path.aborted(day.after(5));
     assert_eq!(path.proof(day.0), Proof::Full);
@@ -390,7 +415,7 @@ fn websocket_is_not_proven_where_websockets_grow_old() {
         .of(CLIENT, false, &agent(CHROME))
         .expect("a browser is remembered");
     let mut path = network.open_websocket(day.0, "1", CLIENT);
-    path.begun(day.0, true);
+    path.begun(day.0, true, Duration::ZERO);
     for _ in 0..3 {
         path.said(day.after(25_000), true);
         path.heard(day.after(10));
@@ -407,7 +432,7 @@ fn websocket_cut_young_while_in_use_teaches_an_age() {
         .of(CLIENT, false, &agent(CHROME))
         .expect("a browser is remembered");
     let mut path = network.open_websocket(day.0, "1", CLIENT);
-    path.begun(day.0, true);
+    path.begun(day.0, true, Duration::ZERO);
     for _ in 0..2 {
         path.said(day.after(2000), true);
         path.heard(day.after(10));
@@ -415,7 +440,7 @@ fn websocket_cut_young_while_in_use_teaches_an_age() {
     path.aborted(day.after(1980));
     assert!(!network.offer_websocket(day.after(100), true));
     let mut path = network.open_http(day.after(10), "2", true, CLIENT);
-    path.begun(day.0, true);
+    path.begun(day.0, true, Duration::ZERO);
     let go_on = path.wrote(day.after(30)).expect("the trial is decided");
     let age = go_on.expect("responses have an age").duration_since(day.0);
     assert!(
@@ -462,5 +487,5 @@ fn pins_decide_instead_of_what_is_learnt() {
     assert!(!network.offer_websocket(now, true));
     let mut path = network.open_http(now, "1", true, CLIENT);
     assert_eq!(path.silence(now), Some(Duration::from_secs(4)));
-    assert!(path.begun(now, true).one_frame);
+    assert!(path.begun(now, true, Duration::ZERO).one_frame);
 }

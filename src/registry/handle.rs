@@ -150,7 +150,7 @@ impl SessionHandle {
             if !state.session.has_receiver()
                 && let Some(path) = &mut state.path
             {
-                let plan = path.begun(now, manner.streams);
+                let plan = path.begun(now, manner.streams, manner.pause);
                 manner.one_frame = plan.one_frame;
                 manner.max_age = plan.max_age;
                 manner.silence = path.silence(now);

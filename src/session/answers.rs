@@ -26,6 +26,8 @@ pub struct Manner {
     pub max_age: Option<Duration>,
     /// A browser whose connection is cut off comes back by itself, so that the session outlives the cut.
     pub resumes: bool,
+    /// Time that the browser's client waits before it comes back after a response.
+    pub pause: Duration,
     /// Silence after which a heartbeat is due, when shorter than `heartbeat_delay`.
     pub silence: Option<Duration>,
 }
@@ -39,6 +41,7 @@ impl Manner {
             one_frame: false,
             max_age: None,
             resumes: false,
+            pause: Duration::ZERO,
             silence: None,
         }
     }

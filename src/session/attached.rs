@@ -23,6 +23,8 @@ pub(super) struct Attached {
     /// When something last went to the browser, and came from it; a heartbeat that is due counts.
     said: Instant,
     heard: Instant,
+    /// When something really came from the browser.
+    alive: Instant,
     /// When `o` or messages were last taken.
     content_taken: Option<Instant>,
     pub(super) pong_by: Option<Instant>,
@@ -46,6 +48,7 @@ impl Attached {
             progressed: false,
             said: now,
             heard: now,
+            alive: now,
             content_taken: None,
             pong_by: None,
             proof_at: None,
@@ -76,7 +79,20 @@ impl Attached {
     /// Something came from the browser.
     pub(super) fn heard(&mut self, now: Instant) {
         self.heard = now;
+        self.alive = now;
         self.pong_by = None;
+    }
+
+    /// A Ping was sent; from when on the browser's time to answer counts. A Ping that only keeps the way open, earlier than
+    /// the configured one, does not shorten the outage that a connection survives; and a later one gives no more time.
+    pub(super) fn awaits_pong(
+        &mut self,
+        now: Instant,
+        heartbeat_delay: Option<Duration>,
+        timeout: Duration,
+    ) {
+        let due = self.alive + heartbeat_delay.unwrap_or_default();
+        self.pong_by.get_or_insert(now.max(due) + timeout);
     }
 
     /// When a heartbeat is due.

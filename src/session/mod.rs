@@ -329,10 +329,7 @@ impl Session {
         }
         receiver.took_heartbeat(now);
         if receiver.manner.liveness == Liveness::Pong {
-            // A later Ping gives the unanswered one no more time.
-            receiver
-                .pong_by
-                .get_or_insert(now + self.config.pong_timeout);
+            receiver.awaits_pong(now, self.config.heartbeat_delay, self.config.pong_timeout);
             self.check_deadline();
         }
         Some(Frame::Heartbeat)

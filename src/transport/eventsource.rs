@@ -1,5 +1,7 @@
 //! eventsource: `GET …/eventsource`, one server-sent event per frame. (sockjs-protocol, `EventSource`)
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method};
 
 use crate::protocol::framing::EventSource;
@@ -12,7 +14,14 @@ pub(super) const TRANSPORT: Transport = Transport {
     endpoints: &[Endpoint {
         address: Address::Session("eventsource"),
         method: Method::GET,
-        handler: |exchange| Box::pin(stream(exchange, EVENT_STREAM, EventSource, Cut::Resumes)),
+        handler: |exchange| {
+            Box::pin(stream(
+                exchange,
+                EVENT_STREAM,
+                EventSource,
+                Cut::ResumesAfter(PAUSE),
+            ))
+        },
         hints: Hints {
             cors: true,
             receives: true,
@@ -22,6 +31,9 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     }],
 };
+
+/// sockjs-client's, between the end of an event source and the next.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Without a charset: the suite compares the whole value.
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");

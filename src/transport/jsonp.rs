@@ -1,5 +1,7 @@
 //! jsonp polling: `GET …/jsonp?c=CALLBACK` for one frame, `POST …/jsonp_send` for messages. (sockjs-protocol, `JsonPolling`)
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 
 use crate::protocol::Callback;
@@ -38,7 +40,12 @@ pub(super) const TRANSPORT: Transport = Transport {
 
 fn receive(exchange: Exchange) -> Answer {
     match Callback::from_query(exchange.request.uri().query()) {
-        Ok(callback) => Box::pin(poll(exchange, JAVASCRIPT, Jsonp { callback }, Cut::Resumes)),
+        Ok(callback) => Box::pin(poll(
+            exchange,
+            JAVASCRIPT,
+            Jsonp { callback },
+            Cut::ResumesAfter(Duration::ZERO),
+        )),
         Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
     }
 }

@@ -1,5 +1,7 @@
 //! What the receiving HTTP transports share: attaching to the session, and answering with one frame or with many.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
@@ -18,8 +20,8 @@ use super::{Chunks, Exchange, text};
 pub(super) enum Cut {
     /// It ends. (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`) A cut htmlfile is not even noticed by the browser.
     Ends,
-    /// It goes on when the browser comes back, which it does by itself.
-    Resumes,
+    /// It goes on when the browser comes back, which it does by itself, after this time.
+    ResumesAfter(Duration),
 }
 
 /// nginx's response buffer is 4 KiB; chunks of up to 2 KiB pass it at once, whatever was in it before.
@@ -116,7 +118,11 @@ async fn attach(
     let manner = Manner {
         streams,
         max_age: config.response_max_age.filter(|_| streams),
-        resumes: cut == Cut::Resumes && config.resume,
+        resumes: config.resume && cut != Cut::Ends,
+        pause: match cut {
+            Cut::Ends => Duration::ZERO,
+            Cut::ResumesAfter(pause) => pause,
+        },
         ..Manner::new(Liveness::Connection)
     };
     // The request's memory is not kept while the receiver waits.

@@ -265,7 +265,7 @@ fn unanswered_ping_ends_a_websocket_session() {
         frame(&mut session, start + 25 * SECOND).as_deref(),
         Some("h")
     );
-    session.handle_alive(start);
+    session.handle_alive(start + 25 * SECOND);
     session.handle_timeout(start + 50 * SECOND, false);
     assert_eq!(
         frame(&mut session, start + 50 * SECOND).as_deref(),
@@ -276,6 +276,35 @@ fn unanswered_ping_ends_a_websocket_session() {
     assert_eq!(
         frame(&mut session, start + 60 * SECOND).as_deref(),
         Some("c:3000")
+    );
+}
+
+/// Pings that only keep the way open do not shorten the outage that a connection survives.
+#[test]
+fn early_pings_do_not_start_the_pong_deadline_earlier() {
+    let start = epoch();
+    let mut session = session(start);
+    let manner = Manner {
+        silence: Some(2 * SECOND),
+        ..Manner::new(Liveness::Pong)
+    };
+    session.handle_attach(start, manner);
+    frame(&mut session, start);
+    for beat in 1..17 {
+        let now = start + 2 * beat * SECOND;
+        session.handle_timeout(now, false);
+        assert_eq!(
+            frame(&mut session, now).as_deref(),
+            Some("h"),
+            "after {beat} beats"
+        );
+    }
+    session.handle_timeout(start + 35 * SECOND, false);
+    let told = frame(&mut session, start + 35 * SECOND);
+    assert_eq!(
+        told.as_deref(),
+        Some("c:3000"),
+        "25 s and 10 s, as without them"
     );
 }
 
