@@ -13,7 +13,7 @@
 //! | connections die after the same silence | heartbeats come before it |
 //! | connections die at the same age | responses end before it |
 //!
-//! Each has a bound in visits and time and heals by itself ([`belief`]). `belief`, `cuts`, `silence`, `visit` and `path`
+//! Each has a bound in visits and time and heals by itself (`belief.rs`). `belief`, `cuts`, `silence`, `visit` and `path`
 //! take the time as an argument.
 
 mod belief;

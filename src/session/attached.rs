@@ -92,7 +92,7 @@ impl Attached {
         timeout: Duration,
     ) {
         let due = self.alive + heartbeat_delay.unwrap_or_default();
-        self.pong_by.get_or_insert(now.max(due) + timeout);
+        self.pong_by.get_or_insert_with(|| now.max(due) + timeout);
     }
 
     /// When a heartbeat is due.
