@@ -18,6 +18,7 @@ const CONFIGURATION = `listen = "127.0.0.1:0"
 prefix = "/echo"
 backend = "echo:"
 origins = "*"
+doctor = true
 `;
 
 function assertBuilt() {
