@@ -66,6 +66,8 @@ pub struct ServiceFacts {
     pub websocket: bool,
     /// Its heartbeat, in seconds; none when it is off.
     pub heartbeat_s: Option<f64>,
+    /// Whether it sends them sooner where it has learnt that it must.
+    pub adaptive: bool,
     /// Its transports, when not all are on.
     pub transports: Option<Vec<String>>,
 }

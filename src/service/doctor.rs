@@ -41,6 +41,7 @@ impl DoctorService {
                 .session
                 .heartbeat_delay
                 .map(|delay| delay.as_secs_f64()),
+            adaptive: config.network.learn && config.network.adaptive_heartbeat,
             transports: config.transports.clone(),
         };
         let mut own = ServiceConfig::new(format!("{}/doctor/sockjs", config.prefix));

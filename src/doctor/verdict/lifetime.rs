@@ -130,6 +130,10 @@ pub(super) fn idle_cut(case: &Case<'_>) -> Option<Finding> {
             " The service sends a sign of life every {}, which is often enough, so applications should not notice.",
             seconds(heartbeat)
         ),
+        Some(heartbeat) if case.service().is_some_and(|service| service.adaptive) => format!(
+            " The service sends a sign of life every {}, and sooner to browsers whose network it has learnt about. Until it has, users who read without writing may be thrown out.",
+            seconds(heartbeat)
+        ),
         Some(heartbeat) if case.service().is_some() => format!(
             " The service sends a sign of life only every {}: users who read without writing are thrown out before that.",
             seconds(heartbeat)

@@ -204,6 +204,12 @@ fn silence_that_is_cut() {
         (Severity::Problem, "Silent connections are cut within 30 s")
     );
     assert!(finding.advice[0].how.contains("\"6s\""), "{finding:#?}");
+    let adaptive = judged(|report, seen| {
+        cut(3.0)(report, seen);
+        seen.service.as_mut().expect("is there").adaptive = true;
+    });
+    let finding = find(&adaptive, "idle-cut").expect("is found");
+    assert!(finding.what.contains("sooner to browsers"), "{finding:#?}");
     // Without heartbeats any limit counts.
     let off = judged(|report, seen| {
         cut(55.0)(report, seen);

@@ -151,6 +151,7 @@ fn good() -> (Report, Seen) {
         service: Some(ServiceFacts {
             websocket: true,
             heartbeat_s: Some(25.0),
+            adaptive: false,
             transports: None,
         }),
     };
