@@ -133,7 +133,7 @@ fn own_service_has_everything_on() {
     session.poll().assert_is(200, "a[\"p:1\"]\n");
     assert_eq!(
         seen(&server, RUN)["service"],
-        json!({"websocket": false, "heartbeat_s": 0.1, "transports": ["xhr-polling"]})
+        json!({"websocket": false, "adaptive": true, "heartbeat_s": 0.1, "transports": ["xhr-polling"]})
     );
 }
 
