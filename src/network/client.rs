@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -227,8 +227,7 @@ impl Network {
             return;
         };
         drop(state);
-        let times = self.shared.findings.silence.fetch_add(1, Ordering::Relaxed) + 1;
-        let Some(held_back) = self.shared.log.admit() else {
+        let Some((times, held_back)) = self.found(&self.shared.findings.silence) else {
             return;
         };
         info!(
@@ -278,8 +277,7 @@ impl Network {
         state.age_limit = Some((limit.max(Duration::from_secs(1)), now + remember));
         let believed = state.websocket.failed(now);
         drop(state);
-        let times = self.shared.findings.age.fetch_add(1, Ordering::Relaxed) + 1;
-        let Some(held_back) = self.shared.log.admit() else {
+        let Some((times, held_back)) = self.found(&self.shared.findings.age) else {
             return;
         };
         info!(
@@ -348,14 +346,14 @@ impl Network {
         self.state.lock().undecided = true;
     }
 
+    /// Counts a finding. How often it was found, and how many findings were not logged, when this one is to be.
+    fn found(&self, counter: &AtomicU64) -> Option<(u64, u64)> {
+        let times = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        Some((times, self.shared.log.admit()?))
+    }
+
     fn found_websocket(&self, client: Option<IpAddr>, how: &'static str) {
-        let times = self
-            .shared
-            .findings
-            .websocket
-            .fetch_add(1, Ordering::Relaxed)
-            + 1;
-        let Some(held_back) = self.shared.log.admit() else {
+        let Some((times, held_back)) = self.found(&self.shared.findings.websocket) else {
             return;
         };
         info!(
@@ -366,13 +364,7 @@ impl Network {
     }
 
     fn found_streaming(&self, client: Option<IpAddr>) {
-        let times = self
-            .shared
-            .findings
-            .streaming
-            .fetch_add(1, Ordering::Relaxed)
-            + 1;
-        let Some(held_back) = self.shared.log.admit() else {
+        let Some((times, held_back)) = self.found(&self.shared.findings.streaming) else {
             return;
         };
         info!(

@@ -78,9 +78,7 @@ impl Silence {
         match &mut self.scout {
             Some((scout, heard)) if *scout == session => *heard = now,
             Some((_, heard)) if !gone(*heard) => return self.safe.min(steps.target),
-            scout => {
-                *scout = Some((session, now));
-            }
+            scout => *scout = Some((session, now)),
         }
         self.trying.min(steps.target)
     }

@@ -27,6 +27,12 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The network of a Chrome at the usual address.
+fn chrome(networks: &Networks) -> Arc<Network> {
+    let network = networks.of(CLIENT, false, &agent(CHROME));
+    network.expect("a browser is remembered")
+}
+
 /// A day that passes step by step.
 struct Day(Instant);
 
@@ -225,9 +231,7 @@ fn network_that_streams_is_left_to_stream() {
 fn network_that_streams_to_a_silent_page_is_found_out_at_its_second_visit() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let network = networks
-        .of(CLIENT, false, &agent(CHROME))
-        .expect("a browser is remembered");
+    let network = chrome(&networks);
     let mut first = network.open_http(day.0, "1", true, CLIENT);
     let trial = first
         .begun(day.0, true, Duration::ZERO)
@@ -264,9 +268,7 @@ fn network_that_streams_to_a_silent_page_is_found_out_at_its_second_visit() {
 fn event_source_that_is_held_back_is_not_taken_for_flowing() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let network = networks
-        .of(CLIENT, false, &agent(CHROME))
-        .expect("a browser is remembered");
+    let network = chrome(&networks);
     let pause = Duration::from_millis(200);
     let mut path = network.open_http(day.0, "1", true, CLIENT);
     let trial = path
@@ -389,9 +391,7 @@ fn good_client_behind_an_address_with_a_bad_memory_gets_its_websocket_after_a_fe
 fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let network = networks
-        .of(CLIENT, false, &agent(CHROME))
-        .expect("a browser is remembered");
+    let network = chrome(&networks);
     assert!(network.offer_websocket(day.0, true));
     let mut path = network.open_websocket(day.after(10), "1", CLIENT);
     assert_eq!(
@@ -411,9 +411,7 @@ fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
 fn websocket_is_not_proven_where_websockets_grow_old() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let network = networks
-        .of(CLIENT, false, &agent(CHROME))
-        .expect("a browser is remembered");
+    let network = chrome(&networks);
     let mut path = network.open_websocket(day.0, "1", CLIENT);
     path.begun(day.0, true, Duration::ZERO);
     for _ in 0..3 {
@@ -428,9 +426,7 @@ fn websocket_is_not_proven_where_websockets_grow_old() {
 fn websocket_cut_young_while_in_use_teaches_an_age() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let network = networks
-        .of(CLIENT, false, &agent(CHROME))
-        .expect("a browser is remembered");
+    let network = chrome(&networks);
     let mut path = network.open_websocket(day.0, "1", CLIENT);
     path.begun(day.0, true, Duration::ZERO);
     for _ in 0..2 {
