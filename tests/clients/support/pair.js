@@ -6,6 +6,16 @@ import { startBackend } from './backend.js';
 import { openSession, openWebSocket } from './client.js';
 import { startGateway } from './gateway.js';
 
+/** Both ends of `client`: it, and its connection at `backend`. */
+export async function bothEnds(client, backend) {
+  await client.opened();
+  // A stream that only receives is passed on to the backend after a second; one that sends, at once.
+  client.send('hello');
+  const connection = await backend.connections.next();
+  assert.equal(await connection.messages.next(), 'hello');
+  return { client, connection };
+}
+
 /** Resolves to `{ gateway, backend, connect(), connectRaw(), stop() }`. */
 export async function startPair(backendOptions) {
   const backend = await startBackend(backendOptions);
@@ -17,16 +27,7 @@ export async function startPair(backendOptions) {
     throw error;
   }
 
-  /** Both ends of `client`: it, and the backend's connection. */
-  async function ends(client) {
-    await client.opened();
-    // A stream that only receives is passed on to the backend after a second; one that sends, at once.
-    client.send('hello');
-    const connection = await backend.connections.next();
-    assert.equal(await connection.messages.next(), 'hello');
-    return { client, connection };
-  }
-
+  const ends = (client) => bothEnds(client, backend);
   return {
     gateway,
     backend,

@@ -1,13 +1,13 @@
 /*
  * A backend, one or several gateways in front of it, and a proxy in front of those.
  */
-import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBackend } from '../../clients/support/backend.js';
 import { openSession, openWebSocket } from '../../clients/support/client.js';
 import { startGateway } from '../../clients/support/gateway.js';
+import { bothEnds } from '../../clients/support/pair.js';
 import { startProxy } from './proxy.js';
 import { startRelay } from './relay.js';
 
@@ -52,15 +52,7 @@ export async function startSite(proxyName, { gateways: count = 1, trusted = true
     const origin = `http://${proxy.host}`;
     const url = origin + PREFIXES[0];
 
-    async function ends(client) {
-      await client.opened();
-      // A stream that only receives is passed on to the backend after a second; one that sends, at once.
-      client.send('hello');
-      const connection = await backend.connections.next();
-      assert.equal(await connection.messages.next(), 'hello');
-      return { client, connection };
-    }
-
+    const ends = (client) => bothEnds(client, backend);
     return {
       backend,
       relays,
