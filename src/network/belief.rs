@@ -59,9 +59,14 @@ impl Belief {
         self.trust > 0 && self.until.is_some_and(|until| now < until)
     }
 
+    /// Whether it failed since it last worked.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
     /// Whether anything is known of it, from whenever.
     pub(super) fn was_tried(&self) -> bool {
-        self.worked.is_some() || self.failures > 0
+        self.worked.is_some() || self.has_failed()
     }
 
     /// Whether it worked lately.

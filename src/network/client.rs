@@ -3,16 +3,18 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
-use tracing::info;
 
 use super::belief::Belief;
 use super::cuts::{Cuts, below};
-use super::path::{Path, Streams};
+use super::finding::{Finding, tell};
+use super::path::Path;
+use super::responses::Streams;
 use super::silence::{Scout, Silence};
+use super::trial;
 use super::visit::{Handshake, ServerKey, Visits};
 use super::{Pin, Shared, WebsocketProof};
 
@@ -46,8 +48,8 @@ pub struct Network {
 struct State {
     websocket: Belief,
     streaming: Belief,
-    /// A trial of streams had no answer: the page only listens.
-    undecided: bool,
+    /// Trials of streams since the last that had an answer: their pages only listened.
+    undecided: u8,
     silence: Option<Silence>,
     ages: Cuts,
     age_limit: Option<(Duration, Instant)>,
@@ -67,7 +69,7 @@ impl Network {
             state: Mutex::new(State {
                 websocket: Belief::default(),
                 streaming: Belief::default(),
-                undecided: false,
+                undecided: 0,
                 silence,
                 ages: Cuts::default(),
                 age_limit: None,
@@ -104,14 +106,7 @@ impl Network {
         let server = self.server_key(server);
         // Until the browser answers on it.
         self.handshake(now, server, Handshake::Failed);
-        Path::new(
-            Arc::clone(self),
-            server,
-            client,
-            true,
-            Streams::Flowing,
-            now,
-        )
+        Path::of_socket(Arc::clone(self), server, client, now)
     }
 
     /// What should have been a WebSocket handshake came as something else.
@@ -132,25 +127,27 @@ impl Network {
         let shown = state.visits.opened(now, server, streams);
         let websocket_failed = shown.websocket_failed && state.websocket.failed(now);
         let held = shown.stream_held && state.streaming.failed(now);
-        state.undecided &= !shown.stream_held;
+        if shown.stream_held {
+            state.undecided = 0;
+        }
         let avoided = streams && state.streaming.avoids(now);
-        let undecided = state.undecided || state.streaming.was_tried();
+        let unknown = state.way_of_unknown_streams();
         drop(state);
         if websocket_failed {
-            self.found_websocket(client, "the handshake did not arrive, or led to nothing");
+            let how = "the handshake did not arrive, or led to nothing";
+            tell(self, client, Finding::Websocket { how });
         }
         if held {
-            self.found_streaming(client);
+            tell(self, client, Finding::Streaming);
         }
         let streams = match self.pin.as_ref().and_then(|pin| pin.one_frame) {
             Some(true) => Streams::OneFrame,
             Some(false) => Streams::Flowing,
             None if !self.shared.config.learn => Streams::Flowing,
             None if shown.stream_held || avoided => Streams::OneFrame,
-            None if undecided => Streams::Patient,
-            None => Streams::Trial,
+            None => unknown,
         };
-        Path::new(Arc::clone(self), server, client, false, streams, now)
+        Path::of_responses(Arc::clone(self), server, client, streams, now)
     }
 
     fn server_key(&self, server: &str) -> ServerKey {
@@ -213,28 +210,16 @@ impl Network {
         &self,
         now: Instant,
         session: Scout,
-        client: Option<IpAddr>,
         gap: Duration,
         certainly: bool,
-    ) {
-        let Some(mut state) = self.learning() else {
-            return;
-        };
-        let (Some(silence), Some(steps)) = (&mut state.silence, self.shared.steps) else {
-            return;
-        };
-        let Some(limit) = silence.cut(now, steps, session, gap, certainly) else {
-            return;
-        };
-        drop(state);
-        let Some((times, held_back)) = self.found(&self.shared.findings.silence) else {
-            return;
-        };
-        info!(
-            service = %self.shared.service,
-            ?client, cut_after = ?gap, heartbeat = ?limit, times, held_back,
-            "network: silent connections of these clients are cut; they get a heartbeat before that"
-        );
+    ) -> Option<Finding> {
+        let mut state = self.learning()?;
+        let silence = state.silence.as_mut()?;
+        let heartbeat = silence.cut(now, self.shared.steps?, session, gap, certainly)?;
+        Some(Finding::Silence {
+            cut_after: gap,
+            heartbeat,
+        })
     }
 
     pub(super) fn session_gone(&self, session: Scout) {
@@ -263,28 +248,21 @@ impl Network {
         }
     }
 
-    pub(super) fn cut_at_age(&self, now: Instant, client: Option<IpAddr>, age: Duration) {
-        let Some(mut state) = self.learning() else {
-            return;
-        };
+    pub(super) fn cut_at_age(&self, now: Instant, age: Duration) -> Option<Finding> {
+        let mut state = self.learning()?;
         let agreed = state.ages.cut(age);
         let (limit, remember) = match agreed {
             Some(shortest) => (below(shortest), self.shared.config.remember),
             // To end a response early, or to do without WebSocket for a few visits, costs little.
             None if age < YOUNG && !state.websocket.is_good(now) => (below(age), PRECAUTION),
-            None => return,
+            None => return None,
         };
         state.age_limit = Some((limit.max(Duration::from_secs(1)), now + remember));
-        let believed = state.websocket.failed(now);
-        drop(state);
-        let Some((times, held_back)) = self.found(&self.shared.findings.age) else {
-            return;
-        };
-        info!(
-            service = %self.shared.service,
-            ?client, cut_after = ?age, response_age = ?limit, without_websocket = believed, times, held_back,
-            "network: connections of these clients are cut although they are used; responses end before that"
-        );
+        Some(Finding::Age {
+            cut_after: age,
+            response_age: limit,
+            without_websocket: state.websocket.failed(now),
+        })
     }
 
     pub(super) fn handshake(&self, now: Instant, server: ServerKey, handshake: Handshake) {
@@ -292,18 +270,14 @@ impl Network {
     }
 
     /// A WebSocket that worked was cut off right after it was opened.
-    pub(super) fn websocket_killed(&self, now: Instant, server: ServerKey, client: Option<IpAddr>) {
-        let Some(mut state) = self.learning() else {
-            return;
-        };
+    pub(super) fn websocket_killed(&self, now: Instant, server: ServerKey) -> Option<Finding> {
+        let mut state = self.learning()?;
         state.killed = Some(now);
         // The fallback that follows is no second failure.
         state.visits.handshake(now, server, Handshake::Unseen);
+        let how = "it died right after opening";
         let believed = state.websocket.failed(now);
-        drop(state);
-        if believed {
-            self.found_websocket(client, "it died right after opening");
-        }
+        believed.then_some(Finding::Websocket { how })
     }
 
     pub(super) fn websocket_worked(&self, now: Instant) {
@@ -325,53 +299,37 @@ impl Network {
     pub(super) fn streaming_worked(&self, now: Instant, server: ServerKey) {
         let mut state = self.state.lock();
         state.streaming.worked(now);
-        state.undecided = false;
+        state.undecided = 0;
         state.visits.stream_used(now, server);
     }
 
-    pub(super) fn streaming_failed(&self, now: Instant, client: Option<IpAddr>) {
-        let Some(mut state) = self.learning() else {
-            return;
-        };
-        state.undecided = false;
-        let believed = state.streaming.failed(now);
-        drop(state);
-        if believed {
-            self.found_streaming(client);
-        }
+    pub(super) fn streaming_failed(&self, now: Instant) -> Option<Finding> {
+        let mut state = self.learning()?;
+        state.undecided = 0;
+        state.streaming.failed(now).then_some(Finding::Streaming)
     }
 
-    /// The page of a trial has nothing to say that would show whether streams flow.
+    /// A trial has ended. Its answer, if there is one, comes later.
     pub(super) fn streaming_undecided(&self) {
-        self.state.lock().undecided = true;
+        let mut state = self.state.lock();
+        state.undecided = state.undecided.saturating_add(1);
     }
 
-    /// Counts a finding. How often it was found, and how many findings were not logged, when this one is to be.
-    fn found(&self, counter: &AtomicU64) -> Option<(u64, u64)> {
-        let times = counter.fetch_add(1, Ordering::Relaxed) + 1;
-        Some((times, self.shared.log.admit()?))
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
+}
 
-    fn found_websocket(&self, client: Option<IpAddr>, how: &'static str) {
-        let Some((times, held_back)) = self.found(&self.shared.findings.websocket) else {
-            return;
-        };
-        info!(
-            service = %self.shared.service,
-            ?client, how, times, held_back,
-            "network: WebSocket fails for these clients; /info tells the next visits to do without"
-        );
-    }
-
-    fn found_streaming(&self, client: Option<IpAddr>) {
-        let Some((times, held_back)) = self.found(&self.shared.findings.streaming) else {
-            return;
-        };
-        info!(
-            service = %self.shared.service,
-            ?client, times, held_back,
-            "network: streams of these clients are held back; their responses end after each frame"
-        );
+impl State {
+    /// How the streams of a session are sent about which nothing is believed.
+    fn way_of_unknown_streams(&self) -> Streams {
+        match self.undecided {
+            0 if self.streaming.has_failed() => Streams::Trial(trial::FURTHER),
+            0 if self.streaming.was_tried() => Streams::Patient,
+            0 => Streams::Trial(trial::FIRST),
+            1 => Streams::Trial(trial::FURTHER),
+            _ => Streams::Patient,
+        }
     }
 }
 

@@ -13,17 +13,21 @@
 //! | connections die after the same silence | heartbeats come before it |
 //! | connections die at the same age | responses end before it |
 //!
-//! Each has a bound in visits and time and heals by itself (`belief.rs`). `belief`, `cuts`, `silence`, `visit` and `path`
-//! take the time as an argument.
+//! Each has a bound in visits and time and heals by itself (`belief.rs`). All parts take the time as an argument; only
+//! `client` locks, and only `finding` logs.
 
 mod belief;
 mod client;
 mod config;
 mod cuts;
+mod finding;
 mod path;
+mod responses;
 mod silence;
+mod socket;
 #[cfg(test)]
 mod tests;
+mod trial;
 mod visit;
 
 use std::collections::HashMap;
@@ -43,6 +47,7 @@ use crate::throttle::Throttle;
 
 pub use client::{Network, Proof};
 pub use config::{NetworkConfig, Pin, WebsocketProof};
+pub use finding::{Findings, Report};
 pub use path::{Path, ResponsePlan};
 use silence::Steps;
 
@@ -63,19 +68,6 @@ struct Shared {
     findings: Findings,
     /// Findings are logged, but a flood of them is not.
     log: Throttle,
-}
-
-/// How often something was found out about a network, since the start.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// WebSocket fails.
-    pub websocket: AtomicU64,
-    /// Streams are held back.
-    pub streaming: AtomicU64,
-    /// Silent connections are cut.
-    pub silence: AtomicU64,
-    /// Connections are cut at an age.
-    pub age: AtomicU64,
 }
 
 /// Two generations, so that the least recently used half can be forgotten at once.

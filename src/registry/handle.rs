@@ -9,7 +9,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::network::{Path, Proof};
+use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
 use crate::session::{
     Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig,
@@ -49,12 +49,13 @@ struct Locked {
 /// counter. The limit on the number of sessions bounds it.
 const FREE_QUEUE_MEMORY: usize = 16 * 1024;
 
-/// Wake-ups collected under the lock, done after it.
+/// Wake-ups, and what is to be told, collected under the lock and done after it.
 #[derive(Default)]
 struct ToWake {
     one: [Option<Waker>; 4],
     many: [Vec<Waker>; 3],
     cut_off: Option<Arc<Wire>>,
+    report: Option<Report>,
 }
 
 impl ToWake {
@@ -63,6 +64,9 @@ impl ToWake {
         self.many.into_iter().flatten().for_each(Waker::wake);
         if let Some(wire) = self.cut_off {
             wire.cut();
+        }
+        if let Some(report) = self.report {
+            report.tell();
         }
     }
 }
@@ -179,7 +183,10 @@ impl SessionHandle {
                 && state.session.has_receiver()
             {
                 match how {
-                    _ if state.session.end().is_some() => path.over(now),
+                    _ if let Some(end) = state.session.end() => match end.cause {
+                        EndCause::Unresponsive => path.unresponsive(now),
+                        _ => path.over(now),
+                    },
                     Detach::Done => path.finished(now),
                     Detach::Ended | Detach::Aborted => path.aborted(now),
                 }
@@ -485,6 +492,7 @@ impl Locked {
         if wakes.cut_off {
             to_wake.cut_off = self.wire.clone();
         }
+        to_wake.report = self.path.as_mut().and_then(|path| path.take_report());
     }
 }
 
