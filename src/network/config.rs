@@ -11,7 +11,8 @@ use ipnet::IpNet;
 pub struct NetworkConfig {
     /// Whether anything is learnt. Default yes. Without, only the pins apply.
     pub learn: bool,
-    /// Most networks remembered; those not seen for longest are forgotten first. Default 16384, about 1.6 KiB each.
+    /// Most networks remembered; those not seen for longest are forgotten first. Default 16384, about 1.6 KiB each. Half of
+    /// them are for networks that are told apart by forwarding fields of proxies that are not trusted.
     pub capacity: usize,
     /// Whether heartbeats follow what the network shows. Default yes.
     pub adaptive_heartbeat: bool,

@@ -1,7 +1,7 @@
 //! What client networks let through: a bounded, expiring memory, read by `/info` and the transports, written by what
 //! sessions experience.
 //!
-//! A *client network* is the browser's address, what proxies added to the request, and the browser's family, together
+//! A *client network* is the browser's address (of IPv6 its first 64 bits), what proxies added to the request, and the browser's family, together
 //! hashed with a key of this process. Only browsers are remembered: other programs do not fall back from transport to
 //! transport, and are served as configured.
 //!
@@ -56,6 +56,8 @@ pub struct Networks {
     shared: Arc<Shared>,
     hasher: RandomState,
     known: Mutex<Generations>,
+    /// Those that are told apart by what proxies say that are not trusted, which may be made up.
+    claimed: Mutex<Generations>,
 }
 
 /// What the networks of a service have in common.
@@ -105,6 +107,7 @@ impl Networks {
             }),
             hasher: RandomState::new(),
             known: Mutex::default(),
+            claimed: Mutex::default(),
         }
     }
 
@@ -129,12 +132,15 @@ impl Networks {
         };
         // Their names may change with every connection, as those of a content delivery network's edges do.
         let hops = items(headers, &VIA).count();
+        let memory = if forwarded.is_empty() {
+            &self.known
+        } else {
+            &self.claimed
+        };
+        let client = client.map(network_of);
         let key = self.hasher.hash_one((client, family, forwarded, hops));
-        let mut known = self.known.lock();
-        let network = known.get(key, config.capacity, || {
-            Arc::new(Network::new(Arc::clone(&self.shared), pin.cloned()))
-        });
-        Some(network)
+        let make = || Arc::new(Network::new(Arc::clone(&self.shared), pin.cloned()));
+        Some(memory.lock().get(key, config.capacity / 2, make))
     }
 
     /// What was found out so far.
@@ -159,6 +165,18 @@ impl Generations {
         }
         self.young.insert(key, Arc::clone(&network));
         network
+    }
+}
+
+/// What stands for a client's network: of IPv6 the first half, since a host has as many addresses as it likes below that.
+/// (RFC 4291 §2.5.4)
+fn network_of(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        address @ IpAddr::V4(_) => address,
     }
 }
 

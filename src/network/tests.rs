@@ -191,7 +191,28 @@ fn memory_is_bounded_and_keeps_what_is_in_use() {
         assert!(Arc::ptr_eq(&kept, &again));
     }
     let known = networks.known.lock();
-    assert!(known.young.len() + known.old.len() <= 100);
+    assert!(known.young.len() + known.old.len() <= 50);
+}
+
+/// Who makes forwarding fields up, or has a whole IPv6 network to itself, does not push out what others have taught.
+#[test]
+fn made_up_addresses_push_nobody_out() {
+    let networks = networks(|config| config.capacity = 100);
+    let kept = chrome(&networks);
+    let mut claiming = agent(CHROME);
+    for number in 0..1000_u32 {
+        let claim = HeaderValue::from(number);
+        claiming.insert(HeaderName::from_static("x-forwarded-for"), claim);
+        let _ = networks.of(CLIENT, false, &claiming);
+        let host = std::net::Ipv6Addr::from((0x2001_0db8_u128 << 96) + u128::from(number));
+        let _ = networks.of(Some(host.into()), false, &agent(CHROME));
+    }
+    assert!(Arc::ptr_eq(&kept, &chrome(&networks)));
+    let remembered = [&networks.known, &networks.claimed].map(|known| {
+        let known = known.lock();
+        known.young.len() + known.old.len()
+    });
+    assert!(remembered[0] == 2 && remembered[1] <= 50, "{remembered:?}");
 }
 
 /// The worst network there is: handshakes vanish, and nothing arrives before it is complete.
