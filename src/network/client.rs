@@ -326,8 +326,8 @@ impl State {
         match self.undecided {
             0 if self.streaming.has_failed() => Streams::Trial(trial::FURTHER),
             0 if self.streaming.was_tried() => Streams::Patient,
-            0 => Streams::Trial(trial::FIRST),
             1 => Streams::Trial(trial::FURTHER),
+            0 | 2 => Streams::Trial(trial::FIRST),
             _ => Streams::Patient,
         }
     }

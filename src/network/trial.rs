@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long the first trial of a network lasts. With its end `o` arrives, before sockjs-client gives up after twice 300 ms.
 pub(super) const FIRST: Duration = Duration::from_millis(300);
-/// How long further ones last: the browser waits for no more where streams are held back.
+/// How long one lasts where streams may be held back: the browser waits for no more. (A longer one is decided on longer ways.)
 pub(super) const FURTHER: Duration = Duration::from_millis(150);
 /// A browser that had read the stream before its end was sent would have written this much earlier than it came back.
 const AHEAD: Duration = Duration::from_millis(150);
