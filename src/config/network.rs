@@ -1,6 +1,7 @@
 //! The shape of `[service.network]`: what is learnt of client networks, and what is known beforehand.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -44,19 +45,15 @@ impl NetworkTable {
     /// Replaces the defaults where the file has a value.
     ///
     /// # Errors
-    /// What is wrong with a pin.
+    /// What is wrong with a pin or a heartbeat.
     pub(super) fn apply(self, config: &mut NetworkConfig) -> Result<(), String> {
         set(&mut config.learn, self.learn);
         set(&mut config.capacity, self.capacity.map(NonZeroUsize::get));
         set(&mut config.adaptive_heartbeat, self.adaptive_heartbeat);
-        set(
-            &mut config.first_heartbeat,
-            self.first_heartbeat.map(|span| span.0),
-        );
-        set(
-            &mut config.heartbeat_floor,
-            self.heartbeat_floor.map(|span| span.0),
-        );
+        let first = beat("first_heartbeat", self.first_heartbeat)?;
+        set(&mut config.first_heartbeat, first);
+        let floor = beat("heartbeat_floor", self.heartbeat_floor)?;
+        set(&mut config.heartbeat_floor, floor);
         set(&mut config.remember, self.remember.map(|span| span.0));
         let proof = self.prove_websocket.map(|name| match name {
             ProofName::Auto => WebsocketProof::Auto,
@@ -67,6 +64,17 @@ impl NetworkTable {
         let pins = self.pin.into_iter().map(PinTable::into_pin);
         config.pins = pins.collect::<Result<_, _>>()?;
         Ok(())
+    }
+}
+
+/// A silence after which a heartbeat is sent.
+fn beat(key: &str, span: Option<Span>) -> Result<Option<Duration>, String> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    match span {
+        Some(Span(span)) if span < SHORTEST => Err(format!(
+            "network: {key} = {span:?} would send heartbeats without end; write \"100ms\" or more"
+        )),
+        span => Ok(span.map(|span| span.0)),
     }
 }
 
@@ -82,7 +90,7 @@ impl PinTable {
         }
         let pin = Pin {
             clients,
-            heartbeat_delay: self.heartbeat_delay.map(|span| span.0),
+            heartbeat_delay: beat("pin: heartbeat_delay", self.heartbeat_delay)?,
             websocket: self.websocket,
             one_frame: self.one_frame,
         };

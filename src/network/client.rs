@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 use super::belief::Belief;
 use super::cuts::{Cuts, below};
 use super::finding::{Finding, tell};
-use super::path::Path;
+use super::path::{Path, SHORTEST};
 use super::responses::Streams;
 use super::silence::{Scout, Silence};
 use super::trial;
@@ -193,7 +193,16 @@ impl Network {
         })
     }
 
+    /// The shortest silence that says something about timers.
+    pub(super) fn shortest_silence(&self) -> Duration {
+        let first = self.shared.steps.map_or(SHORTEST, |steps| steps.first);
+        first.min(SHORTEST)
+    }
+
     pub(super) fn survived_silence(&self, session: Scout, gap: Duration) {
+        if gap < self.shortest_silence() {
+            return;
+        }
         if let (Some(silence), Some(steps)) = (&mut self.state.lock().silence, self.shared.steps) {
             silence.survived(steps, session, gap);
         }
@@ -250,7 +259,7 @@ impl Network {
 
     pub(super) fn cut_at_age(&self, now: Instant, age: Duration) -> Option<Finding> {
         let mut state = self.learning()?;
-        let agreed = state.ages.cut(age);
+        let agreed = state.ages.cut(now, age);
         let (limit, remember) = match agreed {
             Some(shortest) => (below(shortest), self.shared.config.remember),
             // To end a response early, or to do without WebSocket for a few visits, costs little.

@@ -11,7 +11,7 @@ use super::socket::Socket;
 use super::visit::ServerKey;
 use super::{Network, Proof};
 
-/// Shorter silences and lives say nothing about timers.
+/// Shorter silences say nothing about timers, unless heartbeats come as fast.
 pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// What one response of a session is to be like.
@@ -28,7 +28,13 @@ pub struct ResponsePlan {
 pub struct Path {
     place: Place,
     way: Way,
+    /// When the silence was last asked for.
+    asked: Instant,
 }
+
+/// After this time a silence is asked for again, so that who lets longer ones happen is known to be there, and who no longer
+/// does stops.
+const FRESH: Duration = Duration::from_secs(50);
 
 /// Whose way it is.
 #[derive(Debug)]
@@ -64,9 +70,7 @@ impl Place {
 
     /// The connection lives after such a silence.
     pub(super) fn survived(&self, gap: Duration) {
-        if gap >= SHORTEST {
-            self.network.survived_silence(self.session, gap);
-        }
+        self.network.survived_silence(self.session, gap);
     }
 
     /// A connection ended after such a silence: `certainly` cut off, or perhaps because its page went.
@@ -87,6 +91,7 @@ impl Path {
         Self {
             place: Place::new(network, server, client),
             way: Way::Socket(Socket::new(now)),
+            asked: now,
         }
     }
 
@@ -100,12 +105,19 @@ impl Path {
         Self {
             place: Place::new(network, server, client),
             way: Way::Responses(Responses::new(streams, now)),
+            asked: now,
         }
     }
 
     /// The silence after which a heartbeat is due; `None` leaves it to the service's.
-    pub fn silence(&self, now: Instant) -> Option<Duration> {
+    pub fn silence(&mut self, now: Instant) -> Option<Duration> {
+        self.asked = now;
         self.place.network.silence(now, self.place.session)
+    }
+
+    /// Whether it is time to ask for the silence again.
+    pub fn is_stale(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.asked) >= FRESH
     }
 
     /// How a WebSocket's way is proven before its `o`.

@@ -150,7 +150,7 @@ impl Responses {
         }
         let gap = now.saturating_duration_since(self.said);
         self.said = now;
-        if gap < SHORTEST {
+        if gap < place.network.shortest_silence() {
             return;
         }
         if let Some(before) = self.unconfirmed.replace(gap) {

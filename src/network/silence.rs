@@ -44,7 +44,26 @@ pub(super) struct Silence {
     too_far: Option<Duration>,
     /// Silences at whose end a connection died, since the last longer one was survived.
     cuts: Cuts,
-    limit: Option<(Duration, Instant)>,
+    limit: Option<Limit>,
+}
+
+/// What was learnt from cuts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Limit {
+    heartbeat: Duration,
+    /// The shortest of the silences that ended a connection.
+    cut: Duration,
+    until: Instant,
+    /// When a scout lets a longer silence happen, to see whether it is still true.
+    probe_at: Instant,
+    probes: u32,
+}
+
+impl Limit {
+    /// A silence that contradicts the limit when it is survived.
+    fn beyond(&self) -> Duration {
+        self.cut * 5 / 4 + Duration::from_millis(500)
+    }
 }
 
 impl Silence {
@@ -65,27 +84,48 @@ impl Silence {
 
     /// The silence after which `session` is to send a heartbeat.
     pub(super) fn delay(&mut self, now: Instant, steps: Steps, session: Scout) -> Duration {
-        if let Some((limit, until)) = self.limit {
-            if now < until {
-                return limit.clamp(steps.floor.min(steps.target), steps.target);
+        match &self.limit {
+            Some(limit) if now >= limit.until => *self = Self::new(steps),
+            Some(limit) => {
+                let heartbeat = limit.heartbeat;
+                let beyond = limit.beyond();
+                if now >= limit.probe_at
+                    && beyond <= steps.target
+                    && self.scouts(now, session, beyond)
+                {
+                    return beyond;
+                }
+                return heartbeat;
             }
-            *self = Self::new(steps);
+            None => {}
         }
         if self.hold_until.is_some_and(|until| now < until) || self.safe >= steps.target {
             return self.safe.min(steps.target);
         }
-        let gone = |heard: Instant| now.saturating_duration_since(heard) > self.trying + SCOUT_LOST;
+        if self.scouts(now, session, self.trying) {
+            self.trying.min(steps.target)
+        } else {
+            self.safe.min(steps.target)
+        }
+    }
+
+    /// Whether `session` is the one that lets a silence as long as `trying` happen.
+    fn scouts(&mut self, now: Instant, session: Scout, trying: Duration) -> bool {
+        let gone = |heard: Instant| now.saturating_duration_since(heard) > trying + SCOUT_LOST;
         match &mut self.scout {
             Some((scout, heard)) if *scout == session => *heard = now,
-            Some((_, heard)) if !gone(*heard) => return self.safe.min(steps.target),
+            Some((_, heard)) if !gone(*heard) => return false,
             scout => *scout = Some((session, now)),
         }
-        self.trying.min(steps.target)
+        true
     }
 
     /// A connection of `session` was silent for `gap` and still lives.
     pub(super) fn survived(&mut self, steps: Steps, session: Scout, gap: Duration) {
         self.cuts.survived(gap);
+        if self.limit.is_some_and(|limit| gap > limit.cut) {
+            self.limit = None;
+        }
         let is_scout = self.scout.is_some_and(|(scout, _)| scout == session);
         // A timer is never early, but the instants around it may be.
         if !is_scout || gap + Duration::from_millis(100) < self.trying {
@@ -118,7 +158,12 @@ impl Silence {
     ) -> Option<Duration> {
         if self.scout.is_some_and(|(scout, _)| scout == session) {
             self.scout = None;
-            if self.trying > self.safe && gap > self.safe {
+            if let Some(limit) = &mut self.limit {
+                if gap > limit.heartbeat {
+                    limit.probe_at = now + HOLD * (1 << limit.probes.min(6));
+                    limit.probes += 1;
+                }
+            } else if self.trying > self.safe && gap > self.safe {
                 let again = self.too_far.is_some_and(|before| agree(before, gap));
                 self.too_far = Some(gap);
                 if certainly || again {
@@ -133,11 +178,17 @@ impl Silence {
         if !certainly {
             return None;
         }
-        let shortest = self.cuts.cut(gap)?;
-        let limit = below(shortest).max(steps.floor).min(steps.target);
-        let known = self.limit.is_some_and(|(known, _)| agree(known, limit));
-        self.limit = Some((limit, now + steps.remember));
-        (!known).then_some(limit)
+        let shortest = self.cuts.cut(now, gap)?;
+        let heartbeat = below(shortest).max(steps.floor).min(steps.target);
+        let known = self.limit.filter(|known| agree(known.heartbeat, heartbeat));
+        self.limit = Some(Limit {
+            heartbeat,
+            cut: shortest,
+            until: now + steps.remember,
+            probe_at: known.map_or(now + HOLD, |known| known.probe_at),
+            probes: known.map_or(0, |known| known.probes),
+        });
+        known.is_none().then_some(heartbeat)
     }
 
     /// A session of the network ended.
@@ -299,37 +350,96 @@ mod tests {
         );
     }
 
+    /// Half a minute later.
+    fn later(now: &mut Instant) -> Instant {
+        *now += Duration::from_secs(30);
+        *now
+    }
+
     #[test]
     fn several_agreeing_cuts_are_a_limit_and_one_is_not() {
         let mut silence = Silence::new(STEPS);
         silence.safe = STEPS.target;
-        let now = now();
-        assert_eq!(silence.cut(now, STEPS, 1, seconds(10.0), true), None);
+        let mut now = now();
         assert_eq!(
-            silence.cut(now, STEPS, 2, seconds(4.0), true),
+            silence.cut(later(&mut now), STEPS, 1, seconds(10.0), true),
+            None
+        );
+        assert_eq!(
+            silence.cut(later(&mut now), STEPS, 2, seconds(4.0), true),
             None,
             "a tab that was closed"
         );
-        assert_eq!(silence.cut(now, STEPS, 3, seconds(10.1), true), None);
+        assert_eq!(
+            silence.cut(later(&mut now), STEPS, 3, seconds(10.1), true),
+            None
+        );
         assert_eq!(silence.delay(now, STEPS, 4), STEPS.target);
-        let limit = silence.cut(now, STEPS, 4, seconds(10.0), true);
+        let limit = silence.cut(later(&mut now), STEPS, 4, seconds(10.0), true);
         assert_eq!(limit, Some(seconds(6.0)), "0.6 times");
         assert_eq!(silence.delay(now, STEPS, 5), seconds(6.0));
         assert_eq!(
-            silence.cut(now, STEPS, 4, seconds(10.0), true),
+            silence.cut(later(&mut now), STEPS, 4, seconds(10.0), true),
             None,
             "told once"
         );
-        let later = now + STEPS.remember;
-        assert_eq!(silence.delay(later, STEPS, 5), STEPS.first, "searched anew");
+        let next_day = now + STEPS.remember;
+        assert_eq!(
+            silence.delay(next_day, STEPS, 5),
+            STEPS.first,
+            "searched anew"
+        );
+    }
+
+    /// A silence that is cut after 10 s, as three sessions have found out.
+    fn limited(now: &mut Instant) -> Silence {
+        let mut silence = Silence::new(STEPS);
+        silence.safe = STEPS.target;
+        for session in 0..3 {
+            silence.cut(later(now), STEPS, session, seconds(10.0), true);
+        }
+        assert_eq!(silence.delay(*now, STEPS, 4), seconds(6.0));
+        silence
+    }
+
+    /// While heartbeats come before the limit, nothing would show that it was wrong, or is gone.
+    #[test]
+    fn wrong_limit_is_found_out_by_one_session() {
+        let mut now = now();
+        let mut silence = limited(&mut now);
+        now += HOLD;
+        assert_eq!(silence.delay(now, STEPS, 5), seconds(13.0));
+        assert_eq!(silence.delay(now, STEPS, 6), seconds(6.0), "one at a time");
+        silence.survived(STEPS, 5, seconds(13.0));
+        assert_eq!(silence.delay(now, STEPS, 6), STEPS.target);
+    }
+
+    /// A limit that is true costs a connection after 10, 20, 40, … minutes.
+    #[test]
+    fn true_limit_is_tried_less_and_less() {
+        let start = now();
+        let mut now = start;
+        let mut silence = limited(&mut now);
+        let mut cuts = 0;
+        while now.duration_since(start) < Duration::from_secs(20 * 3600) {
+            let delay = silence.delay(now, STEPS, 5);
+            now += delay.min(seconds(10.0));
+            if delay > seconds(10.0) {
+                cuts += 1;
+                silence.cut(now, STEPS, 5, seconds(10.0), true);
+            } else {
+                silence.survived(STEPS, 5, delay);
+            }
+        }
+        assert!((6..=8).contains(&cuts), "{cuts}");
     }
 
     #[test]
     fn limit_has_a_floor() {
         let mut silence = Silence::new(STEPS);
-        let now = now();
+        let mut now = now();
         let limits: Vec<_> = (0..3)
-            .map(|session| silence.cut(now, STEPS, session, seconds(1.2), true))
+            .map(|session| silence.cut(later(&mut now), STEPS, session, seconds(1.2), true))
             .collect();
         assert_eq!(limits, [None, None, Some(seconds(1.0))]);
     }

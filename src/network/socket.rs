@@ -35,8 +35,11 @@ impl Socket {
     }
 
     pub(super) fn said(&mut self, now: Instant, heartbeat: bool) {
-        let gap = now.saturating_duration_since(self.said.min(self.heard));
-        self.unanswered = heartbeat.then_some(gap);
+        // What moves in one direction keeps the connection open as well.
+        let gap = now.saturating_duration_since(self.said.max(self.heard));
+        if heartbeat {
+            self.unanswered = Some(gap);
+        }
         self.said = now;
     }
 

@@ -260,7 +260,7 @@ impl SessionHandle {
             let read = read(frame);
             if let Some(path) = &mut state.path {
                 path.said(now, heartbeat);
-                if heartbeat {
+                if heartbeat || path.is_stale(now) {
                     state.session.handle_silence(path.silence(now));
                 }
             }
@@ -300,6 +300,9 @@ impl SessionHandle {
             let now = now();
             if let Some(path) = &mut state.path {
                 path.heard(now);
+                if path.is_stale(now) {
+                    state.session.handle_silence(path.silence(now));
+                }
             }
             state.session.handle_alive(now);
         });

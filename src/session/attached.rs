@@ -99,7 +99,7 @@ impl Attached {
     fn heartbeat_at(&self) -> Option<Instant> {
         let quiet = match self.manner.liveness {
             Liveness::Connection => self.said,
-            Liveness::Pong => self.said.min(self.heard),
+            Liveness::Pong => self.said.max(self.heard),
         };
         let silent = self
             .manner
