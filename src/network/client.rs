@@ -85,14 +85,22 @@ impl Network {
         self.shared.config.learn.then(|| self.state.lock())
     }
 
-    /// `/info` is answered: whether it offers WebSocket, where the service does.
-    pub fn offer_websocket(&self, now: Instant, service_does: bool) -> bool {
+    /// `/info` is answered: whether it offers WebSocket, where the service does. `tunnel` is the network that WebSockets of
+    /// these browsers come from, where it is another one.
+    pub(super) fn offer_websocket(
+        &self,
+        now: Instant,
+        service_does: bool,
+        tunnel: Option<&Self>,
+    ) -> bool {
         let pinned = self.pin.as_ref().and_then(|pin| pin.websocket);
-        let Some(mut state) = self.learning() else {
+        if !self.shared.config.learn {
             return service_does && pinned.unwrap_or(true);
-        };
-        let offered = service_does && pinned.unwrap_or_else(|| !state.websocket.avoids(now));
-        state.visits.asked(now, offered);
+        }
+        let avoids = |network: &Self| network.state.lock().websocket.avoids(now);
+        let avoided = avoids(self) | tunnel.is_some_and(avoids);
+        let offered = service_does && pinned.unwrap_or(!avoided);
+        self.state.lock().visits.asked(now, offered);
         offered
     }
 
@@ -125,7 +133,13 @@ impl Network {
         let server = self.server_key(server);
         let mut state = self.state.lock();
         let shown = state.visits.opened(now, server, streams);
-        let websocket_failed = shown.websocket_failed && state.websocket.failed(now);
+        let failed = match shown.handshake {
+            Handshake::Failed => true,
+            // Others of this network have shown that handshakes arrive: it is a page that wants none.
+            Handshake::Missing => !state.websocket.is_good(now),
+            Handshake::Unseen | Handshake::Proven => false,
+        };
+        let websocket_failed = failed && state.websocket.failed(now);
         let held = shown.stream_held && state.streaming.failed(now);
         if shown.stream_held {
             state.undecided = 0;

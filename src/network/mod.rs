@@ -37,7 +37,7 @@ use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, USER_AGENT, VIA};
@@ -119,6 +119,33 @@ impl Networks {
         resolved: bool,
         headers: &HeaderMap,
     ) -> Option<Arc<Network>> {
+        self.find(client, resolved, headers)
+            .map(|(network, _)| network)
+    }
+
+    /// `/info` is answered to a browser at `client`: whether it offers WebSocket, where the service does.
+    pub fn offer_websocket(
+        &self,
+        client: Option<IpAddr>,
+        resolved: bool,
+        headers: &HeaderMap,
+        now: Instant,
+        service_does: bool,
+    ) -> bool {
+        self.find(client, resolved, headers)
+            .map_or(service_does, |(network, tunnel)| {
+                network.offer_websocket(now, service_does, tunnel.as_deref())
+            })
+    }
+
+    /// The network of a request, and that of the same browsers without anything that proxies add, if it is known: forward
+    /// proxies say what they hand on, but not in the tunnels that WebSockets get through them.
+    fn find(
+        &self,
+        client: Option<IpAddr>,
+        resolved: bool,
+        headers: &HeaderMap,
+    ) -> Option<(Arc<Network>, Option<Arc<Network>>)> {
         let config = &self.shared.config;
         let pin = client.and_then(|client| config.pins.iter().find(|pin| pin.is_for(client)));
         let family = family(headers).filter(|_| config.learn);
@@ -132,15 +159,27 @@ impl Networks {
         };
         // Their names may change with every connection, as those of a content delivery network's edges do.
         let hops = items(headers, &VIA).count();
-        let memory = if forwarded.is_empty() {
-            &self.known
-        } else {
-            &self.claimed
-        };
         let client = client.map(network_of);
-        let key = self.hasher.hash_one((client, family, forwarded, hops));
+        let key = |forwarded: &[String], hops: usize| {
+            self.hasher.hash_one((client, family, forwarded, hops))
+        };
         let make = || Arc::new(Network::new(Arc::clone(&self.shared), pin.cloned()));
-        Some(memory.lock().get(key, config.capacity / 2, make))
+        let get = |memory: &Mutex<Generations>| {
+            memory
+                .lock()
+                .get(key(&forwarded, hops), config.capacity / 2, make)
+        };
+        let network = if forwarded.is_empty() {
+            get(&self.known)
+        } else {
+            get(&self.claimed)
+        };
+        let tunnel = if forwarded.is_empty() && hops == 0 {
+            None
+        } else {
+            self.known.lock().peek(key(&[], 0))
+        };
+        Some((network, tunnel))
     }
 
     /// What was found out so far.
@@ -150,6 +189,10 @@ impl Networks {
 }
 
 impl Generations {
+    fn peek(&self, key: u64) -> Option<Arc<Network>> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).cloned()
+    }
+
     fn get(
         &mut self,
         key: u64,

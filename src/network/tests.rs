@@ -72,7 +72,7 @@ impl Browser<'_> {
             .of(CLIENT, false, &agent(self.agent))
             .expect("a browser is remembered");
         let begin = day.0;
-        let offered = network.offer_websocket(begin, true);
+        let offered = network.offer_websocket(begin, true, None);
         if offered && !self.swallows_websocket {
             let mut path = network.open_websocket(day.after(10), server, CLIENT);
             path.begun(day.after(1), true, Duration::ZERO);
@@ -315,7 +315,7 @@ fn network_whose_first_trial_was_undecided_keeps_no_later_visit_waiting() {
         swallows_websocket: true,
         holds_streams: true,
     };
-    assert!(!network.offer_websocket(day.after(60_000), false));
+    assert!(!network.offer_websocket(day.after(60_000), false, None));
     let visits: Vec<_> = (0..20)
         .map(|visit| {
             browser
@@ -573,7 +573,7 @@ fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
     let networks = networks(|_| ());
     let mut day = Day::new();
     let network = chrome(&networks);
-    assert!(network.offer_websocket(day.0, true));
+    assert!(network.offer_websocket(day.0, true, None));
     let mut path = network.open_websocket(day.after(10), "1", CLIENT);
     assert_eq!(
         path.proof(day.0),
@@ -584,7 +584,7 @@ fn websocket_that_dies_at_once_is_proven_from_then_on_and_avoided() {
     path.heard(day.after(5));
     path.aborted(day.after(5));
     assert_eq!(path.proof(day.0), Proof::Full);
-    assert!(!network.offer_websocket(day.after(1000), true));
+    assert!(!network.offer_websocket(day.after(1000), true, None));
 }
 
 /// The round trip is saved where it teaches nothing.
@@ -615,7 +615,7 @@ fn websocket_cut_young_while_in_use_teaches_an_age() {
         path.heard(day.after(10));
     }
     path.aborted(day.after(1980));
-    assert!(!network.offer_websocket(day.after(100), true));
+    assert!(!network.offer_websocket(day.after(100), true, None));
     let mut path = network.open_http(day.after(10), "2", true, CLIENT);
     path.begun(day.0, true, Duration::ZERO);
     let go_on = path.wrote(day.after(30)).expect("the trial is decided");
@@ -624,6 +624,50 @@ fn websocket_cut_young_while_in_use_teaches_an_age() {
         (3000..=3600).contains(&age.as_millis()),
         "0.6 of 6 s: {age:?}"
     );
+}
+
+/// A forward proxy says what it hands on in `/info`, but not in the tunnel that the WebSocket gets.
+#[test]
+fn what_becomes_of_websockets_in_tunnels_is_known_to_info() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let mut through_proxy = agent(CHROME);
+    through_proxy.insert(VIA, HeaderValue::from_static("1.1 squid"));
+    let mut claim = through_proxy.clone();
+    let name = HeaderName::from_static("x-forwarded-for");
+    claim.insert(name, HeaderValue::from_static("10.0.0.7"));
+    for headers in [&through_proxy, &claim] {
+        assert!(networks.offer_websocket(CLIENT, false, headers, day.0, true));
+    }
+    let mut path = chrome(&networks).open_websocket(day.after(10), "1", CLIENT);
+    for _ in 0..2 {
+        path.said(day.after(2000), true);
+        path.heard(day.after(10));
+    }
+    path.aborted(day.after(1980));
+    for headers in [&through_proxy, &claim, &agent(CHROME)] {
+        assert!(!networks.offer_websocket(CLIENT, false, headers, day.0, true));
+    }
+}
+
+/// Applications may choose transports, and then ask for `/info` all the same.
+#[test]
+fn pages_that_want_no_websocket_take_it_from_no_other() {
+    let networks = networks(|_| ());
+    let mut day = Day::new();
+    let browser = Browser {
+        networks: &networks,
+        agent: CHROME,
+        swallows_websocket: false,
+        holds_streams: false,
+    };
+    assert!(browser.visit(&mut day, "1").websocket);
+    let network = chrome(&networks);
+    for server in 2..10 {
+        network.offer_websocket(day.after(10_000), true, None);
+        network.open_http(day.after(800), &server.to_string(), true, CLIENT);
+    }
+    assert!(browser.visit(&mut day, "10").websocket);
 }
 
 /// A tab that is closed says nothing, however often.
@@ -661,7 +705,7 @@ fn pins_decide_instead_of_what_is_learnt() {
         .of(CLIENT, false, &HeaderMap::new())
         .expect("pinned, whoever it is");
     let now = now();
-    assert!(!network.offer_websocket(now, true));
+    assert!(!network.offer_websocket(now, true, None));
     let mut path = network.open_http(now, "1", true, CLIENT);
     assert_eq!(path.silence(now), Some(Duration::from_secs(4)));
     assert!(path.begun(now, true, Duration::ZERO).one_frame);

@@ -12,8 +12,8 @@ const REMEMBERED: usize = 16;
 /// Attempts of one page follow each other within this time.
 const TOGETHER: Duration = Duration::from_secs(30);
 /// sockjs-client gives a transport at least twice 300 ms. Who comes later than this after `/info`, without a handshake in
-/// between, has waited for one in vain.
-const PATIENCE: Duration = Duration::from_millis(450);
+/// between, may have waited for one in vain, or want none and have a long way.
+const PATIENCE: Duration = Duration::from_millis(590);
 /// An attempt given up earlier than this was refused, not held back.
 const HELD: Duration = Duration::from_millis(250);
 
@@ -22,6 +22,8 @@ const HELD: Duration = Duration::from_millis(250);
 pub(super) enum Handshake {
     /// None came.
     Unseen,
+    /// None came, although the browser has waited for so long that there may have been one.
+    Missing,
     /// It came, and either was not one any more or led to nothing.
     Failed,
     /// The browser has answered on it.
@@ -48,8 +50,8 @@ pub(super) struct Visits {
 /// What the first request of an HTTP session shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shown {
-    /// WebSocket was tried before and failed.
-    pub(super) websocket_failed: bool,
+    /// What became of the WebSocket before.
+    pub(super) handshake: Handshake,
     /// A stream was tried before and given up unused: its beginning never arrived.
     pub(super) stream_held: bool,
 }
@@ -73,9 +75,8 @@ impl Visits {
             .is_some_and(|(begun, used)| !used && now.saturating_duration_since(begun) >= HELD);
         // Told once.
         visit.stream = streams.then_some((now, false));
-        let handshake = std::mem::replace(&mut visit.handshake, Handshake::Unseen);
         Shown {
-            websocket_failed: handshake == Handshake::Failed,
+            handshake: std::mem::replace(&mut visit.handshake, Handshake::Unseen),
             stream_held,
         }
     }
@@ -103,7 +104,7 @@ impl Visits {
                 server,
                 begun: now,
                 handshake: if waited {
-                    Handshake::Failed
+                    Handshake::Missing
                 } else {
                     Handshake::Unseen
                 },
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     const NOTHING: Shown = Shown {
-        websocket_failed: false,
+        handshake: Handshake::Unseen,
         stream_held: false,
     };
 
@@ -140,7 +141,8 @@ mod tests {
         let now = now();
         let mut visits = Visits::default();
         visits.asked(now, true);
-        assert!(visits.opened(now + after(630), 1, true).websocket_failed);
+        let shown = visits.opened(now + after(630), 1, true);
+        assert_eq!(shown.handshake, Handshake::Missing);
     }
 
     /// A page that is told to poll does so at once.
@@ -169,7 +171,8 @@ mod tests {
         let mut visits = Visits::default();
         visits.asked(now, true);
         visits.handshake(now + after(20), 1, Handshake::Failed);
-        assert!(visits.opened(now + after(30), 1, true).websocket_failed);
+        let shown = visits.opened(now + after(30), 1, true);
+        assert_eq!(shown.handshake, Handshake::Failed);
         assert_eq!(
             visits.opened(now + after(30), 2, true),
             NOTHING,

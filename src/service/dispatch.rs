@@ -140,16 +140,15 @@ impl Service {
         let mut response = if request.method() == Method::OPTIONS {
             cors::preflight(METHODS)
         } else {
-            let network = self
-                .context
-                .networks
-                .of(peer.address, peer.trusted, request.headers());
-            let offered = self.offers_websocket();
             let answered = now() + self.config.info_min_delay.unwrap_or_default();
             let info = Info {
-                websocket: network.map_or(offered, |network| {
-                    network.offer_websocket(answered, offered)
-                }),
+                websocket: self.context.networks.offer_websocket(
+                    peer.address,
+                    peer.trusted,
+                    request.headers(),
+                    answered,
+                    self.offers_websocket(),
+                ),
                 cookie_needed: self.config.cookie_needed,
                 base_url: None,
                 entropy: rand::random(),
