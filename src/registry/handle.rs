@@ -280,18 +280,19 @@ impl SessionHandle {
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
-        self.locked(
-            |state| match state.session.handle_browser_messages(messages) {
+        self.locked(|state| {
+            let now = now();
+            match state.session.handle_browser_messages(now, messages) {
                 Deliver::Full => {
                     store_one_more(&mut state.room_in, context);
                     Poll::Pending
                 }
                 answer => {
-                    state.wrote();
+                    state.wrote(now);
                     Poll::Ready(answer)
                 }
-            },
-        )
+            }
+        })
     }
 
     /// Anything came from the browser's WebSocket.
@@ -437,8 +438,7 @@ impl SessionHandle {
 
 impl Locked {
     /// The browser sent something: it has read what is before that.
-    fn wrote(&mut self) {
-        let now = now();
+    fn wrote(&mut self, now: Instant) {
         if let Some(path) = &mut self.path
             && let Some(recycle_at) = path.wrote(now)
         {

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::answers::{Liveness, Manner};
 
-/// What was taken so shortly before a cut may have been cut off with the connection. Shorter than the silences after which
-/// connections are cut anywhere, longer than what a network keeps on its way.
+/// Longer than what a network that works keeps on its way.
 const IN_FLIGHT: Duration = Duration::from_millis(2500);
 
 /// The one receiver that is attached.
@@ -25,8 +24,10 @@ pub(super) struct Attached {
     heard: Instant,
     /// When something really came from the browser.
     alive: Instant,
-    /// When `o` or messages were last taken.
-    content_taken: Option<Instant>,
+    /// When `o` was taken.
+    open_taken: Option<Instant>,
+    /// When the last messages were taken of which nothing has shown since that they arrived.
+    messages_taken: Option<Instant>,
     pub(super) pong_by: Option<Instant>,
     /// When staying attached proves the path; `None` once proven.
     pub(super) proof_at: Option<Instant>,
@@ -49,7 +50,8 @@ impl Attached {
             said: now,
             heard: now,
             alive: now,
-            content_taken: None,
+            open_taken: None,
+            messages_taken: None,
             pong_by: None,
             proof_at: None,
             recycle_at: manner.max_age.map(|age| now + age),
@@ -58,10 +60,21 @@ impl Attached {
         }
     }
 
-    /// A frame with content was taken. On HTTP it breaks the silence; Pings keep their own beat.
-    pub(super) fn took_content(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+    /// The open frame was taken.
+    pub(super) fn took_open(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+        self.open_taken = Some(now);
+        self.took_content(now, heartbeat_delay);
+    }
+
+    /// Messages were taken.
+    pub(super) fn took_messages(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+        self.messages_taken = Some(now);
+        self.took_content(now, heartbeat_delay);
+    }
+
+    /// On HTTP content breaks the silence; Pings keep their own beat.
+    fn took_content(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
         self.said = now;
-        self.content_taken = Some(now);
         if self.manner.liveness == Liveness::Connection {
             self.heartbeat_due = self.recycles;
             self.overdue = false;
@@ -74,6 +87,13 @@ impl Attached {
         self.said = now;
         self.heartbeat_due = false;
         self.overdue = false;
+    }
+
+    /// The browser sent messages, which may have been on their way as long as what was taken meanwhile. What was taken longer
+    /// before has arrived: its network works.
+    pub(super) fn spoke(&mut self, now: Instant) {
+        let is_old = |taken: &mut Instant| now.saturating_duration_since(*taken) >= IN_FLIGHT;
+        self.messages_taken.take_if(is_old);
     }
 
     /// Something came from the browser.
@@ -150,14 +170,15 @@ impl Attached {
         }
     }
 
-    /// Whether a browser that was cut off can go on without a gap: nothing was taken on this response, or it was taken a
-    /// while ago and the connection ended `in_order`, which it does not with something unread.
+    /// Whether a browser that was cut off can go on without a gap: all messages taken on this response have arrived. Time
+    /// alone does not show that, nor how the connection ended: a proxy may have kept what the browser could not read. A browser
+    /// that did not get its `o` comes back only while it is still waiting for it, and notices.
     pub(super) fn can_resume(&self, now: Instant, in_order: bool) -> bool {
-        let arrived = match self.content_taken {
+        let opened = match self.open_taken {
             None => true,
             Some(taken) => in_order && now.saturating_duration_since(taken) >= IN_FLIGHT,
         };
-        self.manner.resumes && arrived && !self.close_taken
+        self.manner.resumes && opened && self.messages_taken.is_none() && !self.close_taken
     }
 
     /// The earliest of its deadlines.

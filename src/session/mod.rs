@@ -155,7 +155,11 @@ impl Session {
     }
 
     /// Messages from the browser: all are taken and `messages` is left empty, or none is.
-    pub fn handle_browser_messages(&mut self, messages: &mut Vec<Message>) -> Deliver {
+    pub fn handle_browser_messages(
+        &mut self,
+        now: Instant,
+        messages: &mut Vec<Message>,
+    ) -> Deliver {
         if let Some(end) = &self.end {
             if !end.cause.is_told() {
                 return Deliver::Ended;
@@ -172,6 +176,9 @@ impl Session {
         }
         // Whoever sends has read the `o`.
         self.prove();
+        if let Some(receiver) = &mut self.receiver {
+            receiver.spoke(now);
+        }
         if !messages.is_empty() {
             messages
                 .drain(..)
@@ -301,11 +308,11 @@ impl Session {
             } else {
                 State::Open
             };
-            receiver.took_content(now, self.config.heartbeat_delay);
+            receiver.took_open(now, self.config.heartbeat_delay);
             return Some(Frame::Open);
         }
         if self.taken < self.outbound.len() && self.state != State::Closed {
-            receiver.took_content(now, self.config.heartbeat_delay);
+            receiver.took_messages(now, self.config.heartbeat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
             let (front, back) = self.outbound.messages().as_slices();

@@ -133,9 +133,39 @@ fn aborted_receiver_ends_the_session_at_once() {
         Attach::Ended(CloseReason::INTERRUPTED)
     );
     assert_eq!(
-        session.handle_browser_messages(&mut vec!["x".into()]),
+        session.handle_browser_messages(now, &mut vec!["x".into()]),
         Deliver::Ended
     );
+}
+
+/// Bytes that a proxy has are not with the browser, however long it has had them and however it ends the connection.
+#[test]
+fn session_resumes_only_when_its_messages_are_known_to_have_arrived() {
+    let resumes = Manner {
+        streams: true,
+        resumes: true,
+        ..Manner::new(Liveness::Connection)
+    };
+    for (spoke_after, goes_on) in [(None, false), (Some(100), false), (Some(2500), true)] {
+        let start = epoch();
+        let (mut session, opening) = polling(start);
+        session.handle_detach(start, opening, Detach::Done);
+        let Attach::Granted(stream) = session.handle_attach(start, resumes) else {
+            panic!("nothing is attached");
+        };
+        session
+            .handle_backend_message("x".into())
+            .expect("the queue is empty");
+        frame(&mut session, start);
+        session.handle_handed_over(stream);
+        session.handle_left(start, stream);
+        if let Some(after) = spoke_after {
+            let now = start + Duration::from_millis(after);
+            session.handle_browser_messages(now, &mut vec!["alive".into()]);
+        }
+        session.handle_detach(start + 4 * SECOND, stream, Detach::Ended);
+        assert_eq!(!session.is_closed(), goes_on, "{spoke_after:?}");
+    }
 }
 
 /// A batch whose response never left is not silently lost.
@@ -379,17 +409,20 @@ fn full_inbound_queue_takes_no_part_of_a_batch() {
     };
     let mut session = Session::new(Arc::new(config), now);
     assert_eq!(
-        session.handle_browser_messages(&mut vec!["1".into()]),
+        session.handle_browser_messages(now, &mut vec!["1".into()]),
         Deliver::Accepted
     );
     let mut batch = vec![Message::from("2"), Message::from("3")];
-    assert_eq!(session.handle_browser_messages(&mut batch), Deliver::Full);
+    assert_eq!(
+        session.handle_browser_messages(now, &mut batch),
+        Deliver::Full
+    );
     assert_eq!(batch.len(), 2);
     session.poll_wakes();
     assert_eq!(session.poll_message(), Some("1".into()));
     assert!(session.poll_wakes().room_in);
     assert_eq!(
-        session.handle_browser_messages(&mut batch),
+        session.handle_browser_messages(now, &mut batch),
         Deliver::Accepted
     );
 }
@@ -399,7 +432,7 @@ fn full_inbound_queue_takes_no_part_of_a_batch() {
 fn accepted_messages_outlive_an_interrupted_session() {
     let now = epoch();
     let (mut session, parked) = polling(now);
-    session.handle_browser_messages(&mut vec!["paid".into()]);
+    session.handle_browser_messages(now, &mut vec!["paid".into()]);
     session.handle_detach(now, parked, Detach::Aborted);
     assert_eq!(session.poll_message(), Some("paid".into()));
 }
@@ -413,7 +446,7 @@ fn path_is_proven_by_whatever_shows_that_the_browser_received() {
     let mut sender = session(start);
     attach(&mut sender, start);
     assert!(!sender.is_proven());
-    sender.handle_browser_messages(&mut vec!["x".into()]);
+    sender.handle_browser_messages(start, &mut vec!["x".into()]);
     assert!(sender.is_proven());
 
     let mut socket = session(start);
@@ -434,7 +467,7 @@ fn session_is_settled_when_the_backend_asks_for_more() {
     let now = epoch();
     let (mut session, _) = polling(now);
     assert!(session.is_settled());
-    session.handle_browser_messages(&mut vec!["x".into()]);
+    session.handle_browser_messages(now, &mut vec!["x".into()]);
     assert!(!session.is_settled());
     session.poll_message();
     assert!(!session.is_settled(), "the backend is still at it");
@@ -451,7 +484,7 @@ fn late_messages_to_a_closed_backend_are_void() {
     let (mut session, _) = polling(now);
     session.handle_end(EndCause::Backend, CloseReason::new(3000, "Go away!"));
     assert_eq!(
-        session.handle_browser_messages(&mut vec!["x".into()]),
+        session.handle_browser_messages(now, &mut vec!["x".into()]),
         Deliver::Accepted
     );
     assert_eq!(session.poll_message(), None);

@@ -121,7 +121,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
                 .map(|i| format!("{padding}{}", sent + i).into())
                 .collect();
             let count = batch.len() as u64;
-            match session.handle_browser_messages(&mut batch) {
+            match session.handle_browser_messages(*now, &mut batch) {
                 Deliver::Accepted => {
                     assert!(batch.is_empty());
                     if model.first_end.is_none() {
