@@ -245,8 +245,12 @@ fn summary(case: &Case<'_>, best: Option<&Best>, findings: &[Finding]) -> String
         .message_ms
         .map(|message| format!(": a message takes {} there and back", ms(message)))
         .unwrap_or_default();
-    let way = match best.transport.as_str() {
-        "websocket" => format!("over WebSocket{figures}"),
+    let transport = match best.transport.as_str() {
+        "websocket" => "WebSocket",
+        name => name,
+    };
+    let way = match transport {
+        "WebSocket" => format!("over WebSocket{figures}"),
         name => format!("over {name}, the next best way{figures}"),
     };
     // What breaks connections comes before what makes them slower.
@@ -259,7 +263,7 @@ fn summary(case: &Case<'_>, best: Option<&Best>, findings: &[Finding]) -> String
         None => format!("Live connections work from your network, {way}."),
         Some(cut) if ["age-cut", "idle-cut", "gateway-timeout"].contains(&cut.id.as_str()) => {
             format!(
-                "Live connections open {way}, but they do not stay open. {}.",
+                "Live connections open over {transport}, but they do not stay open. {}.",
                 cut.title
             )
         }
@@ -270,7 +274,7 @@ fn summary(case: &Case<'_>, best: Option<&Best>, findings: &[Finding]) -> String
             )
         }
         Some(other) => format!(
-            "Live connections open {way}, but they are hardly usable. {}.",
+            "Live connections open over {transport}, but they are hardly usable{figures}. {}.",
             other.title
         ),
     }

@@ -186,7 +186,9 @@ fn silence_that_is_cut() {
     );
     let summary = judged(cut(3.0)).summary;
     assert!(
-        summary.contains("they do not stay open. Silent connections are cut after 3 s."),
+        summary.contains(
+            "open over WebSocket, but they do not stay open. Silent connections are cut after 3 s."
+        ),
         "{summary}"
     );
     // The heartbeat comes first: nothing to change.
@@ -228,7 +230,11 @@ fn age_that_is_limited() {
             lost_after_s: Some(6.0),
             ..Busy::default()
         });
-        report.idle = vec![lost("websocket", 6.0, 0.0), idle("xhr-polling")];
+        report.idle = vec![
+            lost("websocket", 6.0, 0.0),
+            lost("xhr-streaming", 6.1, 0.0),
+            idle("xhr-polling"),
+        ];
     };
     let finding = finds("age-cut", Severity::Problem, aged, |report, _| {
         report.idle = vec![lost("websocket", 6.0, 0.0)];
@@ -239,7 +245,20 @@ fn age_that_is_limited() {
             .iter()
             .any(|advice| advice.how.contains("websocket = false"))
     );
+    assert!(
+        finding
+            .evidence
+            .ends_with("xhr-streaming: lost after 6.1 s"),
+        "{finding:#?}"
+    );
     assert!(find(&judged(aged), "idle-cut").is_none(), "is explained");
+    // Long before that age, it is silence that ends the stream.
+    let both = judged(|report, seen| {
+        aged(report, seen);
+        report.idle[1].lost_after_s = Some(3.0);
+    });
+    let finding = find(&both, "idle-cut").expect("is found");
+    assert!(finding.evidence.contains("xhr-streaming lost after 3 s"));
 }
 
 #[test]
