@@ -46,11 +46,30 @@ fn stream_that_is_held_until_a_size() {
     let finding = finds(
         "stream-held-until-size",
         Severity::Problem,
-        |report, _| drip_of(report).arrivals = blocks(8),
+        |report, _| {
+            drip_of(report).arrivals = blocks(8);
+            report.stream.as_mut().expect("is there").tail = Some(Tail {
+                arrivals: vec![(2013.0, 6144.0)],
+                error: None,
+            });
+        },
         // Two pieces at a time is what busy machines do.
         |report, _| drip_of(report).arrivals = blocks(2),
     );
     assert!(finding.title.contains("8 KiB"), "{finding:#?}");
+    // What waits for 4 KiB would keep a third of 6 KiB: this waits for a time, as HAProxy does.
+    let timed = judged(|report, _| {
+        fail_all(report, Outcome::Dies);
+        drip_of(report).arrivals = blocks(4);
+        report.stream.as_mut().expect("is there").tail = Some(Tail {
+            arrivals: vec![(212.0, 6144.0)],
+            error: None,
+        });
+    });
+    assert!(
+        find(&timed, "stream-held-until-size").is_none(),
+        "{timed:#?}"
+    );
     // One hiccup is not a rule.
     let hiccup = judged(|report, _| {
         drip_of(report).arrivals = drip(|index| {
