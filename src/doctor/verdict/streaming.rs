@@ -144,6 +144,7 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
     };
     let base = match drip_flow(case)? {
         Flow::Steady => return None,
+        _ if spares_sessions(case) => return None,
         Flow::AtOnce => Finding::problem("stream-held-until-end", "A proxy holds answers back until they are complete")
             .what(format!(
                 "The server sent an answer in small pieces over one and a half seconds; {} got all of it at once, at the end. Something on the way collects answers before it passes them on. {consequence}",
@@ -228,12 +229,21 @@ fn compression<'a>(case: &Case<'a>) -> Option<&'a str> {
     (!encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
+/// Whether a proxy compresses the test's answer, but passes on at once what says that it must stay as it is: the answers of
+/// sessions say `Content-Encoding: identity`.
+fn spares_sessions(case: &Case<'_>) -> bool {
+    let steady = |tested: &Tested| paced_delay(tested).is_some_and(|delay| delay < LATE);
+    compression(case).is_some() && case.streams().next().is_some() && case.streams().all(steady)
+}
+
 /// Something compresses.
 pub(super) fn compressed(case: &Case<'_>) -> Option<Finding> {
     let encoding = super::case::quote(compression(case)?);
     let steady = drip_flow(case) == Some(Flow::Steady);
     let what = if steady {
         "A proxy compresses the answers on the way. It passes each piece on at once, so nothing is lost but some computing time; a later version or another setting may hold pieces back."
+    } else if spares_sessions(case) {
+        "A proxy compresses answers on the way, although the server asks not to change them, and holds them back to do it. Live connections are spared here: their answers say that they must stay as they are (`Content-Encoding: identity`), and arrived at once. Other servers may not say so."
     } else {
         "A proxy compresses the answers on the way, although the server asks not to change them, and holds pieces back to do it."
     };

@@ -157,6 +157,35 @@ fn answers_that_are_compressed() {
     assert!(finding.evidence.contains("gzip"));
 }
 
+/// As Caddy's `encode` does: what says that it must stay as it is passes at once.
+#[test]
+fn compression_that_spares_sessions_is_a_note() {
+    let gzipped = |report: &mut Report, _: &mut Seen| {
+        let drip = drip_of(report);
+        drip.headers
+            .insert("content-encoding".into(), "gzip".into());
+        drip.arrivals = vec![(1738.0, 32768.0)];
+    };
+    let verdict = judged(gzipped);
+    assert!(
+        find(&verdict, "stream-held-until-end").is_none(),
+        "{verdict:#?}"
+    );
+    let note = find(&verdict, "compressed").expect("is found");
+    assert!(note.what.contains("identity"), "{note:#?}");
+    // Sessions that are held back as well.
+    let verdict = judged(|report, seen| {
+        gzipped(report, seen);
+        STREAMING
+            .iter()
+            .for_each(|name| fail(report, name, Outcome::Timeout));
+    });
+    assert!(
+        find(&verdict, "stream-held-until-end").is_some(),
+        "{verdict:#?}"
+    );
+}
+
 #[test]
 fn streaming_that_fails_without_a_reason() {
     let fails = |report: &mut Report, _: &mut Seen| {
