@@ -176,6 +176,11 @@ fn demo(listen: SocketAddr) -> Result<Prepared, String> {
             include_str!("../static/demo.html"),
         )
         .page(
+            "/common.css",
+            "text/css; charset=UTF-8",
+            include_str!("../static/common.css"),
+        )
+        .page(
             "/demo.css",
             "text/css; charset=UTF-8",
             include_str!("../static/demo.css"),

@@ -15,9 +15,10 @@ const HTML: &str = "text/html; charset=UTF-8";
 const CSS: &str = "text/css; charset=UTF-8";
 const SCRIPT: &str = "text/javascript; charset=UTF-8";
 
-/// Every file.
+/// Every file; `sockjs.js` and `common.css` are the demo's too.
 pub static PAGES: &[(&str, &str, &str)] = &[
     ("", HTML, include_str!("../../static/doctor/index.html")),
+    ("common.css", CSS, include_str!("../../static/common.css")),
     ("sockjs.js", SCRIPT, include_str!("../../static/sockjs.js")),
     file!("conversation.js", SCRIPT),
     file!("doctor.css", CSS),

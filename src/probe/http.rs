@@ -16,8 +16,12 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::dial::{Connector, ProxyRefused, Way};
 
-pub(super) const USER_AGENT: &str =
-    concat!("sockjs-gateway/", env!("CARGO_PKG_VERSION"), " (doctor)");
+/// A browser's, as far as it goes: gateways and networks treat other programs differently.
+pub(super) const USER_AGENT: &str = concat!(
+    "Mozilla/5.0 (compatible; sockjs-gateway/",
+    env!("CARGO_PKG_VERSION"),
+    "; doctor)"
+);
 
 /// The longest answer that is read whole.
 const MAX_ANSWER: usize = 1 << 20;
@@ -160,7 +164,10 @@ impl Http {
         let uri: Uri = url
             .parse()
             .map_err(|error| Problem::new(format!("{url}: {error}")))?;
-        let mut request = Request::builder().header(header::USER_AGENT, USER_AGENT);
+        let mut request = Request::builder()
+            .header(header::USER_AGENT, USER_AGENT)
+            // All browsers say it, and a gateway takes its absence for a sign of a proxy.
+            .header(header::CONNECTION, "keep-alive");
         if self.foreign || method == Method::POST {
             request = request.header(ORIGIN, self.origin.clone());
         }

@@ -7,6 +7,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { BROWSERS, startBrowser } from './support/browser.js';
+import { assertFits, click, finish, isDone, openDoctor, shownBy, textOf } from './support/doctor_page.js';
 import { startGateway } from './support/gateway.js';
 import { startHostileProxy } from './support/hostile_proxy.js';
 
@@ -56,36 +57,6 @@ const NETWORKS = {
   },
 };
 
-const click = (page, selector) => page.$eval(selector, (element) => element.click());
-
-const textOf = (page, selector) => page.$eval(selector, (element) => element.textContent);
-
-const isDone = (page) => page.waitForFunction(() => document.body.dataset.state === 'done');
-
-async function assertFits(page) {
-  const [needed, available] = await page.evaluate(() => [
-    document.documentElement.scrollWidth, window.innerWidth,
-  ]);
-  assert.ok(needed <= available, `the page is ${needed} px wide on a screen of ${available} px`);
-}
-
-/** What the page shows once it is done. */
-const shownBy = (page) => page.evaluate(() => ({
-  mood: document.querySelector('#verdict').dataset.mood,
-  summary: ['#summary', '#summary-rest']
-    .map((selector) => document.querySelector(selector).textContent)
-    .filter(Boolean)
-    .join(' '),
-  figures: document.querySelector('#figures').textContent,
-  findings: [...document.querySelectorAll('#finding-list .finding')].map(({ dataset }) => dataset.id),
-  problems: [...document.querySelectorAll('#finding-list [data-severity="problem"]')]
-    .map(({ dataset }) => dataset.id),
-  failing: [...document.querySelectorAll('#transport-rows tr')]
-    .filter(({ dataset }) => dataset.outcome !== 'works')
-    .map(({ dataset }) => dataset.transport),
-  report: document.querySelector('#report-text').textContent,
-}));
-
 for (const browserName of BROWSERS) {
   describe(browserName, { timeout: 600_000 }, () => {
     let gateway;
@@ -110,51 +81,17 @@ for (const browserName of BROWSERS) {
       return proxy.url;
     }
 
-    async function open(address, view) {
-      const page = await browser.newPage(view);
-      await page.evaluateOnNewDocument(() => {
-        window.violations = [];
-        document.addEventListener('securitypolicyviolation', (event) => {
-          window.violations.push(`${event.violatedDirective}: ${event.blockedURI}`);
-        });
-        Object.defineProperty(navigator, 'clipboard', {
-          value: { writeText: async (text) => { window.copied = text; } },
-        });
-      });
-      await page.goto(address);
-      return page;
-    }
+    const open = (address, view) => openDoctor(browser, address, view);
 
     async function picture(page, name) {
       if (!SCREENSHOTS) return;
       await page.screenshot({ path: join(SCREENSHOTS, `doctor-${browserName}-${name}.png`), fullPage: true });
     }
 
-    /** Waits for the end of a check, step by step; presses the button when the waiting begins. */
-    async function finish(page, { waits = false } = {}) {
-      let step = '';
-      for (;;) {
-        const handle = await page.waitForFunction((before) => {
-          if (document.body.dataset.state === 'done') return 'done';
-          const now = document.querySelector('#step').textContent;
-          return now !== before && now;
-        }, { polling: 50 }, step);
-        step = await handle.jsonValue();
-        if (step === 'done') break;
-        if (!waits && await page.$eval('#skip', (button) => !button.hidden)) {
-          await assertFits(page);
-          await click(page, '#skip');
-        }
-      }
-      await assertFits(page);
-      assert.deepEqual(await page.evaluate(() => window.violations), []);
-      return shownBy(page);
-    }
-
     async function check(address, { view, waits, name }) {
       const page = await open(address, view);
       await click(page, '#start');
-      const shown = await finish(page, { waits });
+      const shown = await finish(page, { skipAfter: waits ? Infinity : 0 });
       await picture(page, name);
       return { page, shown };
     }

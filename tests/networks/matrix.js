@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { SERVERS } from './servers/index.js';
 import { SETUPS } from './setups/index.js';
-import { BROWSERS, findBrowser } from './support/browser.js';
+import { findBrowser, KNOWN_BROWSERS } from '../browsers/support/browser.js';
 import { runContacts, Slots } from './support/contacts.js';
 import { isGoodEnough } from './support/expectations.js';
 import { findProgram } from './support/program.js';
@@ -52,7 +52,7 @@ Exit codes: 0 all that must work does, 1 something that must work does not, 64 w
 const DEFAULTS = {
   server: 'gateway', transports: 'auto', browser: 'chromium', origin: 'same', runs: '3', parallel: '2',
 };
-const FULL = { server: 'both', transports: 'auto,forced', browser: BROWSERS.join(','), origin: 'same,cross' };
+const FULL = { server: 'both', transports: 'auto,forced', browser: KNOWN_BROWSERS.join(','), origin: 'same,cross' };
 
 class UsageError extends Error {}
 
@@ -110,7 +110,7 @@ function parse() {
     setupsWereNamed: values.setups !== undefined,
     transports: namesIn(values.transports, ['auto', 'forced', ...TRANSPORTS], 'transport')
       .flatMap((name) => (name === 'forced' ? TRANSPORTS : [name])),
-    browsers: namesIn(values.browser, BROWSERS, 'browser'),
+    browsers: namesIn(values.browser, KNOWN_BROWSERS, 'browser'),
     origins: namesIn(values.origin, ['same', 'cross'], 'origin'),
     runs: countIn(values.runs, 'runs'),
     parallel: countIn(values.parallel, 'parallel'),

@@ -273,7 +273,7 @@ fn demo_serves_its_page_and_services() {
     page.head.assert_content_type("text/html; charset=UTF-8");
     let script = server.get("/demo.js");
     let loaded = [page.body, script.body].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    for path in ["/demo.css", "/demo.js", "/sockjs.js"] {
+    for path in ["/common.css", "/demo.css", "/demo.js", "/sockjs.js"] {
         assert_eq!(server.get(path).head.status, 200, "{path}");
         assert!(loaded.iter().any(|text| text.contains(path)), "{path}");
     }

@@ -16,11 +16,18 @@ const TIMEOUTS: [u16; 4] = [408, 504, 522, 524];
 pub(super) fn age_cut(case: &Case<'_>) -> Option<Finding> {
     let limit = case.report.busy.as_ref()?.lost_after_s?;
     let after = seconds(limit);
-    let mut finding = Finding::problem("age-cut", format!("Every connection is cut after {after}"))
+    let others: String = case
+        .lost()
+        .filter(|(idle, lost)| {
+            idle.transport != "websocket" && is_age(case, &idle.transport, *lost)
+        })
+        .map(|(idle, lost)| format!("; {}: lost after {}", idle.transport, seconds(lost)))
+        .collect();
+    let mut finding = Finding::problem("age-cut", format!("Connections are cut after {after}, even while they are in use"))
         .what(format!(
             "A WebSocket on which a message went back and forth every second was cut after {after} all the same. So it is not silence that ends connections here, but their age: something on the way allows each connection or answer only so much time. Heartbeats cannot help against that."
         ))
-        .evidence(format!("WebSocket with one message a second: lost after {after}"))
+        .evidence(format!("WebSocket with one message a second: lost after {after}{others}"))
         .advice(about(Topic::Age, case));
     if limit < 60.0 {
         finding = finding.with(gateway(
@@ -32,10 +39,11 @@ pub(super) fn age_cut(case: &Case<'_>) -> Option<Finding> {
     )))
 }
 
-/// Whether the loss is explained by the limit on age.
+/// Whether the loss is explained by the limit on age. That of a WebSocket is known; that of an answer is another one, unless
+/// it is as long.
 fn is_age(case: &Case<'_>, transport: &str, lost: f64) -> bool {
     let busy = case.report.busy.as_ref().and_then(|busy| busy.lost_after_s);
-    transport == "websocket" && busy.is_some_and(|busy| lost >= busy * 0.7)
+    busy.is_some_and(|busy| lost >= busy * 0.7 && (transport == "websocket" || lost <= busy * 1.3))
 }
 
 fn is_timeout(status: Option<u16>) -> bool {

@@ -241,48 +241,42 @@ fn summary(case: &Case<'_>, best: Option<&Best>, findings: &[Finding]) -> String
             None => "Live connections do not work from your network.".to_owned(),
         };
     };
-    let figures = best
-        .message_ms
-        .map(|message| format!(": a message takes {} there and back", ms(message)))
-        .unwrap_or_default();
-    let way = match best.transport.as_str() {
-        "websocket" => format!("over WebSocket{figures}"),
-        name => format!("over {name}, the next best way{figures}"),
+    let transport = match best.transport.as_str() {
+        "websocket" => "WebSocket",
+        name => name,
+    };
+    let runs = match best.message_ms {
+        Some(message) => format!(
+            "Over {transport} a message takes {} there and back",
+            ms(message)
+        ),
+        None => format!("They run over {transport}"),
     };
     // What breaks connections comes before what makes them slower.
     let cut = problem(&["age-cut", "idle-cut", "gateway-timeout"]);
     let rest = cut.or_else(|| problem(&[]));
     match rest {
         None if best.transport == "websocket" => {
-            format!("Everything works from your network. Live connections run {way}.")
+            format!("Everything works from your network. {runs}.")
         }
-        None => format!("Live connections work from your network, {way}."),
+        None => format!("Live connections work from your network. {runs}."),
         Some(cut) if ["age-cut", "idle-cut", "gateway-timeout"].contains(&cut.id.as_str()) => {
             format!(
-                "Live connections open {way}, but they do not stay open. {}.",
+                "Live connections open over {transport}, but they do not stay open. {}.",
                 cut.title
             )
         }
-        Some(other) if case.is_usable() => {
-            format!(
-                "Live connections work from your network, {way}. But: {}.",
-                lower_first(&other.title)
-            )
-        }
-        Some(other) => format!(
-            "Live connections open {way}, but they are hardly usable. {}.",
+        Some(other) if !case.is_usable() => format!(
+            "Live connections open, but they are hardly usable. {}. {runs}.",
             other.title
         ),
-    }
-}
-
-/// For a title inside a sentence; names such as WebSocket keep their capitals.
-fn lower_first(title: &str) -> String {
-    let first = title.split(' ').next().unwrap_or_default();
-    let is_name = first.chars().skip(1).any(char::is_uppercase);
-    let mut letters = title.chars();
-    match letters.next() {
-        Some(letter) if !is_name => letter.to_lowercase().chain(letters).collect(),
-        _ => title.to_owned(),
+        Some(other) if best.transport == "websocket" => format!(
+            "Live connections work from your network, but not everything is as it should be. {}. {runs}.",
+            other.title
+        ),
+        Some(other) => format!(
+            "Live connections work from your network, but not in the best way. {}. {runs}.",
+            other.title
+        ),
     }
 }

@@ -117,6 +117,22 @@ pub(super) fn origin_refused(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// Whether the server that opened the session also answered that there is none: it knew it, and ended it.
+fn ended_by_the_server(case: &Case<'_>, transport: &str) -> bool {
+    let requests = &case.seen.requests;
+    let mut refused = requests
+        .iter()
+        .filter(|request| request.status == Some(404) && request.session.is_some());
+    refused.any(|refused| {
+        requests.iter().any(|request| {
+            request.session == refused.session
+                && request.transport.as_deref() == Some(transport)
+                && request.kind.as_deref() == Some("receive")
+                && request.status == Some(200)
+        })
+    })
+}
+
 /// Requests of one session reach different servers.
 pub(super) fn two_servers(case: &Case<'_>) -> Option<Finding> {
     let info_answered = case
@@ -129,6 +145,7 @@ pub(super) fn two_servers(case: &Case<'_>) -> Option<Finding> {
         .transports
         .iter()
         .filter(|tested| tested.status == Some(404) && tested.name != "websocket")
+        .filter(|tested| !ended_by_the_server(case, &tested.name))
         .map(|tested| tested.name.as_str())
         .collect();
     if !info_answered || lost.is_empty() {
@@ -138,7 +155,7 @@ pub(super) fn two_servers(case: &Case<'_>) -> Option<Finding> {
         .report
         .transports
         .iter()
-        .any(|tested| tested.status == Some(404) && tested.opened_ms.is_some());
+        .any(|tested| lost.contains(&tested.name.as_str()) && tested.opened_ms.is_some());
     // A send that comes to a server that has never seen the session's beginning.
     let orphan = case.seen.requests.iter().any(|request| {
         request.kind.as_deref() == Some("send")

@@ -117,7 +117,7 @@ pub(super) fn delayed(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     Some(
-        Finding::problem("stream-delayed", format!("Each message is held back by {} on the way", ms(added)))
+        Finding::problem("stream-delayed", format!("On streaming connections each message is held back by {}", ms(added)))
             .what(format!(
                 "Over a streaming connection every message arrives about {} later than it could. Something on the way waits a moment for more data before it passes a piece on. Nothing is lost, but conversations feel slow.",
                 ms(added)
@@ -144,6 +144,7 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
     };
     let base = match drip_flow(case)? {
         Flow::Steady => return None,
+        _ if spares_sessions(case) => return None,
         Flow::AtOnce => Finding::problem("stream-held-until-end", "A proxy holds answers back until they are complete")
             .what(format!(
                 "The server sent an answer in small pieces over one and a half seconds; {} got all of it at once, at the end. Something on the way collects answers before it passes them on. {consequence}",
@@ -151,7 +152,11 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
             ))
             .evidence(format!("32 pieces of 1 KiB sent over 1.6 s: all arrived together after {}", ms(first))),
         // Explained by the delay: in 200 ms four pieces gather.
-        Flow::Blocks(size) if size <= 8192.0 && delayed(case).is_some() => return None,
+        Flow::Blocks(size)
+            if size <= 8192.0 && (delayed(case).is_some() || keeps_no_rest(case, rounded(size))) =>
+        {
+            return None;
+        }
         Flow::Blocks(size) => Finding::problem("stream-held-until-size", format!("A proxy collects {} before it passes anything on", bytes(rounded(size))))
             .what(format!(
                 "The server sent an answer in pieces of 1 KiB, one each 50 ms; they arrived in blocks of about {}. Something on the way waits until that much has gathered. A short message is stuck until more follows. {consequence}",
@@ -168,6 +173,14 @@ pub(super) fn held(case: &Case<'_>) -> Option<Finding> {
         ));
     }
     Some(finding.with(administrator("If the site's own proxies are in order: ask that answers of this site are not scanned as a whole before they are passed on.")))
+}
+
+/// Whether a piece that does not fill blocks of this size arrived whole and soon: then a time is waited for, not a size.
+fn keeps_no_rest(case: &Case<'_>, size: f64) -> bool {
+    let whole = case
+        .tail()
+        .and_then(|tail| tail.arrivals.iter().find(|(_, so_far)| *so_far >= TAIL));
+    TAIL % size != 0.0 && whole.is_some_and(|(at, _)| *at < VERY_LATE)
 }
 
 /// To whole KiB.
@@ -216,12 +229,21 @@ fn compression<'a>(case: &Case<'a>) -> Option<&'a str> {
     (!encoding.eq_ignore_ascii_case("identity")).then_some(encoding)
 }
 
+/// Whether a proxy compresses the test's answer, but passes on at once what says that it must stay as it is: the answers of
+/// sessions say `Content-Encoding: identity`.
+fn spares_sessions(case: &Case<'_>) -> bool {
+    let steady = |tested: &Tested| paced_delay(tested).is_some_and(|delay| delay < LATE);
+    compression(case).is_some() && case.streams().next().is_some() && case.streams().all(steady)
+}
+
 /// Something compresses.
 pub(super) fn compressed(case: &Case<'_>) -> Option<Finding> {
     let encoding = super::case::quote(compression(case)?);
     let steady = drip_flow(case) == Some(Flow::Steady);
     let what = if steady {
         "A proxy compresses the answers on the way. It passes each piece on at once, so nothing is lost but some computing time; a later version or another setting may hold pieces back."
+    } else if spares_sessions(case) {
+        "A proxy compresses answers on the way, although the server asks not to change them, and holds them back to do it. Live connections are spared here: their answers say that they must stay as they are (`Content-Encoding: identity`), and arrived at once. Other servers may not say so."
     } else {
         "A proxy compresses the answers on the way, although the server asks not to change them, and holds pieces back to do it."
     };

@@ -157,7 +157,12 @@ fn arrived(case: &Case<'_>, tested: &Tested, handshake: &SeenRequest) -> Option<
                 " It speaks HTTP/1.0 to the server, as nginx does unless it is told otherwise.",
             );
         }
-        with_https(case, finding)
+        let finding = with_https(case, finding);
+        if can_be_the_users(case) {
+            finding.with(administrator("If the site's own proxies are in order: ask that the network's proxy or web filter passes requests for WebSocket (`Upgrade: websocket`) on unchanged."))
+        } else {
+            finding
+        }
     } else if handshake.http_version == "1.0" {
         Finding::problem("websocket-http10", "A proxy asks for WebSocket in too old a language")
             .what("The request for a WebSocket reached the server as HTTP/1.0, and WebSocket exists from HTTP/1.1 on. The proxy in front of the server passes the right words on, but in the old version.")
@@ -184,11 +189,15 @@ fn never_came(case: &Case<'_>, tested: &Tested) -> Finding {
             .what(format!(
                 "{asker} asked for a WebSocket and got no answer at all within the time limit; the server never saw the request. Something on the way swallows it. Applications lose several seconds with each new connection until they give up and go another way."
             ))
-            .evidence(evidence)
-            .advice(about(Topic::Upgrade, case));
-        return with_https(case, finding).with(administrator(
+            .evidence(evidence);
+        let mut finding = with_https(case, finding).with(administrator(
             "Ask that WebSocket (`Upgrade: websocket`) to this site may pass; where it must not, that it is refused at once instead of being dropped.",
         ));
+        // A proxy that merely lacks a setting answers, so only those are named that show themselves.
+        if !case.proxies.is_empty() {
+            finding.advice.extend(about(Topic::Upgrade, case));
+        }
+        return finding;
     }
     let mut finding = Finding::problem("websocket-blocked", "WebSocket is refused on the way")
         .what(format!(
@@ -298,13 +307,18 @@ pub(super) fn off(case: &Case<'_>) -> Option<Finding> {
     Some(finding)
 }
 
+/// Whether something on the user's side may have read the request, and no proxy of the service's shows itself.
+fn can_be_the_users(case: &Case<'_>) -> bool {
+    let services = case.proxies.iter().any(|proxy| !proxy.is_the_users());
+    !case.is_https() && !services
+}
+
 fn with_https(case: &Case<'_>, finding: Finding) -> Finding {
     // Encryption does not help against a proxy that takes it off itself.
-    let services = case.proxies.iter().any(|proxy| !proxy.is_the_users());
-    if case.is_https() || services {
-        finding
-    } else {
+    if can_be_the_users(case) {
         finding.with(site(HTTPS))
+    } else {
+        finding
     }
 }
 

@@ -1,32 +1,38 @@
 /*
- * Starts a browser and gives pages that record what they request. puppeteer-core drives Chromium over
- * CDP and Firefox over WebDriver BiDi with one interface. Downloads nothing: the browsers are the
- * system's.
+ * Starts a browser with a new profile, sent through a proxy if need be, and gives pages that record what they request.
+ * puppeteer-core drives Chromium over CDP and Firefox over WebDriver BiDi with one interface. Downloads nothing: the
+ * browsers are the system's. The network tests use this file too.
  */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import puppeteer from 'puppeteer-core';
 
 // For one page action. A transport has 10 s to open in the pages, so this only ends a hung browser.
-export const TIMEOUT = 30_000;
+const TIMEOUT = 30_000;
 
 const KNOWN = {
   chromium: {
     variable: 'CHROMIUM',
     names: ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome'],
-    options: {
-      // The sandbox cannot start for root, which is what containers run tests as.
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    options: ({ proxy }) => ({
+      browser: 'chrome',
+      args: [
+        // The sandbox cannot start for root, which is what containers run tests as.
+        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         // A test starts connections in pages that are never in front.
         '--disable-background-timer-throttling', '--disable-renderer-backgrounding',
-        '--disable-backgrounding-occluded-windows'],
-    },
+        '--disable-backgrounding-occluded-windows',
+        // What is on loopback goes past proxies otherwise.
+        ...(proxy ? [`--proxy-server=http://${proxy}`, '--proxy-bypass-list=<-loopback>'] : ['--no-proxy-server']),
+      ],
+    }),
   },
   firefox: {
     variable: 'FIREFOX',
     names: ['firefox-esr', 'firefox'],
-    options: {
+    options: ({ proxy, preferences }) => ({
+      browser: 'firefox',
       // Everything that Firefox would fetch by itself: updates, settings, portal detection, safe
       // browsing, add-ons, telemetry, and guesses at what a user will open next.
       extraPrefsFirefox: {
@@ -63,20 +69,39 @@ const KNOWN = {
         // The pages under test are in background tabs, whose timers would run once a second.
         'dom.min_background_timeout_value': 4,
         'dom.timeout.enable_budget_timer_throttling': false,
+        ...proxyPreferences(proxy),
+        ...preferences,
       },
-    },
+    }),
   },
 };
 
+function proxyPreferences(proxy) {
+  if (!proxy) return { 'network.proxy.type': 0 };
+  const [host, port] = proxy.split(':');
+  return {
+    'network.proxy.type': 1,
+    'network.proxy.http': host,
+    'network.proxy.http_port': Number(port),
+    'network.proxy.ssl': host,
+    'network.proxy.ssl_port': Number(port),
+    'network.proxy.no_proxies_on': '',
+    'network.proxy.allow_hijacking_localhost': true,
+  };
+}
+
+/** The browsers that can be started. */
+export const KNOWN_BROWSERS = Object.keys(KNOWN);
+
 /** The browsers to test with: `BROWSERS=chromium` or `BROWSERS=chromium,firefox`, by default both. */
-export const BROWSERS = (process.env.BROWSERS ?? Object.keys(KNOWN).join(','))
+export const BROWSERS = (process.env.BROWSERS ?? KNOWN_BROWSERS.join(','))
   .split(',')
   .map((name) => name.trim())
   .filter(Boolean);
 
 for (const name of BROWSERS) {
-  if (!Object.hasOwn(KNOWN, name)) {
-    throw new Error(`BROWSERS names ${name}; known are ${Object.keys(KNOWN).join(' and ')}`);
+  if (!KNOWN_BROWSERS.includes(name)) {
+    throw new Error(`BROWSERS names ${name}; known are ${KNOWN_BROWSERS.join(' and ')}`);
   }
 }
 
@@ -89,7 +114,8 @@ function isExecutable(path) {
   }
 }
 
-function findExecutable(browser) {
+/** The path of the browser; throws when it is not installed. */
+export function findBrowser(browser) {
   const { variable, names } = KNOWN[browser];
   if (process.env[variable]) return process.env[variable];
   for (const name of names) {
@@ -101,28 +127,33 @@ function findExecutable(browser) {
 }
 
 /**
- * A running browser. `preferences` are Firefox's.
+ * A running browser.
+ *
+ * - `proxy`: the `host:port` that everything goes through; by default nothing does. Certificates of unknown authorities are
+ *   accepted: that of a proxy here is its own.
+ * - `timeout`: milliseconds that one page action may take
+ * - `preferences`: more of Firefox's
  *
  * `close()` ends it; a browser that does not exit by itself is killed by its handle.
  */
-export async function startBrowser(name, { preferences = {} } = {}) {
-  const { options } = KNOWN[name];
+export async function startBrowser(name, { proxy, timeout = TIMEOUT, preferences } = {}) {
   const browser = await puppeteer.launch({
-    browser: name === 'chromium' ? 'chrome' : 'firefox',
-    executablePath: findExecutable(name),
+    executablePath: findBrowser(name),
     headless: true,
-    protocolTimeout: TIMEOUT,
-    ...options,
-    extraPrefsFirefox: { ...options.extraPrefsFirefox, ...preferences },
+    acceptInsecureCerts: true,
+    protocolTimeout: timeout,
+    ...KNOWN[name].options({ proxy, preferences }),
   });
   const hosts = new Set();
   return {
+    version: await browser.version(),
+
     /** The hosts that pages of this browser have sent requests to, `data:` and `about:` left out. */
     hosts,
 
     async newPage({ width = 1280, height = 900, phone = false, dark = false } = {}) {
       const page = await browser.newPage();
-      page.setDefaultTimeout(TIMEOUT);
+      page.setDefaultTimeout(timeout);
       const record = (url) => {
         const { protocol, hostname } = new URL(url);
         if (/^(http|ws)s?:$/.test(protocol)) hosts.add(hostname);

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { startBrowser } from './browser.js';
+import { startBrowser } from '../../browsers/support/browser.js';
 import { startStack } from './stack.js';
 import { SLOW, verdictOf } from './verdict.js';
 import { startWebsite } from './website.js';
@@ -26,6 +26,9 @@ const LIMITS = {
   markupLimit: 3_000,
   closeLimit: 5_000,
 };
+
+// For one page action. The longest that a page is asked to do has limits of its own, which end before.
+const PAGE_TIMEOUT = 150_000;
 
 /** Longer than the 3 to 6 s after which proxies here lose patience. */
 const QUIET = 8_000;
@@ -66,7 +69,9 @@ export async function runContacts({
   try {
     const stack = await open(startStack(setup, server, { logs, label }));
     const website = origin === 'cross' && await open(startWebsite());
-    const browser = await open(startBrowser(browserName, { proxy: stack.browserProxy }));
+    const browser = await open(startBrowser(browserName, {
+      proxy: stack.browserProxy, timeout: PAGE_TIMEOUT,
+    }));
     const url = `${stack.baseUrl}/echo`;
     const verdicts = [];
     for (const [index, options] of contacts.entries()) {

@@ -34,15 +34,29 @@ fn websocket_whose_request_came_without_upgrade() {
     );
     assert!(places(&finding).contains(&"nginx"));
     // https: nothing on the user's side can do this.
+    let users_side = ["whoever runs the site", "your network's administrator"];
     assert!(
-        !places(&finding).contains(&"whoever runs the site"),
+        !places(&finding)
+            .iter()
+            .any(|place| users_side.contains(place)),
+        "{finding:#?}"
+    );
+    let plain = judged(|report, seen| {
+        stripped(report, seen);
+        report.url = Some("http://app.example/echo/doctor".into());
+    });
+    let finding = find(&plain, "websocket-stripped").expect("is found");
+    assert!(
+        users_side
+            .iter()
+            .all(|place| places(finding).contains(place)),
         "{finding:#?}"
     );
     let verdict = judged(stripped);
     assert!(
-        verdict
-            .summary
-            .starts_with("Live connections work from your network, over xhr-streaming"),
+        verdict.summary.starts_with(
+            "Live connections work from your network, but not in the best way. A proxy removes"
+        ),
         "{}",
         verdict.summary
     );
@@ -87,12 +101,14 @@ fn websocket_that_never_came() {
         never(Outcome::Timeout),
     );
     assert!(places(&blocked).contains(&"your network's administrator"));
-    finds(
+    let swallowed = finds(
         "websocket-swallowed",
         Severity::Problem,
         never(Outcome::Timeout),
         never(Outcome::Refused),
     );
+    // A proxy of the site that lacks a setting answers; it does not keep silent.
+    assert_eq!(places(&swallowed), ["your network's administrator"]);
     // Squid says that it is there: its rule first.
     let verdict = judged(|report, seen| {
         never(Outcome::Refused)(report, seen);
@@ -249,6 +265,20 @@ fn sessions_that_reach_two_servers() {
             .ends_with("WebSocket is not affected: it is a single connection."),
         "{finding:#?}"
     );
+    // This server has seen all of the session, and ended it.
+    let ended = judged(|report, seen| {
+        split(report, seen);
+        for (kind, status) in [("receive", 200), ("send", 404)] {
+            seen.requests.push(SeenRequest {
+                transport: Some("xhr-polling".into()),
+                kind: Some(kind.into()),
+                session: Some(2),
+                status: Some(status),
+                ..SeenRequest::default()
+            });
+        }
+    });
+    assert!(find(&ended, "two-servers").is_none(), "{ended:#?}");
     // A transport that never opened was simply not found.
     let missing = judged(|report, _| {
         fail(report, "jsonp-polling", Outcome::Refused);

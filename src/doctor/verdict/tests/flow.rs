@@ -46,11 +46,30 @@ fn stream_that_is_held_until_a_size() {
     let finding = finds(
         "stream-held-until-size",
         Severity::Problem,
-        |report, _| drip_of(report).arrivals = blocks(8),
+        |report, _| {
+            drip_of(report).arrivals = blocks(8);
+            report.stream.as_mut().expect("is there").tail = Some(Tail {
+                arrivals: vec![(2013.0, 6144.0)],
+                error: None,
+            });
+        },
         // Two pieces at a time is what busy machines do.
         |report, _| drip_of(report).arrivals = blocks(2),
     );
     assert!(finding.title.contains("8 KiB"), "{finding:#?}");
+    // What waits for 4 KiB would keep a third of 6 KiB: this waits for a time, as HAProxy does.
+    let timed = judged(|report, _| {
+        fail_all(report, Outcome::Dies);
+        drip_of(report).arrivals = blocks(4);
+        report.stream.as_mut().expect("is there").tail = Some(Tail {
+            arrivals: vec![(212.0, 6144.0)],
+            error: None,
+        });
+    });
+    assert!(
+        find(&timed, "stream-held-until-size").is_none(),
+        "{timed:#?}"
+    );
     // One hiccup is not a rule.
     let hiccup = judged(|report, _| {
         drip_of(report).arrivals = drip(|index| {
@@ -138,6 +157,35 @@ fn answers_that_are_compressed() {
     assert!(finding.evidence.contains("gzip"));
 }
 
+/// As Caddy's `encode` does: what says that it must stay as it is passes at once.
+#[test]
+fn compression_that_spares_sessions_is_a_note() {
+    let gzipped = |report: &mut Report, _: &mut Seen| {
+        let drip = drip_of(report);
+        drip.headers
+            .insert("content-encoding".into(), "gzip".into());
+        drip.arrivals = vec![(1738.0, 32768.0)];
+    };
+    let verdict = judged(gzipped);
+    assert!(
+        find(&verdict, "stream-held-until-end").is_none(),
+        "{verdict:#?}"
+    );
+    let note = find(&verdict, "compressed").expect("is found");
+    assert!(note.what.contains("identity"), "{note:#?}");
+    // Sessions that are held back as well.
+    let verdict = judged(|report, seen| {
+        gzipped(report, seen);
+        STREAMING
+            .iter()
+            .for_each(|name| fail(report, name, Outcome::Timeout));
+    });
+    assert!(
+        find(&verdict, "stream-held-until-end").is_some(),
+        "{verdict:#?}"
+    );
+}
+
 #[test]
 fn streaming_that_fails_without_a_reason() {
     let fails = |report: &mut Report, _: &mut Seen| {
@@ -186,7 +234,9 @@ fn silence_that_is_cut() {
     );
     let summary = judged(cut(3.0)).summary;
     assert!(
-        summary.contains("they do not stay open. Silent connections are cut after 3 s."),
+        summary.contains(
+            "open over WebSocket, but they do not stay open. Silent connections are cut after 3 s."
+        ),
         "{summary}"
     );
     // The heartbeat comes first: nothing to change.
@@ -228,7 +278,11 @@ fn age_that_is_limited() {
             lost_after_s: Some(6.0),
             ..Busy::default()
         });
-        report.idle = vec![lost("websocket", 6.0, 0.0), idle("xhr-polling")];
+        report.idle = vec![
+            lost("websocket", 6.0, 0.0),
+            lost("xhr-streaming", 6.1, 0.0),
+            idle("xhr-polling"),
+        ];
     };
     let finding = finds("age-cut", Severity::Problem, aged, |report, _| {
         report.idle = vec![lost("websocket", 6.0, 0.0)];
@@ -239,7 +293,20 @@ fn age_that_is_limited() {
             .iter()
             .any(|advice| advice.how.contains("websocket = false"))
     );
+    assert!(
+        finding
+            .evidence
+            .ends_with("xhr-streaming: lost after 6.1 s"),
+        "{finding:#?}"
+    );
     assert!(find(&judged(aged), "idle-cut").is_none(), "is explained");
+    // Long before that age, it is silence that ends the stream.
+    let both = judged(|report, seen| {
+        aged(report, seen);
+        report.idle[1].lost_after_s = Some(3.0);
+    });
+    let finding = find(&both, "idle-cut").expect("is found");
+    assert!(finding.evidence.contains("xhr-streaming lost after 3 s"));
 }
 
 #[test]

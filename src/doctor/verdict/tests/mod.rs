@@ -278,7 +278,7 @@ fn good_run_is_all_good() {
     );
     assert_eq!(
         verdict.summary,
-        "Everything works from your network. Live connections run over WebSocket: a message takes 21 ms there and back."
+        "Everything works from your network. Over WebSocket a message takes 21 ms there and back."
     );
     let best = verdict.best.expect("works");
     assert_eq!(
