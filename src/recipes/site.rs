@@ -31,6 +31,8 @@ pub struct Route {
     pub heartbeat_delay: Option<Duration>,
     /// Longest request body in bytes.
     pub max_body_size: usize,
+    /// Whether there is a doctor below it, at `prefix/doctor`.
+    pub doctor: bool,
 }
 
 /// A gateway's address.
@@ -278,6 +280,12 @@ impl Route {
     /// `/prefix/server/session`.
     pub(super) fn session_pattern(&self) -> String {
         format!("{}/[^/.]+/[^/.]+", literal(&self.prefix))
+    }
+
+    /// Path of the doctor, if there is one. What it sees of a run, and the results that it keeps, are in one gateway: so
+    /// everything at and below this path goes to the same one, although some of it looks like a session's URL.
+    pub(super) fn doctor_path(&self) -> Option<String> {
+        self.doctor.then(|| format!("{}/doctor", self.prefix))
     }
 }
 
