@@ -276,6 +276,7 @@ fn verdict_uses_what_the_server_saw() {
             {"name": "xhr-polling", "outcome": "works", "opened_ms": 4, "echo_ms": [5]}
         ]
     });
+    server.post(&format!("/echo/doctor/sockjs/{RUN}/b/xhr"));
     let before = document(&server.request(&report(&sent.to_string())));
     assert!(ids(&before).contains(&"websocket-blocked"), "{before}");
     server.get(&format!("/echo/doctor/sockjs/{RUN}/a/websocket"));

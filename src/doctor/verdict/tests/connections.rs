@@ -77,7 +77,7 @@ fn websocket_that_never_came() {
     let never = |outcome| {
         move |report: &mut Report, seen: &mut Seen| {
             fail(report, "websocket", outcome);
-            seen.requests.clear();
+            seen.requests = vec![poll()];
         }
     };
     let blocked = finds(
@@ -106,6 +106,29 @@ fn websocket_that_never_came() {
     assert!(blocked.advice[0].how.contains("SSL_ports"));
 }
 
+/// What another gateway got, or what is no longer known, is not taken for what never came.
+#[test]
+fn nothing_seen_of_what_worked_is_not_taken_for_nothing_came() {
+    for (outcome, id) in [
+        (Outcome::Refused, "websocket-blocked"),
+        (Outcome::Timeout, "websocket-swallowed"),
+    ] {
+        let unknown = judged(|report, seen| {
+            fail(report, "websocket", outcome);
+            seen.requests.clear();
+        });
+        let found = find(&unknown, id).expect("is found");
+        for text in [&found.what, &found.evidence] {
+            assert!(
+                !text.contains("server never saw") && !text.contains("reached the server"),
+                "{found:#?}"
+            );
+        }
+        let one = |advice: &Advice| advice.how.contains("one gateway");
+        assert!(found.advice.iter().any(one), "{found:#?}");
+    }
+}
+
 #[test]
 fn websocket_whose_answer_is_lost() {
     let lost = |report: &mut Report, _: &mut Seen| fail(report, "websocket", Outcome::Timeout);
@@ -115,7 +138,7 @@ fn websocket_whose_answer_is_lost() {
         lost,
         |report, seen| {
             lost(report, seen);
-            seen.requests.clear();
+            seen.requests = vec![poll()];
         },
     );
 }
