@@ -62,6 +62,10 @@ pub struct Info {
     pub round_trips_ms: Vec<f64>,
     /// Why there is no answer.
     pub error: Option<String>,
+    /// What kind of failure `error` is, where that is known.
+    pub cause: Option<Cause>,
+    /// Where an answer with a status of 3xx sends to.
+    pub location: Option<String>,
     /// Its status.
     pub status: Option<u16>,
     /// Whether it offers WebSocket.
@@ -72,6 +76,21 @@ pub struct Info {
     pub cached: bool,
     /// `ok`, `missing` or `duplicate`.
     pub cors: Option<String>,
+}
+
+/// Why `/info` got no answer that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The server's certificate was not accepted.
+    Certificate,
+    /// TLS could not be agreed on, for another reason.
+    Tls,
+    /// Something answered, and it is not SockJS.
+    NotSockjs,
+    /// A word this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Two streamed answers.

@@ -74,9 +74,10 @@ pub(super) async fn info(subject: &Subject) -> Info {
             .fetch(Method::GET, &url, None, INFO_LIMIT)
             .await;
         let read = answer.and_then(|(_, body)| {
-            serde_json::from_slice::<Value>(&body).map_err(|_| {
-                Problem::new("what answers is not SockJS: /info is not its JSON document")
-            })
+            let document = serde_json::from_slice::<Value>(&body).ok();
+            document
+                .filter(Value::is_object)
+                .ok_or_else(|| Problem::not_sockjs("/info is not its JSON document"))
         });
         match read {
             Ok(document) => {
@@ -90,6 +91,7 @@ pub(super) async fn info(subject: &Subject) -> Info {
             Err(problem) => {
                 info.status = problem.status.or(info.status);
                 info.error = Some(problem.what);
+                (info.cause, info.location) = (problem.cause, problem.location);
                 // Once may be an accident; what fails twice will fail five times.
                 if request > 0 {
                     break;

@@ -358,6 +358,42 @@ fn nothing_works_says_why() {
     );
 }
 
+/// What answered, and how the connection failed, are told apart by what is known, not by words of the error.
+#[test]
+fn nothing_works_says_what_answered() {
+    let title = |cause: Option<Cause>, status: Option<u16>, location: Option<&str>| {
+        let verdict = judged(|report, seen| {
+            report.transports.clear();
+            seen.requests.clear();
+            let info = info(report);
+            (info.cause, info.status) = (cause, status);
+            info.location = location.map(str::to_owned);
+            info.round_trips_ms.clear();
+            info.error = Some("the word certificate is in it".into());
+        });
+        find(&verdict, "nothing-works").expect("is found").clone()
+    };
+    for (cause, status, expected) in [
+        (Some(Cause::Certificate), None, "certificate is not trusted"),
+        (Some(Cause::Tls), None, "encrypted connection"),
+        (Some(Cause::NotSockjs), Some(200), "not SockJS"),
+        (None, Some(302), "another one"),
+        (None, None, "cannot be reached"),
+    ] {
+        let finding = title(cause, status, None);
+        assert!(finding.title.contains(expected), "{finding:#?}");
+    }
+    let moved = title(None, Some(301), Some("https://app.example/live/info?t=1"));
+    assert!(
+        moved.what.contains("https://app.example/live/info"),
+        "{moved:#?}"
+    );
+    assert!(
+        moved.advice[0].how.contains("`https://app.example/live`"),
+        "{moved:#?}"
+    );
+}
+
 /// Whoever leaves a mark is named, and only then are others not advised about.
 #[test]
 fn proxies_are_recognised_by_their_marks() {
