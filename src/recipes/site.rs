@@ -70,6 +70,9 @@ pub enum SiteError {
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
+/// nginx and Caddy count bytes in 63 bits.
+const MOST_MEBIBYTES: usize = (i64::MAX >> 20) as usize;
+
 /// HAProxy counts milliseconds in 31 bits, which end before the 25th day.
 const LONGEST_SILENCE: u64 = 24 * DAY;
 
@@ -120,10 +123,10 @@ impl Site {
     }
 
     /// Mebibytes of a request body that the proxy lets through: one more than the gateway does, so that it is the gateway
-    /// who refuses larger ones, with an answer that scripts may read.
+    /// who refuses larger ones, with an answer that scripts may read. At most what proxies can count, 8 EiB in bytes.
     pub(super) fn body_mebibytes(&self) -> usize {
         let largest = self.services.iter().map(|route| route.max_body_size).max();
-        largest.unwrap_or_default().div_ceil(1 << 20) + 1
+        (largest.unwrap_or_default().div_ceil(1 << 20) + 1).min(MOST_MEBIBYTES)
     }
 
     /// The host name for examples.
@@ -216,8 +219,13 @@ impl Site {
     fn explain(&self, limit: Limit) -> String {
         match limit {
             Limit::Body => format!(
-                "#   request body   {} MiB: max_body_size and 1 MiB more, so that it is the gateway who refuses larger ones\n",
-                self.body_mebibytes()
+                "#   request body   {} MiB: {}\n",
+                self.body_mebibytes(),
+                if self.body_mebibytes() < MOST_MEBIBYTES {
+                    "max_body_size and 1 MiB more, so that it is the gateway who refuses larger ones"
+                } else {
+                    "the most that this proxy can count, and less than max_body_size"
+                }
             ),
             Limit::Silence => {
                 let beats: Option<Vec<_>> = self
