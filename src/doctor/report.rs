@@ -343,7 +343,7 @@ fn bound(value: &mut Value) -> Result<(), Malformed> {
             let measured = number.as_f64().unwrap_or_default();
             if measured > MAX_NUMBER as f64 {
                 *number = MAX_NUMBER.into();
-            } else if measured < 0.0 {
+            } else if measured <= 0.0 {
                 *number = Number::from(0);
             }
             Ok(())
@@ -408,9 +408,16 @@ mod tests {
     /// Nothing that was measured is negative or takes hours.
     #[test]
     fn numbers_of_a_report_can_have_been_measured() {
-        for (given, taken) in [("-5", 0.0), ("1e308", 1e7), ("2e7", 1e7), ("2.5", 2.5)] {
+        for (given, taken) in [
+            ("-5", 0.0),
+            ("-0.0", 0.0),
+            ("1e308", 1e7),
+            ("2e7", 1e7),
+            ("2.5", 2.5),
+        ] {
             let report = with(&format!(r#""took_ms":{given}"#)).expect("a report");
             assert_eq!(report.took_ms, Some(taken), "{given}");
+            assert!(report.took_ms.is_some_and(f64::is_sign_positive), "{given}");
         }
         for none in ["1e400", "NaN", "Infinity"] {
             assert!(with(&format!(r#""took_ms":{none}"#)).is_err(), "{none}");

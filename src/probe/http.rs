@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
 use ::http::{HeaderMap, Method, Request, Response, Uri, header, response};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -239,8 +239,13 @@ impl Http {
                 return Err(Problem::answered(&head));
             }
             let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body =
-                body.map_err(|error| Problem::new(format!("the answer broke off: {error}")))?;
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    Problem::not_sockjs("an answer of more than 1 MiB")
+                } else {
+                    Problem::new(format!("the answer broke off: {error}"))
+                }
+            })?;
             Ok((head.headers, body.to_bytes()))
         };
         match tokio::time::timeout(limit, fetching).await {

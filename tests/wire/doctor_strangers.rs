@@ -66,19 +66,19 @@ fn address_that_leads_elsewhere_is_named() {
 /// A login page, or another site.
 #[test]
 fn page_in_place_of_the_service_is_not_taken_for_silence() {
-    let address = stranger(|_, stream| {
-        respond(
-            stream,
-            "200 OK\r\nContent-Type: text/html",
-            "<html>Log in</html>",
+    let long = "<p>Log in</p>".repeat(1 << 18);
+    for page in ["<html>Log in</html>", &long] {
+        let page = page.to_owned();
+        let address = stranger(move |_, stream| {
+            respond(stream, "200 OK\r\nContent-Type: text/html", &page);
+        });
+        let text = report_of(&format!("http://{address}/live"));
+        assert!(
+            text.contains("Something answers, but it is not SockJS"),
+            "{text}"
         );
-    });
-    let text = report_of(&format!("http://{address}/live"));
-    assert!(
-        text.contains("Something answers, but it is not SockJS"),
-        "{text}"
-    );
-    assert!(!text.contains("cannot be reached"), "{text}");
+        assert!(!text.contains("cannot be reached"), "{text}");
+    }
 }
 
 /// Plain http where https was asked for has nothing to do with certificates.
