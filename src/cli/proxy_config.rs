@@ -124,6 +124,7 @@ fn configuration(arguments: &Arguments) -> Result<String, String> {
         prefix: service.config.prefix.to_string(),
         heartbeat_delay: service.config.session.heartbeat_delay,
         max_body_size: service.config.transport.max_body_size,
+        doctor: service.config.doctor,
     });
     let site = Site {
         services: services.collect(),

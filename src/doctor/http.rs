@@ -14,10 +14,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::registry::Throttle;
 use crate::transport::{Address, Answer, Body, RequestBody, empty, endpoint_at, text};
 
 use super::report::{Report, is_run};
-use super::results::{KeptResult, Results, now_as_text};
+use super::results::{KeptResult, Results, TooLarge, now_as_text};
 use super::runs::{Noted, Runs};
 use super::seen::{Seen, SeenRequest, ServiceFacts};
 use super::stream::{Kind, parameter};
@@ -40,6 +41,7 @@ pub struct Doctor {
     service: ServiceFacts,
     runs: Mutex<Runs>,
     results: Mutex<Results>,
+    log: Throttle,
 }
 
 #[derive(Serialize)]
@@ -61,6 +63,7 @@ impl Doctor {
             service,
             runs: Mutex::new(Runs::default()),
             results: Mutex::new(Results::new(results)),
+            log: Throttle::default(),
         }
     }
 
@@ -197,24 +200,32 @@ impl Doctor {
         };
         let seen = self.seen(&report.run, seen);
         let verdict = judge(&report, &seen);
-        json(&self.keep(report, seen, verdict))
+        match self.keep(report, seen, verdict) {
+            Ok(judged) => json(&judged),
+            Err(TooLarge) => text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The result takes more than 200 KiB.",
+            ),
+        }
     }
 
-    fn keep(&self, report: Report, seen: Seen, verdict: Verdict) -> Judged {
+    fn keep(&self, report: Report, seen: Seen, verdict: Verdict) -> Result<Judged, TooLarge> {
         let result = KeptResult {
             report,
             seen,
             verdict,
             at: now_as_text(),
         };
-        let code = self.results.lock().keep(Instant::now(), &result);
-        if let Some(code) = &code {
-            info!(service = %self.prefix, %code, summary = %result.verdict.summary, "doctor: result kept");
+        let code = self.results.lock().keep(Instant::now(), &result)?;
+        if let Some(code) = &code
+            && let Some(held_back) = self.log.admit()
+        {
+            info!(service = %self.prefix, %code, summary = %result.verdict.summary, held_back, "doctor: result kept");
         }
-        Judged {
+        Ok(Judged {
             verdict: result.verdict,
             code,
-        }
+        })
     }
 }
 

@@ -17,8 +17,8 @@ pub use backend::serve;
 pub use http::Doctor;
 pub use pages::PAGES;
 pub use report::{
-    Busy, Close, Cookies, Download, Drip, Headers, Idle, Info, Malformed, Outcome, RUN_LENGTH,
-    Report, Stream, Tail, Tested, Upload, is_run,
+    Busy, Cause, Close, Cookies, Download, Drip, Headers, Idle, Info, Malformed, Outcome,
+    RUN_LENGTH, Report, Stream, Tail, Tested, Upload, is_run,
 };
 pub use results::KeptResult;
 pub use runs::Noted;

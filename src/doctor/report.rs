@@ -1,13 +1,23 @@
 //! A report: what a page or the terminal measured, as JSON. Fields that are not known are ignored, absent ones are `None`
-//! or empty. Times are milliseconds since the beginning of the connection or request they belong to.
+//! or empty. Times are milliseconds since the beginning of the connection or request they belong to. Lists and texts are
+//! bounded when a report is read, and numbers are then from 0 to 10 million.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
 
 /// Hexadecimal digits of a run's name.
 pub const RUN_LENGTH: usize = 16;
+
+/// Most entries of a list: of tests, each with a result of its own, and of anything else.
+const MAX_TESTS: usize = 32;
+const MAX_LIST: usize = 256;
+/// Characters kept of a text.
+const MAX_TEXT: usize = 512;
+/// Nearly three hours in milliseconds, and more bytes than are ever sent.
+const MAX_NUMBER: u64 = 10_000_000;
 
 /// Header fields of an answer, names in lower case.
 pub type Headers = BTreeMap<String, String>;
@@ -62,6 +72,10 @@ pub struct Info {
     pub round_trips_ms: Vec<f64>,
     /// Why there is no answer.
     pub error: Option<String>,
+    /// What kind of failure `error` is, where that is known.
+    pub cause: Option<Cause>,
+    /// Where an answer with a status of 3xx sends to.
+    pub location: Option<String>,
     /// Its status.
     pub status: Option<u16>,
     /// Whether it offers WebSocket.
@@ -72,6 +86,21 @@ pub struct Info {
     pub cached: bool,
     /// `ok`, `missing` or `duplicate`.
     pub cors: Option<String>,
+}
+
+/// Why `/info` got no answer that can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The server's certificate was not accepted.
+    Certificate,
+    /// TLS could not be agreed on, for another reason.
+    Tls,
+    /// Something answered, and it is not SockJS.
+    NotSockjs,
+    /// A word this version does not know.
+    #[serde(other)]
+    Other,
 }
 
 /// Two streamed answers.
@@ -256,10 +285,14 @@ impl Report {
     /// Reads a report.
     ///
     /// # Errors
-    /// [`Malformed`] when it is not JSON of this shape, has another `schema`, or a `run` that is none.
+    /// [`Malformed`] when it is not JSON of this shape, has another `schema`, a `run` that is none, or a list that no test
+    /// makes so long.
     pub fn parse(json: &[u8]) -> Result<Self, Malformed> {
-        let report: Self = serde_json::from_slice(json)
-            .map_err(|error| Malformed(format!("The report cannot be read: {error}.")))?;
+        let unreadable =
+            |error: serde_json::Error| Malformed(format!("The report cannot be read: {error}."));
+        let mut document: Value = serde_json::from_slice(json).map_err(unreadable)?;
+        bound(&mut document)?;
+        let report: Self = serde_json::from_value(document).map_err(unreadable)?;
         if report.schema != 1 {
             return Err(Malformed(format!(
                 "The report has schema {}; this server reads schema 1.",
@@ -279,6 +312,49 @@ impl Report {
         self.transports
             .iter()
             .find(|tested| tested.name == name && tested.outcome != Outcome::Skipped)
+    }
+}
+
+/// Refuses lists that are too long, cuts texts, and takes the nearest number that can have been measured: a page that slept
+/// over night has a verdict too. The depth is bounded by the parser.
+fn bound(value: &mut Value) -> Result<(), Malformed> {
+    match value {
+        Value::Array(list) => {
+            let of_tests = list.iter().any(Value::is_object);
+            let most = if of_tests { MAX_TESTS } else { MAX_LIST };
+            if list.len() > most {
+                let count = list.len();
+                return Err(Malformed(format!(
+                    "The report has a list of {count} entries; at most {most} are read."
+                )));
+            }
+            list.iter_mut().try_for_each(bound)
+        }
+        Value::Object(fields) => {
+            if fields.len() > MAX_LIST {
+                let count = fields.len();
+                return Err(Malformed(format!(
+                    "The report has an object of {count} fields; at most {MAX_LIST} are read."
+                )));
+            }
+            fields.values_mut().try_for_each(bound)
+        }
+        Value::Number(number) => {
+            let measured = number.as_f64().unwrap_or_default();
+            if measured > MAX_NUMBER as f64 {
+                *number = MAX_NUMBER.into();
+            } else if measured <= 0.0 {
+                *number = Number::from(0);
+            }
+            Ok(())
+        }
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(MAX_TEXT) {
+                text.truncate(end);
+            }
+            Ok(())
+        }
+        Value::Null | Value::Bool(_) => Ok(()),
     }
 }
 
@@ -306,6 +382,46 @@ mod tests {
         assert_eq!(report.transports[0].outcome, Outcome::Skipped);
         let drip = report.stream.and_then(|stream| stream.drip);
         assert_eq!(drip.map(|drip| drip.arrivals), Some(vec![(10.0, 1024.0)]));
+    }
+
+    fn with(field: &str) -> Result<Report, Malformed> {
+        let json = format!(r#"{{"schema":1,"run":"0123456789abcdef",{field}}}"#);
+        Report::parse(json.as_bytes())
+    }
+
+    /// Empty entries are short to send and long to keep.
+    #[test]
+    fn lists_and_texts_of_a_report_are_bounded() {
+        for name in ["transports", "upload", "download", "idle"] {
+            let list = |count: usize| format!(r#""{name}":[{}]"#, vec!["{}"; count].join(","));
+            assert!(with(&list(MAX_TESTS)).is_ok(), "{name}");
+            let refused = with(&list(MAX_TESTS + 1)).expect_err(name);
+            assert!(refused.to_string().contains("at most 32"), "{refused}");
+        }
+        let trips = vec!["1"; MAX_LIST + 1].join(",");
+        assert!(with(&format!(r#""info":{{"round_trips_ms":[{trips}]}}"#)).is_err());
+        let long = "\u{e4}".repeat(MAX_TEXT + 1);
+        let cut = with(&format!(r#""url":"{long}""#)).expect("a report").url;
+        assert_eq!(cut.map(|url| url.chars().count()), Some(MAX_TEXT));
+    }
+
+    /// Nothing that was measured is negative or takes hours.
+    #[test]
+    fn numbers_of_a_report_can_have_been_measured() {
+        for (given, taken) in [
+            ("-5", 0.0),
+            ("-0.0", 0.0),
+            ("1e308", 1e7),
+            ("2e7", 1e7),
+            ("2.5", 2.5),
+        ] {
+            let report = with(&format!(r#""took_ms":{given}"#)).expect("a report");
+            assert_eq!(report.took_ms, Some(taken), "{given}");
+            assert!(report.took_ms.is_some_and(f64::is_sign_positive), "{given}");
+        }
+        for none in ["1e400", "NaN", "Infinity"] {
+            assert!(with(&format!(r#""took_ms":{none}"#)).is_err(), "{none}");
+        }
     }
 
     /// What is wrong is said.

@@ -15,6 +15,13 @@ const LENGTH: usize = 8;
 /// Time after which a result is gone.
 const EXPIRY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Longest result in bytes, as JSON. What is in it has bounds that are far below, unless somebody tries.
+const MAX_SIZE: usize = 200 * 1024;
+
+/// A result that takes more memory than the operator was told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
 /// A result as it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeptResult {
@@ -40,7 +47,7 @@ struct Kept {
     code: String,
     since: Instant,
     /// As it is sent: one allocation instead of thousands of small ones.
-    json: String,
+    json: Box<str>,
 }
 
 impl Results {
@@ -53,12 +60,24 @@ impl Results {
     }
 
     /// Keeps a result and gives its code, like `K7QM-29XF`; `None` when none are kept.
-    pub(super) fn keep(&mut self, now: Instant, result: &KeptResult) -> Option<String> {
+    ///
+    /// # Errors
+    /// [`TooLarge`]; the results that are kept stay.
+    pub(super) fn keep(
+        &mut self,
+        now: Instant,
+        result: &KeptResult,
+    ) -> Result<Option<String>, TooLarge> {
         if self.most == 0 {
-            return None;
+            return Ok(None);
         }
         self.expire(now);
-        let json = serde_json::to_string(result).ok()?;
+        let Ok(json) = serde_json::to_string(result) else {
+            return Ok(None);
+        };
+        if json.len() > MAX_SIZE {
+            return Err(TooLarge);
+        }
         if self.kept.len() == self.most {
             self.kept.pop_front();
         }
@@ -66,9 +85,9 @@ impl Results {
         self.kept.push_back(Kept {
             code: code.clone(),
             since: now,
-            json,
+            json: json.into_boxed_str(),
         });
-        Some(code)
+        Ok(Some(code))
     }
 
     /// The result as JSON. A code may be written in lower case, and without its dash.
@@ -76,7 +95,7 @@ impl Results {
         self.expire(now);
         let asked = letters(code);
         let kept = self.kept.iter().find(|kept| letters(&kept.code) == asked)?;
-        Some(kept.json.clone())
+        Some(kept.json.to_string())
     }
 
     fn expire(&mut self, now: Instant) {
@@ -130,12 +149,27 @@ mod tests {
         }
     }
 
+    fn keep(results: &mut Results, now: Instant, at: &str) -> Option<String> {
+        results.keep(now, &result(at)).expect("is small")
+    }
+
+    /// `doctor_results` times this is what the operator agreed to.
+    #[tokio::test]
+    async fn large_results_are_not_kept() {
+        let now = Instant::now();
+        let mut results = Results::new(1);
+        let code = keep(&mut results, now, "first").expect("is kept");
+        let large = "x".repeat(MAX_SIZE);
+        assert_eq!(results.keep(now, &result(&large)), Err(TooLarge));
+        assert!(results.get(now, &code).is_some());
+    }
+
     /// A code can be read aloud, and is found however it is typed.
     #[tokio::test]
     async fn kept_results_are_found_by_their_code() {
         let now = Instant::now();
         let mut results = Results::new(2);
-        let code = results.keep(now, &result("first")).expect("is kept");
+        let code = keep(&mut results, now, "first").expect("is kept");
         assert_eq!(code.len(), 9, "{code}");
         let typed = code.to_lowercase().replace('-', " ");
         let found = results.get(now, &typed).expect("is found");
@@ -149,11 +183,9 @@ mod tests {
     #[tokio::test]
     async fn kept_results_are_bounded_and_expire() {
         let now = Instant::now();
-        assert_eq!(Results::new(0).keep(now, &result("")), None);
+        assert_eq!(keep(&mut Results::new(0), now, ""), None);
         let mut results = Results::new(2);
-        let codes: Vec<_> = (0..3)
-            .filter_map(|_| results.keep(now, &result("")))
-            .collect();
+        let codes: Vec<_> = (0..3).filter_map(|_| keep(&mut results, now, "")).collect();
         assert_eq!(codes.len(), 3);
         assert_eq!(results.get(now, &codes[0]), None, "the oldest is gone");
         assert!(results.get(now, &codes[1]).is_some());

@@ -1,6 +1,9 @@
-//! What was seen of each run. Bounded: of many runs the oldest goes, of a long run the later requests are not noted.
+//! What was seen of each run. Bounded: of many runs one goes, of who has most of them; of a long run the later requests are
+//! not noted.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -28,11 +31,30 @@ pub(super) struct Runs(VecDeque<Run>);
 #[derive(Debug)]
 struct Run {
     name: String,
+    /// Who sent its first request, as far as that is known.
+    sender: Option<Sender>,
     began: Instant,
     bytes: usize,
     requests: Vec<SeenRequest>,
     /// Ids of its sessions, in order; what is told of one is its number.
     sessions: Vec<String>,
+}
+
+/// An address; of IPv6 the network, since a single machine has as many addresses as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Sender(IpAddr);
+
+impl Sender {
+    fn of(seen: &SeenRequest) -> Option<Self> {
+        let address: IpAddr = seen.peer.as_deref()?.parse().ok()?;
+        Some(Self(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                IpAddr::V6(network.into())
+            }
+            address => address,
+        }))
+    }
 }
 
 impl Runs {
@@ -49,10 +71,11 @@ impl Runs {
             Some(index) => &mut self.0[index],
             None => {
                 if self.0.len() == MAX_RUNS {
-                    self.0.pop_front();
+                    self.make_room();
                 }
                 self.0.push_back(Run {
                     name: run.to_owned(),
+                    sender: Sender::of(&seen),
                     began: now,
                     bytes: 0,
                     requests: Vec::new(),
@@ -96,6 +119,22 @@ impl Runs {
         self.expire(now);
         let run = self.0.iter().find(|known| known.name == run);
         run.map(|run| run.requests.clone()).unwrap_or_default()
+    }
+
+    /// Forgets the oldest run of the sender who has most, so that nobody's many runs push those of others out. Of senders who
+    /// have equally many, a run with a single request goes first: a test of the network makes more.
+    fn make_room(&mut self) {
+        let mut counts: HashMap<Option<Sender>, usize> = HashMap::new();
+        for run in &self.0 {
+            *counts.entry(run.sender).or_default() += 1;
+        }
+        let of_sender = |run: &Run| counts.get(&run.sender).copied().unwrap_or_default();
+        let runs = self.0.iter().enumerate();
+        let least = runs
+            .min_by_key(|(index, run)| (Reverse(of_sender(run)), run.requests.len() > 1, *index));
+        if let Some((index, _)) = least {
+            self.0.remove(index);
+        }
     }
 
     fn expire(&mut self, now: Instant) {
@@ -155,6 +194,54 @@ mod tests {
         let bytes: usize = seen.iter().map(SeenRequest::size).sum();
         assert!(bytes < MAX_BYTES + MAX_REQUESTS * 512, "{bytes}");
         assert_eq!(runs.note(now, &name(MAX_RUNS), "z", large), None);
+    }
+
+    fn from(peer: &str) -> SeenRequest {
+        SeenRequest {
+            peer: Some(peer.to_owned()),
+            ..SeenRequest::default()
+        }
+    }
+
+    /// However many runs somebody makes up, those of others stay.
+    #[tokio::test]
+    async fn many_runs_of_one_sender_push_out_his_own() {
+        for senders in [
+            ["192.0.2.1", "192.0.2.1"],
+            ["2001:db8::1", "2001:db8::ffff:1:2"],
+        ] {
+            let now = Instant::now();
+            let mut runs = Runs::default();
+            for session in ["a", "b"] {
+                runs.note(now, &name(0), session, from("192.0.2.9"));
+            }
+            for number in 1..=3 * MAX_RUNS {
+                for session in ["a", "b"] {
+                    runs.note(now, &name(number), session, from(senders[number % 2]));
+                }
+            }
+            assert_eq!(runs.requests(now, &name(0)).len(), 2, "{senders:?}");
+            assert_eq!(runs.requests(now, &name(1)), [], "the oldest of his");
+            runs.note(now, &name(9999), "a", from("192.0.2.10"));
+            assert_eq!(runs.requests(now, &name(0)).len(), 2, "another one came");
+            assert_eq!(runs.0.len(), MAX_RUNS);
+        }
+    }
+
+    /// From many addresses it takes more than one request for each.
+    #[tokio::test]
+    async fn runs_of_a_single_request_go_first() {
+        let now = Instant::now();
+        let mut runs = Runs::default();
+        let peer = |number: usize| format!("10.0.{}.{}", number / 256, number % 256);
+        for session in ["a", "b"] {
+            runs.note(now, &name(0), session, from("192.0.2.9"));
+        }
+        for number in 1..=2 * MAX_RUNS {
+            runs.note(now, &name(number), "a", from(&peer(number)));
+        }
+        assert_eq!(runs.requests(now, &name(0)).len(), 2);
+        assert_eq!(runs.requests(now, &name(1)), []);
     }
 
     /// After a quarter of an hour a run is forgotten.

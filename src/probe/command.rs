@@ -1,6 +1,7 @@
 //! `sockjs-gateway doctor URL`: arguments, run, output, exit code.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -104,17 +105,42 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<ExitCode, String> {
     runtime.shutdown_background();
     let text = if arguments.json {
         let json = serde_json::to_string_pretty(&done);
-        json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}")) + "\n"
+        let json = json.unwrap_or_else(|error| format!("{{\"error\":\"{error}\"}}"));
+        // JSON leaves some control characters as they are, and this may be a terminal.
+        escaped(&json) + "\n"
     } else {
         report(&done, Style::of_stdout())
     };
-    // Whoever reads it may have gone.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Who reads it may stop early.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(
+                std::io::stderr(),
+                "sockjs-gateway: cannot write the report: {error}"
+            );
+            return Ok(ExitCode::FAILURE);
+        }
+        _ => {}
+    }
     Ok(if done.verdict.works {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// As JSON escapes other control characters: DEL and those above it.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        if matches!(character, '\u{7f}'..='\u{9f}') {
+            let _ = write!(text, "\\u{:04x}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -154,6 +180,18 @@ mod tests {
         }
         given.no_idle = true;
         assert_eq!(silences(&given), [0_u64; 0]);
+    }
+
+    /// Every control character in a string of the output is escaped.
+    #[test]
+    fn output_as_json_does_not_move_the_cursor() {
+        let value = serde_json::json!({"a": "\u{1b}\u{7f}\u{9b}31m\u{e4}"});
+        let text = escaped(&value.to_string());
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).ok(),
+            Some(value)
+        );
     }
 
     /// A wrong argument is named.

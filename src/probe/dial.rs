@@ -18,6 +18,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::doctor::Cause;
+
 use super::tls;
 
 /// Time for name, TCP, tunnel and TLS together.
@@ -54,8 +56,8 @@ impl Way {
             return Ok(way);
         };
         let found = way.proxy(&Uri::from_static("http://a.example/"));
-        match found.as_ref().map(|found| found.uri().scheme_str()) {
-            Some(Some("http")) => Ok(way),
+        match found.as_ref().map(Intercept::uri) {
+            Some(uri) if uri.scheme_str() == Some("http") && proxy_port(uri).is_some() => Ok(way),
             _ => Err(format!(
                 "{:?} is not a proxy's address, like http://proxy.example:3128",
                 without_user(proxy)
@@ -139,11 +141,30 @@ async fn to_proxy(proxy: &Intercept) -> io::Result<TcpStream> {
     let uri = proxy.uri();
     if uri.scheme_str() != Some("http") {
         return Err(io::Error::other(format!(
-            "the proxy {uri} cannot be used: only http:// proxies can; NO_PROXY goes around it"
+            "the proxy {} cannot be used: only http:// proxies can; NO_PROXY goes around it",
+            without_user(&uri.to_string())
         )));
     }
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    tcp(host, uri.port_u16().unwrap_or(80)).await
+    let Some(port) = proxy_port(uri) else {
+        return Err(io::Error::other(format!(
+            "the proxy {} cannot be used: its port is not a number from 1 to 65535",
+            without_user(&uri.to_string())
+        )));
+    };
+    tcp(host, port).await
+}
+
+/// Its port, 80 when it names none; `None` when what it names is no port.
+fn proxy_port(uri: &Uri) -> Option<u16> {
+    let authority = uri.authority()?.as_str();
+    let (_, named) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let has_port = named.len() > uri.host()?.len();
+    if has_port {
+        uri.port_u16().filter(|port| *port > 0)
+    } else {
+        Some(80)
+    }
 }
 
 /// Asks the proxy for a tunnel. (RFC 9110 §9.3.6)
@@ -188,6 +209,21 @@ impl fmt::Display for ProxyRefused {
 }
 
 impl std::error::Error for ProxyRefused {}
+
+/// A failure that says all there is to say.
+#[derive(Debug)]
+pub(super) struct Explained {
+    pub(super) what: String,
+    pub(super) cause: Option<Cause>,
+}
+
+impl fmt::Display for Explained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Explained {}
 
 /// A connection, and whether a proxy reads what is sent on it.
 pub(super) struct Link {
@@ -269,6 +305,8 @@ mod tests {
             "http://127.0.0.1:3128",
             "http://u:p@proxy.example:3128",
             "proxy.example:3128",
+            "http://u:p@proxy.example",
+            "http://[::1]:3128",
         ] {
             let way = Way::new(Some(good), false).expect(good);
             assert!(way.proxy(&uri).is_some(), "{good}");
@@ -278,6 +316,9 @@ mod tests {
             "socks5://127.0.0.1:1080",
             "https://u:s3cret@127.0.0.1:3128",
             "http://",
+            "http://127.0.0.1:99999",
+            "http://u:s3cret@127.0.0.1:0",
+            "http://127.0.0.1:x",
         ] {
             let error = Way::new(Some(bad), false).expect_err(bad);
             assert!(error.contains("http://proxy.example:3128"), "{error}");

@@ -21,7 +21,7 @@ pub(super) enum ServerFrame {
 }
 
 /// The most that one frame may have in bytes.
-const MAX_FRAME: usize = 4 << 20;
+pub(super) const MAX_FRAME: usize = 4 << 20;
 
 impl ServerFrame {
     /// Reads `o`, `h`, `a["…"]`, `c[1000,"…"]`, and the older `m"…"`.

@@ -5,16 +5,18 @@ use std::io;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
-use ::http::{HeaderMap, Method, Request, Response, Uri, header};
+use ::http::{HeaderMap, Method, Request, Response, Uri, header, response};
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::time::Instant;
 
+use crate::doctor::Cause;
+
 use super::address::Address;
-use super::dial::{Connector, ProxyRefused, Way};
+use super::dial::{Connector, Explained, ProxyRefused, Way};
 
 /// A browser's, as far as it goes: gateways and networks treat other programs differently.
 pub(super) const USER_AGENT: &str = concat!(
@@ -22,6 +24,8 @@ pub(super) const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION"),
     "; doctor)"
 );
+
+const MAX_LOCATION: usize = 512;
 
 /// The longest answer that is read whole.
 const MAX_ANSWER: usize = 1 << 20;
@@ -49,6 +53,10 @@ pub(super) struct Problem {
     pub(super) what: String,
     /// The answer's status.
     pub(super) status: Option<u16>,
+    /// Which kind of failure it is, where that is known.
+    pub(super) cause: Option<Cause>,
+    /// Where the answer sends to.
+    pub(super) location: Option<String>,
 }
 
 impl Problem {
@@ -56,13 +64,37 @@ impl Problem {
         Self {
             what: what.into(),
             status: None,
+            cause: None,
+            location: None,
         }
     }
 
     pub(super) fn status(status: u16) -> Self {
         Self {
-            what: format!("http status {status}"),
             status: Some(status),
+            ..Self::new(format!("http status {status}"))
+        }
+    }
+
+    /// An answer that is none of success.
+    fn answered(head: &response::Parts) -> Self {
+        let location = head.headers.get(header::LOCATION);
+        let text = |value: &HeaderValue| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            text.chars().take(MAX_LOCATION).collect()
+        };
+        Self {
+            location: location.map(text),
+            ..Self::status(head.status.as_u16())
+        }
+    }
+
+    /// Something answered with success, and it is not what a SockJS server says.
+    pub(super) fn not_sockjs(what: &str) -> Self {
+        Self {
+            status: Some(200),
+            cause: Some(Cause::NotSockjs),
+            ..Self::new(format!("what answers is not SockJS: {what}"))
         }
     }
 
@@ -73,10 +105,13 @@ impl Problem {
             cause = inner;
         }
         Self {
-            what: cause.to_string(),
             status: cause
                 .downcast_ref::<ProxyRefused>()
                 .map(|refused| refused.0),
+            cause: cause
+                .downcast_ref::<Explained>()
+                .and_then(|explained| explained.cause),
+            ..Self::new(cause.to_string())
         }
     }
 }
@@ -208,11 +243,16 @@ impl Http {
         let fetching = async {
             let (head, body) = self.send(method, url, content).await?.into_parts();
             if !head.status.is_success() {
-                return Err(Problem::status(head.status.as_u16()));
+                return Err(Problem::answered(&head));
             }
             let body = Limited::new(body, MAX_ANSWER).collect().await;
-            let body =
-                body.map_err(|error| Problem::new(format!("the answer broke off: {error}")))?;
+            let body = body.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    Problem::not_sockjs("an answer of more than 1 MiB")
+                } else {
+                    Problem::new(format!("the answer broke off: {error}"))
+                }
+            })?;
             Ok((head.headers, body.to_bytes()))
         };
         match tokio::time::timeout(limit, fetching).await {

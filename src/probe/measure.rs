@@ -74,9 +74,10 @@ pub(super) async fn info(subject: &Subject) -> Info {
             .fetch(Method::GET, &url, None, INFO_LIMIT)
             .await;
         let read = answer.and_then(|(_, body)| {
-            serde_json::from_slice::<Value>(&body).map_err(|_| {
-                Problem::new("what answers is not SockJS: /info is not its JSON document")
-            })
+            let document = serde_json::from_slice::<Value>(&body).ok();
+            document
+                .filter(Value::is_object)
+                .ok_or_else(|| Problem::not_sockjs("/info is not its JSON document"))
         });
         match read {
             Ok(document) => {
@@ -90,6 +91,7 @@ pub(super) async fn info(subject: &Subject) -> Info {
             Err(problem) => {
                 info.status = problem.status.or(info.status);
                 info.error = Some(problem.what);
+                (info.cause, info.location) = (problem.cause, problem.location);
                 // Once may be an accident; what fails twice will fail five times.
                 if request > 0 {
                     break;
@@ -373,5 +375,36 @@ pub(super) async fn keep(subject: &Subject, doctor: &str, report: &Report) -> Op
         .fetch(Method::POST, &url, Some(content), VERDICT_LIMIT)
         .await;
     let answer: Value = serde_json::from_slice(&answer.ok()?.1).ok()?;
-    answer["code"].as_str().map(str::to_owned)
+    let code = answer["code"].as_str().filter(|code| is_code(code));
+    code.map(str::to_owned)
+}
+
+/// Whether it can be a code, like `K7QM-29XF`: something to be read aloud.
+fn is_code(code: &str) -> bool {
+    let spoken = |byte: u8| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'-');
+    (1..=9).contains(&code.len()) && code.bytes().all(spoken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server gives as a code is printed with instructions to pass it on.
+    #[test]
+    fn codes_are_letters_and_digits() {
+        for good in ["K7QM-29XF", "A"] {
+            assert!(is_code(good), "{good}");
+        }
+        for bad in [
+            "",
+            "K7QM-29XFX",
+            "k7qm-29xf",
+            "A\u{1b}[2J",
+            "A\nB",
+            "A B",
+            "\u{c4}",
+        ] {
+            assert!(!is_code(bad), "{bad:?}");
+        }
+    }
 }

@@ -84,6 +84,7 @@ async fn examine(target: &Target, progress: &Progress) -> Examination {
         Err(problem) => {
             report.info = Some(Info {
                 error: Some(problem.what),
+                cause: problem.cause,
                 ..Info::default()
             });
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ::http::Method;
 use bytes::Bytes;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -19,6 +19,8 @@ use super::{measure, websocket};
 
 /// Events that may wait; a receiving task waits when they are not taken.
 const QUEUE: usize = 64;
+/// The longest answer to a message that is read; a SockJS server's is empty or a word.
+const MAX_SENT_ANSWER: usize = 64 << 10;
 /// Answers without a frame after which a session is given up, as in sockjs-client's place.
 const MAX_EMPTY: usize = 5;
 
@@ -350,7 +352,13 @@ impl Session {
                 let response = sent.map_err(Ended::new)?;
                 let status = response.status();
                 // The connection can be used again once this is read.
-                let _ = response.into_body().collect().await;
+                let rest = Limited::new(response.into_body(), MAX_SENT_ANSWER).collect();
+                if let Err(error) = rest.await
+                    && error.is::<LengthLimitError>()
+                {
+                    let what = "what answers is not SockJS: its answer to a message has no end";
+                    return Err(Ended::new(Problem::new(what)));
+                }
                 if status.is_success() {
                     Ok(())
                 } else {

@@ -60,11 +60,17 @@ impl Style {
     }
 
     fn paint(self, code: &str, text: &str) -> String {
+        let text = &plain(text);
         if self.colours {
             format!("\x1b[{code}m{text}\x1b[0m")
         } else {
             text.to_owned()
         }
+    }
+
+    fn bold_lines(self, text: &str) -> String {
+        let lines = text.lines().map(|line| self.paint("1", line) + "\n");
+        lines.collect()
     }
 
     fn mark(self, good: bool) -> String {
@@ -80,7 +86,7 @@ impl Style {
         let indent = first.chars().count();
         let mut lines = first.to_owned();
         let mut column = indent;
-        for (index, word) in text.split_whitespace().enumerate() {
+        for (index, word) in plain(text).split_whitespace().enumerate() {
             let length = word.chars().count();
             if index > 0 && column + 1 + length > self.width {
                 lines.push('\n');
@@ -100,9 +106,13 @@ impl Style {
 
 /// The report: figures, the verdict, what to change, the code.
 pub(super) fn report(done: &Examination, style: Style) -> String {
+    defended(&rendered(done, style), style)
+}
+
+fn rendered(done: &Examination, style: Style) -> String {
     let mut text = String::new();
-    let url = done.report.url.as_deref().unwrap_or_default();
-    let proxy = done.report.proxy.as_deref();
+    let url = &plain(done.report.url.as_deref().unwrap_or_default());
+    let proxy = done.report.proxy.as_deref().map(plain);
     let through = proxy.map(|proxy| format!(", through the proxy {proxy}"));
     let _ = writeln!(
         text,
@@ -111,16 +121,16 @@ pub(super) fn report(done: &Examination, style: Style) -> String {
         through.unwrap_or_default()
     );
     figures(&mut text, done, style);
-    text.push_str(&style.wrapped("", &style.paint("1", &done.verdict.summary)));
+    text.push_str(&style.bold_lines(&style.wrapped("", &done.verdict.summary)));
     for finding in &done.verdict.findings {
         text.push('\n');
         show(&mut text, finding, style);
     }
-    if let Some(code) = &done.code {
+    if let Some(code) = done.code.as_deref().map(plain) {
         let _ = writeln!(
             text,
             "\nThe result is kept for a day: {url}/doctor?result={code}\nTell the code {} to whoever runs the service.",
-            style.paint("1", code)
+            style.paint("1", &code)
         );
     }
     text
@@ -218,6 +228,7 @@ fn sizes(text: &mut String, done: &Examination, style: Style) {
 }
 
 fn row(text: &mut String, mark: &str, name: &str, what: &str) {
+    let (name, what) = (plain(name), plain(what));
     let _ = writeln!(text, "  {mark} {name:<20} {what}");
 }
 
@@ -251,12 +262,36 @@ fn ms(milliseconds: f64) -> String {
     }
 }
 
-/// Text from the network must not move the cursor.
+/// Text from the network: short, and [`plain`].
 fn clean(text: &str) -> String {
+    plain(text).chars().take(160).collect()
+}
+
+/// What stays where it is written: neither cursor nor colour, no line of its own, no other direction.
+fn plain(text: &str) -> String {
+    let blank = |character: char| if character == '\n' { ' ' } else { character };
     text.chars()
-        .filter(|character| !character.is_control())
-        .take(160)
+        .map(blank)
+        .filter(|&character| stays(character))
         .collect()
+}
+
+fn stays(character: char) -> bool {
+    let turns = matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    !character.is_control() && !turns
+}
+
+/// Should a text from outside have come in on a way that was overlooked: what is left to it are line ends, and the colours of
+/// [`Style::paint`] where there are colours.
+fn defended(text: &str, style: Style) -> String {
+    let painted = |rest: &str| {
+        let codes = ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m"];
+        style.colours && codes.iter().any(|code| rest.starts_with(code))
+    };
+    let kept = text.char_indices().filter(|&(index, character)| {
+        stays(character) || character == '\n' || painted(&text[index..])
+    });
+    kept.map(|(_, character)| character).collect()
 }
 
 #[cfg(test)]
@@ -317,5 +352,57 @@ mod tests {
                "info":{"error":"\u001b[2Jgone"},"transports":[{"name":"websocket","outcome":"dies","error":"\u001b]0;x\u0007"}]}"#,
         );
         assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+    }
+
+    /// Whatever field it comes in, and with colours too.
+    #[test]
+    fn no_field_writes_on_the_terminal() {
+        let evil = "x\u{1b}[2J\u{9b}31m\u{7}\u{202e}\n\nPROBLEM  forged";
+        let report = Report {
+            url: Some(evil.into()),
+            proxy: Some(evil.into()),
+            transports: vec![Tested {
+                name: evil.into(),
+                ..Tested::default()
+            }],
+            ..Report::default()
+        };
+        let mut verdict = judge(&report, &Seen::default());
+        verdict.summary = evil.into();
+        for finding in &mut verdict.findings {
+            (finding.title, finding.what, finding.evidence) =
+                (evil.into(), evil.into(), evil.into());
+            for advice in &mut finding.advice {
+                (advice.place, advice.how) = (evil.into(), evil.into());
+            }
+        }
+        assert!(!verdict.findings.is_empty());
+        let done = Examination {
+            report,
+            seen: None,
+            verdict,
+            code: Some(evil.into()),
+        };
+        for colours in [false, true] {
+            let style = Style { colours, ..PLAIN };
+            let mut text = super::report(&done, style);
+            assert_eq!(text.contains("\u{1b}[1m"), colours, "{text:?}");
+            for code in ["0", "1", "31", "32", "33"] {
+                text = text.replace(&format!("\u{1b}[{code}m"), "");
+            }
+            let writes = |character: char| !stays(character) && character != '\n';
+            assert!(!text.contains(writes), "{text:?}");
+            let forged = |line: &str| line.starts_with("PROBLEM  forged");
+            assert!(!text.lines().any(forged), "{text}");
+        }
+        let style = Style {
+            colours: true,
+            ..PLAIN
+        };
+        assert_eq!(
+            defended("a\u{1b}[31mb\u{1b}[2Jc\u{9b}\n", style),
+            "a\u{1b}[31mb[2Jc\n"
+        );
+        assert_eq!(defended("a\u{1b}[31mb", PLAIN), "a[31mb");
     }
 }

@@ -3,6 +3,8 @@
 use std::io;
 
 use super::dial::Bidirectional;
+#[cfg(feature = "tls")]
+use super::dial::Explained;
 
 #[cfg(feature = "tls")]
 pub(super) use with_tls::secure;
@@ -38,7 +40,9 @@ mod with_tls {
 
     use crate::backend::upstream::tls_connector;
 
-    use super::{Bidirectional, io};
+    use crate::doctor::Cause;
+
+    use super::{Bidirectional, Explained, io};
 
     /// TLS over `stream`. `insecure`: whatever certificate is shown is taken.
     pub(in super::super) async fn secure(
@@ -52,13 +56,36 @@ mod with_tls {
             tls_connector(None).map_err(|error| io::Error::other(error.to_string()))?
         };
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
-        let failed = |error: io::Error| {
-            let what =
-                format!("TLS failed: {error}; --insecure goes on without checking the certificate");
-            io::Error::new(error.kind(), what)
-        };
-        let stream = connector.connect(name, stream).await.map_err(failed)?;
+        let connecting = connector.connect(name, stream).await;
+        let stream = connecting.map_err(|error| io::Error::new(error.kind(), explained(&error)))?;
         Ok(Box::new(stream))
+    }
+
+    /// Why the handshake failed: a certificate that is not accepted, or something else, with what it mostly is.
+    fn explained(error: &io::Error) -> Explained {
+        let tls = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Error>());
+        let mostly = match tls {
+            Some(Error::InvalidCertificate(_)) => {
+                return Explained {
+                    what: format!(
+                        "the certificate is not accepted: {error}; --insecure goes on without checking it"
+                    ),
+                    cause: Some(Cause::Certificate),
+                };
+            }
+            Some(Error::InvalidMessage(_)) => "what answers there does not speak TLS; is it http?",
+            Some(Error::AlertReceived(_) | Error::PeerIncompatible(_)) => {
+                "the other side takes neither TLS 1.2 nor 1.3, or not this name"
+            }
+            Some(_) => "the other side does not keep to TLS",
+            None => "cut off on the way, or not a TLS server",
+        };
+        Explained {
+            what: format!("TLS handshake failed: {error} ({mostly})"),
+            cause: Some(Cause::Tls),
+        }
     }
 
     fn unchecked() -> io::Result<TlsConnector> {
@@ -110,6 +137,89 @@ mod with_tls {
 
         fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
             self.0.signature_verification_algorithms.supported_schemes()
+        }
+    }
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+
+    use crate::doctor::Cause;
+    use crate::probe::http::Problem;
+
+    use super::*;
+
+    /// What comes of a handshake with `server`, a task at the other end.
+    async fn failure<F: Future<Output = ()> + Send + 'static>(
+        server: impl FnOnce(DuplexStream) -> F,
+    ) -> Problem {
+        let (near, far) = duplex(1 << 16);
+        let server = tokio::spawn(server(far));
+        let outcome = secure(Box::new(near), "localhost".to_owned(), false).await;
+        server.abort();
+        match outcome {
+            Ok(_) => panic!("nobody trusts this server"),
+            Err(error) => Problem::of(&error),
+        }
+    }
+
+    async fn self_signed(stream: DuplexStream) {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]);
+        let made = made.expect("a certificate can be made");
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions exist")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("the key is the certificate's");
+        let _ = TlsAcceptor::from(Arc::new(config)).accept(stream).await;
+    }
+
+    /// Only that is called so.
+    #[tokio::test]
+    async fn certificate_that_is_not_accepted_is_named() {
+        let problem = failure(self_signed).await;
+        assert_eq!(problem.cause, Some(Cause::Certificate), "{problem:?}");
+        assert!(problem.what.contains("--insecure"), "{problem:?}");
+    }
+
+    /// Plain http, an end, an alert: the certificate has nothing to do with it.
+    #[tokio::test]
+    async fn other_failures_are_not_blamed_on_the_certificate() {
+        let plain = failure(|mut stream| async move {
+            let mut hello = [0; 64];
+            let _ = stream.read(&mut hello).await;
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            std::future::pending().await
+        });
+        let cut = failure(|stream| async move { drop(stream) });
+        let alert = failure(|mut stream| async move {
+            let mut hello = [0; 64];
+            let _ = stream.read(&mut hello).await;
+            // Fatal: protocol_version. (RFC 8446 §6)
+            let _ = stream.write_all(&[21, 3, 1, 0, 2, 2, 70]).await;
+            std::future::pending().await
+        });
+        for (problem, expected) in [
+            (plain.await, "is it http?"),
+            (cut.await, "cut off"),
+            (alert.await, "TLS 1.2"),
+        ] {
+            assert_eq!(problem.cause, Some(Cause::Tls), "{problem:?}");
+            assert!(problem.what.contains(expected), "{problem:?}");
+            assert!(
+                problem.what.starts_with("TLS handshake failed: "),
+                "{problem:?}"
+            );
+            assert!(!problem.what.contains("certificate"), "{problem:?}");
         }
     }
 }

@@ -7,11 +7,12 @@ use ::http::header::{HeaderValue, ORIGIN, USER_AGENT};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::dial::Link;
-use super::frames::ServerFrame;
+use super::frames::{MAX_FRAME, ServerFrame};
 use super::http::{Http, Problem};
 use super::session::{Ended, Inbox};
 
@@ -95,7 +96,11 @@ async fn open(http: &Http, url: &str) -> Result<WebSocketStream<Link>, Problem> 
         USER_AGENT,
         HeaderValue::from_static(super::http::USER_AGENT),
     );
-    let (socket, _) = client_async(request, link).await.map_err(problem)?;
+    let limits = WebSocketConfig::default()
+        .max_message_size(Some(MAX_FRAME))
+        .max_frame_size(Some(MAX_FRAME));
+    let opening = client_async_with_config(request, link, Some(limits));
+    let (socket, _) = opening.await.map_err(problem)?;
     Ok(socket)
 }
 

@@ -62,6 +62,10 @@ const SHARED: &str = r#"    #
 «members»    </Proxy>
 «passes»"#;
 
+const DOCTOR: &str = "    # All of the doctor is in one.
+    ProxyPass \"«path»\" \"http://«node»«path»\" «options»
+";
+
 const MATCH: &str = "    ProxyPassMatch \"^(«pattern».*)$\" \"http://«node»$1\" «options»\n";
 
 const MEMBER: &str = "        BalancerMember \"http://«node»\" «options»\n";
@@ -135,8 +139,13 @@ fn path(route: &Route) -> &str {
 
 fn shared(site: &Site, options: &str) -> String {
     let matches = each(&site.deepest_first(), |route| {
+        let doctor = route.doctor_path().map(|path| {
+            let node = site.gateways[0].to_string();
+            let values = [("path", &*path), ("node", &node), ("options", options)];
+            fill(DOCTOR, &values)
+        });
         let mut index = 0..;
-        each(&site.gateways, |node| {
+        let sessions = each(&site.gateways, |node| {
             let pattern = site.server_pattern(route, index.next().unwrap_or_default());
             let values = [
                 ("pattern", &*pattern),
@@ -144,7 +153,8 @@ fn shared(site: &Site, options: &str) -> String {
                 ("options", options),
             ];
             fill(MATCH, &values)
-        })
+        });
+        doctor.unwrap_or_default() + &sessions
     });
     let members = each(&site.gateways, |node: &Node| {
         fill(MEMBER, &[("node", &node.to_string()), ("options", options)])

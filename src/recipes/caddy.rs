@@ -40,11 +40,15 @@ const FILE: &str = r#"
 const SESSION: &str = r#"
 		# All requests of a session go to one gateway: the one its /prefix/server/session gives. The rest may go anywhere.
 		@session path_regexp session ^(«patterns»)/
-		route {
+«doctors»		route {
 			request_header -X-Sockjs-Session
 			request_header @session X-Sockjs-Session {re.session.1}
-		}
+«doctor»		}
 "#;
+
+const DOCTOR: &str = "\t\t\t# All of the doctor is in one.
+\t\t\trequest_header @doctor X-Sockjs-Session doctor
+";
 
 const BALANCE: &str = "\t\t\tlb_policy header X-Sockjs-Session
 \t\t\theader_up -X-Sockjs-Session
@@ -68,7 +72,22 @@ pub(super) fn configuration(site: &Site) -> String {
         let routes = site.deepest_first();
         let patterns: Vec<_> = routes.iter().map(|route| route.session_pattern()).collect();
         let patterns = patterns.join("|");
-        session = fill(SESSION, &[("patterns", &patterns)]);
+        let doctors: Vec<_> = routes
+            .iter()
+            .filter_map(|route| route.doctor_path())
+            .map(|path| format!(" {path} {path}/*"))
+            .collect();
+        let (mut matcher, mut doctor) = (String::new(), "");
+        if !doctors.is_empty() {
+            matcher = format!("\t\t@doctor path{}\n", doctors.concat());
+            doctor = DOCTOR;
+        }
+        let values = [
+            ("patterns", &*patterns),
+            ("doctors", &matcher),
+            ("doctor", doctor),
+        ];
+        session = fill(SESSION, &values);
         balance = BALANCE;
     }
     let bind = site.public_address.as_ref();

@@ -101,6 +101,13 @@ const HASH: &str = r#"                            # All requests of a session go
                                   regex_rewrite: { pattern: { regex: "«regex»" }, substitution: "\\1" }
 "#;
 
+const DOCTOR: &str = r#"                            # All of the doctor is in one.
+                            hash_policy:
+                              - header:
+                                  header_name: ":path"
+                                  regex_rewrite: { pattern: { regex: "«regex»" }, substitution: "\\1" }
+"#;
+
 const BALANCE: &str = "      lb_policy: RING_HASH\n";
 
 const NODE: &str = r#"              - endpoint: { address: { socket_address: { address: "«host»", port_value: «port» } } }
@@ -117,10 +124,14 @@ pub(super) fn configuration(site: &Site) -> String {
         routes += &each(&site.deepest_first(), |service| {
             let pattern = service.session_pattern();
             let session = format!("^({pattern})/.*");
-            route(
-                &format!("{pattern}/.*"),
-                &fill(HASH, &[("regex", &session)]),
-            )
+            let hash = fill(HASH, &[("regex", &session)]);
+            let sessions = route(&format!("{pattern}/.*"), &hash);
+            let doctor = service.doctor_path().map(|path| {
+                let path = literal(&path);
+                let hash = fill(DOCTOR, &[("regex", &format!("^({path}).*"))]);
+                route(&format!("{path}(/.*)?"), &hash)
+            });
+            doctor.unwrap_or_default() + &sessions
         });
     }
     routes += &each(&site.services, |service: &Route| {

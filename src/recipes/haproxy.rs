@@ -67,6 +67,10 @@ const BALANCE: &str = r#"    # All requests of a session go to one gateway: the 
 
 const PATTERN: &str = "    http-request set-var(txn.sockjs_session) path,field(2,/,«fields») if { path -m reg ^«pattern»/ }\n";
 
+const DOCTOR: &str = "    # All of the doctor is in one.
+    http-request set-var(txn.sockjs_session) str(«path») if { path «path» } || { path_beg «path»/ }
+";
+
 pub(super) fn configuration(site: &Site) -> String {
     let silence = site.silence().to_string();
     let mut services = each(&site.services, |route: &Route| {
@@ -123,7 +127,10 @@ fn balance(site: &Site) -> String {
             ("pattern", &*route.session_pattern()),
             ("fields", &fields.to_string()),
         ];
-        fill(PATTERN, &values)
+        let doctor = route
+            .doctor_path()
+            .map(|path| fill(DOCTOR, &[("path", &path)]));
+        fill(PATTERN, &values) + &doctor.unwrap_or_default()
     });
     let probe = format!("{}/info", site.services[0].prefix);
     fill(BALANCE, &[("patterns", &patterns), ("probe", &probe)])

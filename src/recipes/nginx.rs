@@ -1,6 +1,6 @@
 //! nginx: a file for its `http` context.
 
-use super::site::{Limit, Node, Route, Site, bracketed};
+use super::site::{Limit, Node, Route, Site, bracketed, literal};
 use super::{Proxy, each, fill};
 
 const PLACE: &str = "\
@@ -43,6 +43,10 @@ map $uri $sockjs_session {
     default $request_id;
 «patterns»}
 "#;
+
+const DOCTOR: &str = "    # All of the doctor is in one.
+    \"~^«pattern»(/|$)\" \"«path»\";
+";
 
 const BALANCE: &str = "    hash $sockjs_session consistent;\n";
 
@@ -118,8 +122,13 @@ pub(super) fn configuration(site: &Site) -> String {
     if site.is_shared() {
         nodes.insert_str(0, BALANCE);
         let patterns = each(&site.deepest_first(), |route| {
+            let doctor = route.doctor_path().map(|path| {
+                let values = [("pattern", &*literal(&path)), ("path", &path)];
+                fill(DOCTOR, &values)
+            });
             let pattern = route.session_pattern();
-            format!("    \"~^(?<sockjs_url>{pattern})/\" $sockjs_url;\n")
+            let session = format!("    \"~^(?<sockjs_url>{pattern})/\" $sockjs_url;\n");
+            doctor.unwrap_or_default() + &session
         });
         sessions = fill(SESSIONS, &[("patterns", &patterns)]);
     }

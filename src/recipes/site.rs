@@ -31,6 +31,8 @@ pub struct Route {
     pub heartbeat_delay: Option<Duration>,
     /// Longest request body in bytes.
     pub max_body_size: usize,
+    /// Whether there is a doctor below it, at `prefix/doctor`.
+    pub doctor: bool,
 }
 
 /// A gateway's address.
@@ -67,6 +69,9 @@ pub enum SiteError {
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
+
+/// nginx and Caddy count bytes in 63 bits.
+const MOST_MEBIBYTES: usize = (i64::MAX >> 20) as usize;
 
 /// HAProxy counts milliseconds in 31 bits, which end before the 25th day.
 const LONGEST_SILENCE: u64 = 24 * DAY;
@@ -118,10 +123,10 @@ impl Site {
     }
 
     /// Mebibytes of a request body that the proxy lets through: one more than the gateway does, so that it is the gateway
-    /// who refuses larger ones, with an answer that scripts may read.
+    /// who refuses larger ones, with an answer that scripts may read. At most what proxies can count, 8 EiB in bytes.
     pub(super) fn body_mebibytes(&self) -> usize {
         let largest = self.services.iter().map(|route| route.max_body_size).max();
-        largest.unwrap_or_default().div_ceil(1 << 20) + 1
+        (largest.unwrap_or_default().div_ceil(1 << 20) + 1).min(MOST_MEBIBYTES)
     }
 
     /// The host name for examples.
@@ -214,8 +219,13 @@ impl Site {
     fn explain(&self, limit: Limit) -> String {
         match limit {
             Limit::Body => format!(
-                "#   request body   {} MiB: max_body_size and 1 MiB more, so that it is the gateway who refuses larger ones\n",
-                self.body_mebibytes()
+                "#   request body   {} MiB: {}\n",
+                self.body_mebibytes(),
+                if self.body_mebibytes() < MOST_MEBIBYTES {
+                    "max_body_size and 1 MiB more, so that it is the gateway who refuses larger ones"
+                } else {
+                    "the most that this proxy can count, and less than max_body_size"
+                }
             ),
             Limit::Silence => {
                 let beats: Option<Vec<_>> = self
@@ -278,6 +288,12 @@ impl Route {
     /// `/prefix/server/session`.
     pub(super) fn session_pattern(&self) -> String {
         format!("{}/[^/.]+/[^/.]+", literal(&self.prefix))
+    }
+
+    /// Path of the doctor, if there is one. What it sees of a run, and the results that it keeps, are in one gateway: so
+    /// everything at and below this path goes to the same one, although some of it looks like a session's URL.
+    pub(super) fn doctor_path(&self) -> Option<String> {
+        self.doctor.then(|| format!("{}/doctor", self.prefix))
     }
 }
 

@@ -10,6 +10,7 @@ fn route(prefix: &str) -> Route {
         prefix: prefix.to_owned(),
         heartbeat_delay: Some(Duration::from_secs(25)),
         max_body_size: 4 << 20,
+        doctor: true,
     }
 }
 
@@ -127,7 +128,16 @@ fn proxies_close_idle_connections_before_the_gateway_does() {
 
 #[test]
 fn the_gateway_refuses_bodies_before_proxies_do() {
-    for (bytes, mebibytes) in [(1, 2), (1 << 20, 2), ((1 << 20) + 1, 3), (4 << 20, 5)] {
+    // nginx refuses what does not fit into 63 bits of bytes, and Caddy would take it for a negative number.
+    let most = (1 << 43) - 1;
+    for (bytes, mebibytes) in [
+        (1, 2),
+        (1 << 20, 2),
+        ((1 << 20) + 1, 3),
+        (4 << 20, 5),
+        ((most - 2) << 20, most - 1),
+        (usize::MAX, most),
+    ] {
         let large = Route {
             max_body_size: bytes,
             ..route("/large")
@@ -200,6 +210,42 @@ fn a_proxy_that_deals_sessions_out_by_a_digit_has_ten_gateways_at_most() {
         let by_digit = [Proxy::Apache, Proxy::Traefik].contains(&proxy);
         assert!(proxy.configuration(&many(10)).is_ok());
         assert_eq!(proxy.configuration(&many(11)).is_err(), by_digit);
+    }
+}
+
+/// What it sees of a run is in one gateway, and so are the results that it keeps.
+#[test]
+fn everything_of_a_doctor_goes_to_one_of_several_gateways() {
+    let services = |doctor| {
+        ["/live", "/live/feed.v1"].map(|prefix| Route {
+            doctor,
+            ..route(prefix)
+        })
+    };
+    let shared = |doctor| Site {
+        services: services(doctor).into(),
+        gateways: vec![node("10.0.0.1"), node("10.0.0.2")],
+        ..site()
+    };
+    for proxy in Proxy::ALL {
+        let text = |site: &Site| proxy.configuration(site).expect("a plain site");
+        let with = text(&shared(true));
+        for path in ["/live/doctor", "/live/feed.v1/doctor"] {
+            assert!(
+                with.contains(path) || with.contains(&literal(path)),
+                "{}: {with}",
+                proxy.name()
+            );
+        }
+        // A session of another service may be called so, and one gateway needs no rule.
+        let one = Site {
+            gateways: vec![node("10.0.0.1")],
+            ..shared(true)
+        };
+        for without in [shared(false), one] {
+            let text = text(&without);
+            assert!(!text.contains("doctor"), "{}: {text}", proxy.name());
+        }
     }
 }
 

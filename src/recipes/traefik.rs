@@ -72,6 +72,8 @@ const SHARED: &str = "    # All requests of a session go to one gateway: the las
     # (Traefik cannot hash a part of a URL.) The rest may go anywhere.
 ";
 
+const DOCTOR: &str = "    # All of the doctor is in one.\n";
+
 pub(super) fn configuration(site: &Site) -> Result<String, SiteError> {
     let example = site.example_name().replace('.', "-");
     let host = site.server_name.as_ref();
@@ -105,6 +107,16 @@ pub(super) fn configuration(site: &Site) -> Result<String, SiteError> {
     if site.is_shared() {
         site.check_digits()?;
         routers.push_str(SHARED);
+        for (number, route) in site.services.iter().enumerate() {
+            if let Some(path) = route.doctor_path() {
+                routers.push_str(DOCTOR);
+                // Before the sessions of its service, whose pattern matches below it too.
+                let priority = format!("      priority: {}\n", 2000 + path.len());
+                let rule = below(&path);
+                let name = format!("sockjs-doctor-{}", number + 1);
+                routers += &router(&name, "sockjs-1", &[rule], &priority);
+            }
+        }
         for (index, node) in site.gateways.iter().enumerate() {
             let name = format!("sockjs-{}", index + 1);
             services += &service(&name, std::slice::from_ref(node));
@@ -140,7 +152,11 @@ pub(super) fn configuration(site: &Site) -> Result<String, SiteError> {
 fn paths(route: &Route) -> Vec<String> {
     match &*route.prefix {
         "" => vec!["PathPrefix(`/`)".to_owned()],
-        // PathPrefix compares text, not segments.
-        prefix => vec![format!("PathRegexp(`^{}(/|$)`)", literal(prefix))],
+        prefix => vec![below(prefix)],
     }
+}
+
+/// At and below `path`: PathPrefix compares text, not segments.
+fn below(path: &str) -> String {
+    format!("PathRegexp(`^{}(/|$)`)", literal(path))
 }

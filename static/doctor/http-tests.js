@@ -53,6 +53,7 @@ export async function measureInfo(base, onmeasured = () => {}) {
       onmeasured(result);
     } catch (error) {
       result.error = requestProblem(error, INFO_LIMIT);
+      if (error instanceof SyntaxError) result.cause = 'not-sockjs';
       // Once may be an accident; what fails twice will fail five times.
       if (request > 0) break;
     }

@@ -3,6 +3,9 @@
  * their routes match the paths that they should. What the fields mean is Traefik's and Envoy's documentation's to say.
  */
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { parse } from 'yaml';
 import { recipe } from './support/proxy.js';
@@ -14,6 +17,21 @@ const PREFIX = '/live/feed.v1';
 const OUTSIDE = ['/', '/live', '/live/feed.v1x/info', '/live/feedxv1/info', `/other${PREFIX}/info`];
 const INSIDE = [PREFIX, `${PREFIX}/`, `${PREFIX}/info`, `${PREFIX}/iframe.html`, `${PREFIX}/websocket`];
 const session = (server, id) => ['xhr', 'xhr_send', 'websocket'].map((end) => `${PREFIX}/${server}/${id}/${end}`);
+
+const DOCTOR = ['', '/', '/seen', '/verdict', '/results/K7QM-29XF', ...session('0123456789abcdef', 'abcd')
+  .map((path) => path.replace(PREFIX, '/sockjs'))].map((path) => `${PREFIX}/doctor${path}`);
+
+/** The recipe for several gateways, of a service that has a doctor. */
+async function recipeWithDoctor(name) {
+  const folder = await mkdtemp(join(tmpdir(), 'sockjs-gateway-'));
+  try {
+    const config = join(folder, 'gateway.toml');
+    await writeFile(config, `[[service]]\nprefix = "${PREFIX}"\nbackend = "echo:"\ndoctor = true\n`);
+    return await recipe(name, [...shared, '--config', config]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
 /** With what is commented out as a template: unlike a sentence, it has no single blank after the #. */
 const withTemplates = (text) => text.slice(text.search(/^\w/m)).replace(/^( *)#(?! \S)/gm, '$1');
@@ -79,6 +97,14 @@ describe('traefik', () => {
     }
     assert.equal(used.size, GATEWAYS.length);
     for (const path of INSIDE) assert.equal(serviceOf(config, path), 'sockjs', path);
+  });
+
+  it('has all of a doctor in one gateway', async () => {
+    const config = parse(await recipeWithDoctor('traefik'));
+    for (const path of DOCTOR) assert.equal(serviceOf(config, path), 'sockjs-1', path);
+    for (const path of INSIDE) assert.equal(serviceOf(config, path), 'sockjs', path);
+    assert.equal(serviceOf(config, `${PREFIX}/doctor2`), 'sockjs');
+    assert.equal(serviceOf(config, `${PREFIX}/doctor2/abcd/xhr`), 'sockjs-3');
   });
 
   it('answers for the given host only', async () => {
@@ -155,6 +181,20 @@ describe('envoy', () => {
       const key = path.replace(new RegExp(pattern.regex), substitution.replace('\\', '$'));
       assert.equal(key, `${PREFIX}/000/abcd`);
     }
+    for (const path of INSIDE) assert.equal(routeOf(routes, path).hash_policy, undefined, path);
+  });
+
+  it('has all of a doctor in one gateway', async () => {
+    const { static_resources: resources } = parse(await recipeWithDoctor('envoy'));
+    const manager = resources.listeners[0].filter_chains[0].filters[0].typed_config;
+    const { routes } = manager.route_config.virtual_hosts[0];
+    const keyOf = (path, query) => {
+      const [{ header }] = routeOf(routes, path).hash_policy;
+      const { pattern, substitution } = header.regex_rewrite;
+      return (path + query).replace(new RegExp(pattern.regex), substitution.replace('\\', '$'));
+    };
+    for (const path of DOCTOR) assert.equal(keyOf(path, '?run=x'), `${PREFIX}/doctor`, path);
+    assert.equal(keyOf(`${PREFIX}/doctor2/abcd/xhr`, ''), `${PREFIX}/doctor2/abcd`);
     for (const path of INSIDE) assert.equal(routeOf(routes, path).hash_policy, undefined, path);
   });
 

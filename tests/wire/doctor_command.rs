@@ -16,7 +16,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs the command to its end.
 #[track_caller]
-fn doctor(arguments: &[&str]) -> Output {
+pub(crate) fn doctor(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
@@ -214,6 +214,14 @@ fn wrong_arguments_are_usage_errors() {
         (
             &["http://127.0.0.1:1/echo", "--idle", "5", "--no-idle"],
             "--no-idle",
+        ),
+        (
+            &[
+                "http://127.0.0.1:1/echo",
+                "--proxy",
+                "http://127.0.0.1:99999",
+            ],
+            "--proxy",
         ),
         (
             &["http://127.0.0.1:1/echo", "--proxy", "socks5://127.0.0.1"],

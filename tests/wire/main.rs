@@ -16,6 +16,7 @@ mod cookies;
 mod descriptors;
 mod doctor;
 mod doctor_command;
+mod doctor_strangers;
 mod error_bodies;
 mod escaping;
 mod expiry;

@@ -1,6 +1,6 @@
 //! Whether requests reach the service at all, the same one each time, and whether browsers may read the answers.
 
-use crate::doctor::report::Outcome;
+use crate::doctor::report::{Cause, Outcome};
 
 use super::Finding;
 use super::advice::{Topic, about, administrator, gateway, site};
@@ -17,16 +17,26 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
     let info = case.report.info.as_ref();
     let status = info.and_then(|info| info.status);
     let error = info.and_then(|info| info.error.as_deref()).map(quote);
+    let cause = info.and_then(|info| info.cause);
     let answered = info.is_some_and(|info| !info.round_trips_ms.is_empty());
     let finding = match status {
         _ if answered => Finding::problem("nothing-works", "Requests reach the server, but no connection can be made")
             .what("Short questions are answered, but every way to make a live connection fails. Something on the way lets only plain page requests through, or the service is misconfigured.")
             .advice(about(Topic::Buffering, case))
             .with(administrator("Ask whether requests with the method `POST`, and answers that stay open, to this site are blocked.")),
-        _ if error.as_deref().is_some_and(|error| error.contains("certificate")) => Finding::problem("nothing-works", "The server's certificate is not trusted")
+        _ if cause == Some(Cause::Certificate) => Finding::problem("nothing-works", "The server's certificate is not trusted")
             .what("The connection is encrypted, but whoever answers cannot prove that it is this site. Either the site's certificate is wrong, or something on the way, such as a web filter or a virus scanner, opens the encryption and shows a certificate of its own.")
             .with(site("The certificate must be valid for this name, and be sent with its intermediate certificates."))
             .with(administrator("If the organisation inspects encrypted traffic, its certificate must be installed on this computer (or take this site out of the inspection).")),
+        _ if cause == Some(Cause::Tls) => Finding::problem("nothing-works", "The encrypted connection cannot be made")
+            .what("Something takes the connection, but no encryption (TLS) is agreed on. Either there is plain http at this address and port, or the TLS there is too old, or something on the way cuts encrypted connections off.")
+            .with(site("Look whether the address is right, `http://` or `https://` and the port, and whether TLS 1.2 or 1.3 is allowed there."))
+            .with(administrator("Ask whether encrypted connections to this site are cut off or inspected.")),
+        _ if cause == Some(Cause::NotSockjs) => Finding::problem("nothing-works", "Something answers, but it is not SockJS")
+            .what("There is an answer from this address, but not that of a SockJS service: a page, for example. The address is wrong, or a proxy passes it to another server, or the network wants a login first and shows its own page instead.")
+            .with(site("Look whether the address is right, and whether the proxy passes this path to the gateway: what a browser shows at `PREFIX/info` must be one line that begins with `{`."))
+            .with(administrator("Ask whether this network wants a login or a consent before it lets anything through.")),
+        Some(300..=399) => redirected(info.and_then(|info| info.location.as_deref())),
         Some(404 | 410) => Finding::problem("nothing-works", "There is no such service at this address")
             .what("Something answers at this address, but it is not a SockJS service: it says that there is nothing here. The address is wrong, or the proxy in front of the server does not pass the whole path on.")
             .with(site("The gateway needs the whole path, its prefix included. nginx: `proxy_pass http://GATEWAY:PORT;` without a path behind the port.")),
@@ -73,6 +83,24 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
         facts.insert(0, format!("/info: {error}"));
     }
     Some(finding.evidence(facts.join("; ")))
+}
+
+/// Something answers that the service is elsewhere. A location is that of `/info`.
+fn redirected(location: Option<&str>) -> Finding {
+    let finding = Finding::problem("nothing-works", "The address leads to another one");
+    let location = location.map(quote).unwrap_or_default();
+    let service = location.split(['?', '#']).next().unwrap_or_default();
+    let service = service.strip_suffix("/info").unwrap_or(service);
+    let finding = if service.is_empty() {
+        finding.what("Something answers that the service is at another address, and does not say where. Live connections do not follow such answers.")
+    } else {
+        finding
+            .what(format!("Something answers that the service is at another address: {location}. Live connections do not follow such answers."))
+            .with(site(format!("Use that address: `{service}`.")))
+    };
+    finding.with(administrator(
+        "If it is the address of a login page, log in to the network first.",
+    ))
 }
 
 /// The gateway takes the page for one of another site.

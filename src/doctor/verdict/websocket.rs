@@ -34,7 +34,11 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
         _ if case.report.info.as_ref()?.websocket == Some(false) => return None,
         Outcome::Dies | Outcome::Stalls => broken(case, tested),
         Outcome::Refused | Outcome::Timeout if !case.is_seen() => unseen(case, tested)
-            .with(gateway("With `doctor = true` for the service, this check also learns what the server sees, and can say where the request is lost.")),
+            .with(gateway(if case.seen.request.is_some() {
+                "The requests of this check came to another gateway than the one that judges them, so it cannot say where the request is lost: `PREFIX/doctor` and everything below it must go to one gateway. `sockjs-gateway proxy-config` prints how."
+            } else {
+                "With `doctor = true` for the service, this check also learns what the server sees, and can say where the request is lost."
+            })),
         // The handshake may have come to another one.
         Outcome::Refused | Outcome::Timeout if super::reachability::two_servers(case).is_some() => {
             unseen(case, tested)
@@ -231,7 +235,12 @@ fn never_came(case: &Case<'_>, tested: &Tested) -> Finding {
 fn unseen(case: &Case<'_>, tested: &Tested) -> Finding {
     let evidence = format!("{}: {}", case.asker(), ending(tested));
     if tested.outcome == Outcome::Timeout {
-        return never_came(case, tested).evidence(evidence);
+        return never_came(case, tested)
+            .what(format!(
+                "{} asked for a WebSocket and got no answer at all within the time limit. Something on the way swallows the request, or the answer. Applications lose several seconds with each new connection until they give up and go another way.",
+                upper_first(case.asker())
+            ))
+            .evidence(evidence);
     }
     let what = match tested.status {
         Some(status @ 400..=499) => format!(

@@ -11,9 +11,10 @@ import { bothEnds } from '../../clients/support/pair.js';
 import { startProxy } from './proxy.js';
 import { startRelay } from './relay.js';
 
-/** The second is longer than the first and begins with it, has a dot, and heartbeats every second. */
+/** The second is longer than the first and begins with it, has a dot, and heartbeats every second. Both have a doctor. */
 export const PREFIXES = ['/sockjs', '/sockjs/feed.v1'];
-const OPTIONS = ['', 'heartbeat_delay = "1s"\n'];
+const DOCTOR = 'doctor = true\ndoctor_results = 4\n';
+const OPTIONS = [DOCTOR, `${DOCTOR}heartbeat_delay = "1s"\n`];
 
 /**
  * Resolves to

@@ -91,7 +91,7 @@ fn websocket_that_never_came() {
     let never = |outcome| {
         move |report: &mut Report, seen: &mut Seen| {
             fail(report, "websocket", outcome);
-            seen.requests.clear();
+            seen.requests = vec![poll()];
         }
     };
     let blocked = finds(
@@ -122,6 +122,29 @@ fn websocket_that_never_came() {
     assert!(blocked.advice[0].how.contains("SSL_ports"));
 }
 
+/// What another gateway got, or what is no longer known, is not taken for what never came.
+#[test]
+fn nothing_seen_of_what_worked_is_not_taken_for_nothing_came() {
+    for (outcome, id) in [
+        (Outcome::Refused, "websocket-blocked"),
+        (Outcome::Timeout, "websocket-swallowed"),
+    ] {
+        let unknown = judged(|report, seen| {
+            fail(report, "websocket", outcome);
+            seen.requests.clear();
+        });
+        let found = find(&unknown, id).expect("is found");
+        for text in [&found.what, &found.evidence] {
+            assert!(
+                !text.contains("server never saw") && !text.contains("reached the server"),
+                "{found:#?}"
+            );
+        }
+        let one = |advice: &Advice| advice.how.contains("one gateway");
+        assert!(found.advice.iter().any(one), "{found:#?}");
+    }
+}
+
 #[test]
 fn websocket_whose_answer_is_lost() {
     let lost = |report: &mut Report, _: &mut Seen| fail(report, "websocket", Outcome::Timeout);
@@ -131,7 +154,7 @@ fn websocket_whose_answer_is_lost() {
         lost,
         |report, seen| {
             lost(report, seen);
-            seen.requests.clear();
+            seen.requests = vec![poll()];
         },
     );
 }
@@ -362,6 +385,42 @@ fn nothing_works_says_why() {
             "nothing-works"
         )
         .is_none()
+    );
+}
+
+/// What answered, and how the connection failed, are told apart by what is known, not by words of the error.
+#[test]
+fn nothing_works_says_what_answered() {
+    let title = |cause: Option<Cause>, status: Option<u16>, location: Option<&str>| {
+        let verdict = judged(|report, seen| {
+            report.transports.clear();
+            seen.requests.clear();
+            let info = info(report);
+            (info.cause, info.status) = (cause, status);
+            info.location = location.map(str::to_owned);
+            info.round_trips_ms.clear();
+            info.error = Some("the word certificate is in it".into());
+        });
+        find(&verdict, "nothing-works").expect("is found").clone()
+    };
+    for (cause, status, expected) in [
+        (Some(Cause::Certificate), None, "certificate is not trusted"),
+        (Some(Cause::Tls), None, "encrypted connection"),
+        (Some(Cause::NotSockjs), Some(200), "not SockJS"),
+        (None, Some(302), "another one"),
+        (None, None, "cannot be reached"),
+    ] {
+        let finding = title(cause, status, None);
+        assert!(finding.title.contains(expected), "{finding:#?}");
+    }
+    let moved = title(None, Some(301), Some("https://app.example/live/info?t=1"));
+    assert!(
+        moved.what.contains("https://app.example/live/info"),
+        "{moved:#?}"
+    );
+    assert!(
+        moved.advice[0].how.contains("`https://app.example/live`"),
+        "{moved:#?}"
     );
 }
 

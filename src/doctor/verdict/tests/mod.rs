@@ -46,6 +46,14 @@ fn handshake(status: u16) -> SeenRequest {
     }
 }
 
+fn poll() -> SeenRequest {
+    SeenRequest {
+        transport: Some("xhr-polling".into()),
+        session: Some(2),
+        ..handshake(200)
+    }
+}
+
 /// 32 pieces, each `late` after it was sent.
 fn drip(late: impl Fn(usize) -> f64) -> Vec<(f64, f64)> {
     (0..32)
@@ -147,7 +155,7 @@ fn good() -> (Report, Seen) {
     request.headers.remove("upgrade");
     let seen = Seen {
         request: Some(request),
-        requests: vec![handshake(101)],
+        requests: vec![handshake(101), poll()],
         service: Some(ServiceFacts {
             websocket: true,
             heartbeat_s: Some(25.0),
