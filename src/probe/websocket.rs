@@ -10,8 +10,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
+use crate::client::frames::ServerFrame;
+
 use super::dial::Link;
-use super::frames::ServerFrame;
 use super::http::{Http, Problem};
 use super::session::{Ended, Inbox};
 
@@ -53,10 +54,14 @@ pub(super) async fn run(
             },
             received = socket.next() => match received {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(frame) = ServerFrame::parse(&text)
-                        && !inbox.take(frame).await
-                    {
-                        return;
+                    match ServerFrame::parse(&text) {
+                        Ok(Some(frame)) => {
+                            if !inbox.take(frame).await {
+                                return;
+                            }
+                        }
+                        Ok(None) => {}
+                        Err(broken) => return inbox.end(Ended::new(Problem::new(broken.text()))).await,
                     }
                 }
                 Some(Ok(Message::Close(frame))) => {
