@@ -30,6 +30,8 @@ pub struct Receiver {
     /// Wakes when it has been silent for too long.
     alarm: Option<Pin<Box<Sleep>>>,
     heard: Instant,
+    /// Somebody waits: silence counts. While nobody asks, there is nothing to be heard.
+    waits: bool,
     reconnecting: Option<Reconnecting>,
     /// Attempts that failed in a row.
     attempts: u32,
@@ -43,6 +45,7 @@ impl Receiver {
             inbox: Some(inbox),
             messages: Vec::new().into_iter(),
             heard: Instant::now(),
+            waits: false,
             reconnecting: None,
             attempts: 0,
         }
@@ -62,6 +65,12 @@ impl Receiver {
 
     /// As [`Self::recv`], for who polls many sessions in one task.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        let polled = self.poll_event(context);
+        self.waits = polled.is_pending();
+        polled
+    }
+
+    fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Option<Event>> {
         if let Some(message) = self.messages.next() {
             return Poll::Ready(Some(Event::Message(message)));
         }
@@ -195,6 +204,9 @@ impl Receiver {
         let Some(silence) = self.shared.config.silence else {
             return Poll::Pending;
         };
+        if !self.waits {
+            self.heard = Instant::now();
+        }
         let deadline = self.heard + silence;
         let alarm = self
             .alarm

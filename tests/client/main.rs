@@ -8,5 +8,8 @@
 mod fallback;
 mod hostile;
 mod reconnect;
+mod sockets;
 mod support;
+#[cfg(feature = "tls")]
+mod tls;
 mod transports;
