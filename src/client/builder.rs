@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TE, TRANSFER_ENCODING,
+    UPGRADE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::address::Address;
@@ -78,18 +81,21 @@ pub(super) struct Config {
     pub(super) tls: Tls,
 }
 
-/// Fields that belong to one connection, or that requests set themselves. (RFC 9110 §7.6.1, RFC 6455 §4.1)
+/// Fields that belong to one connection, or that requests set, or leave out, by themselves. (RFC 9110 §7.6.1, RFC 6455 §4.1)
 fn is_own(name: &HeaderName) -> bool {
-    [
+    let own = [
+        ACCEPT,
+        // Nothing here decompresses.
+        ACCEPT_ENCODING,
         CONNECTION,
         CONTENT_LENGTH,
+        CONTENT_TYPE,
         HOST,
         TE,
         TRANSFER_ENCODING,
         UPGRADE,
-    ]
-    .contains(name)
-        || name.as_str().starts_with("sec-websocket-")
+    ];
+    own.contains(name) || name.as_str().starts_with("sec-websocket-")
 }
 
 impl Builder {
@@ -232,7 +238,7 @@ impl Builder {
     /// Opens a session: asks for `/info`, and tries one transport after the other until a session is open.
     ///
     /// # Errors
-    /// [`Error::is_connect`], with what happened to every transport; [`Error::is_setting`] for certificates that cannot be read.
+    /// [`Error::is_connect`], with what happened to every transport.
     ///
     /// # Cancel safety
     /// Dropping the future gives the attempt up; a session that was just opened ends by its server's `disconnect_delay`.

@@ -178,7 +178,7 @@ async fn ask_info(shared: &Shared) -> Result<(Info, Option<Connection>), CloseRe
     let target = address.target("info");
     let link = dial(Arc::clone(address), shared.config.tls.clone()).await;
     let mut connection = Connection::new(link.map_err(lost)?);
-    connection.start(shared.request(address, "GET", &target, None));
+    connection.start(shared.request(address, "GET", &target, &[], ""));
     let head = poll_fn(|context| connection.poll_head(context)).await;
     let head = head.map_err(lost)?;
     shared.take_cookies(address, &target, &head.fields);

@@ -237,9 +237,9 @@ impl HttpInbox {
         let Some(connection) = &mut self.connection else {
             return;
         };
-        let method = self.transport.method();
+        let (method, own) = (self.transport.method(), self.transport.fields());
         let address = &self.place.address;
-        connection.start(shared.request(address, method, &self.target, None));
+        connection.start(shared.request(address, method, &self.target, own, ""));
         self.step = Step::Head;
     }
 

@@ -129,9 +129,10 @@ impl HttpOutbox {
                 Connection::new(link.map_err(lost)?)
             }
         };
-        let content = Some(("text/plain", body));
+        // As sockjs-client says it, whatever the JSON inside.
+        let own = &[("Content-Type", "text/plain")];
         let address = &self.place.address;
-        connection.start(shared.request(address, "POST", &self.target, content));
+        connection.start(shared.request(address, "POST", &self.target, own, body));
         self.connection = Some(connection);
         self.finish(shared).await
     }

@@ -128,16 +128,16 @@ impl Shared {
         fields
     }
 
-    /// A request as it goes on the wire. `content`: media type and body.
+    /// A request as it goes on the wire. `own`: the fields that this kind of request has.
     pub(super) fn request(
         &self,
         address: &Address,
         method: &str,
         target: &str,
-        content: Option<(&str, &str)>,
+        own: &[(&str, &str)],
+        body: &str,
     ) -> Vec<u8> {
         let fields = self.fields(address, target);
-        let body = content.map_or("", |(_, body)| body);
         let mut request = Vec::with_capacity(256 + target.len() + body.len());
         let mut line = |parts: &[&[u8]]| {
             for part in parts {
@@ -150,8 +150,8 @@ impl Shared {
         for (name, value) in &fields {
             line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
         }
-        if let Some((kind, _)) = content {
-            line(&[b"Content-Type: ", kind.as_bytes()]);
+        for (name, value) in own {
+            line(&[name.as_bytes(), b": ", value.as_bytes()]);
         }
         if method == "POST" {
             line(&[b"Content-Length: ", body.len().to_string().as_bytes()]);

@@ -76,6 +76,18 @@ impl Transport {
         }
     }
 
+    /// Fields of the request that receives.
+    pub(super) const fn fields(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            // HTML, "The EventSource interface": what browsers send.
+            Self::EventSource => &[
+                ("Accept", "text/event-stream"),
+                ("Cache-Control", "no-store"),
+            ],
+            _ => &[],
+        }
+    }
+
     /// How frames stand in an answer.
     pub(super) const fn wrapping(self) -> Wrapping {
         match self {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sockjs_gateway::client::{Event, Transport};
@@ -112,7 +113,9 @@ async fn closes_have_their_code_and_reason() {
 #[tokio::test]
 async fn our_close_reaches_the_server() {
     let (sender, mut ends) = mpsc::channel(10);
-    let url = serve(move |mut connection: Connection| {
+    let mut service = ServiceConfig::new("/s");
+    service.session.disconnect_delay = Duration::from_millis(500);
+    let url = serve_with(service, move |mut connection: Connection| {
         let sender = sender.clone();
         async move {
             while connection.recv().await.is_some() {}
