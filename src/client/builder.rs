@@ -46,7 +46,7 @@ impl Backoff {
     }
 }
 
-/// Settings of a client. They can be used for any number of connections.
+/// Settings of a client. They can be used for any number of connections, which share them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -62,7 +62,7 @@ impl Backoff {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Builder {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,7 +112,7 @@ impl Builder {
             return Err(Error::setting(format!("the URL {url:?}"), why));
         }
         Ok(Self {
-            config: Config {
+            config: Arc::new(Config {
                 url: url.to_owned(),
                 address: Arc::new(address),
                 transports: Transport::DEFAULT.to_vec(),
@@ -124,7 +124,7 @@ impl Builder {
                 reconnect: None,
                 max_frame_size: 16 << 20,
                 tls: Tls::default(),
-            },
+            }),
         })
     }
 
@@ -138,7 +138,7 @@ impl Builder {
         mut self,
         transports: impl IntoIterator<Item = Transport>,
     ) -> Result<Self, Error> {
-        self.config.transports = transports.into_iter().collect();
+        self.settings().transports = transports.into_iter().collect();
         if self.config.transports.is_empty() {
             return Err(Error::setting(
                 "an empty list of transports",
@@ -165,23 +165,23 @@ impl Builder {
             .parse()
             .map_err(|_| Error::setting(what(), "its value has characters that a field cannot"))?;
         value.set_sensitive(true);
-        self.config.headers.append(parsed, value);
+        self.settings().headers.append(parsed, value);
         Ok(self)
     }
 
     /// The least time that one transport may take to open. Default 0: what the round trip of `/info` suggests, which is twice
     /// `4 × round trip`, or twice `300 ms + round trip` below 100 ms, as in sockjs-client; and 10 s where `/info` is not asked.
     #[must_use]
-    pub const fn timeout(mut self, timeout: Duration) -> Self {
-        self.config.timeout = timeout;
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings().timeout = timeout;
         self
     }
 
     /// Whether `/info` is asked first. Default `true`. Without it, the server cannot forbid WebSockets or name a `base_url`, and
     /// nothing is known of the round trip.
     #[must_use]
-    pub const fn info(mut self, info: bool) -> Self {
-        self.config.info = info;
+    pub fn info(mut self, info: bool) -> Self {
+        self.settings().info = info;
         self
     }
 
@@ -199,7 +199,7 @@ impl Builder {
                 return Err(Error::setting("a server or session id", why));
             }
         }
-        self.config.session = Some((server.to_owned(), session.to_owned()));
+        self.settings().session = Some((server.to_owned(), session.to_owned()));
         Ok(self)
     }
 
@@ -207,31 +207,31 @@ impl Builder {
     /// Pings end a silence. Default: none; SockJS servers send a heartbeat every 25 s unless they are told otherwise, so 60 s is
     /// a good choice.
     #[must_use]
-    pub const fn silence(mut self, silence: Duration) -> Self {
-        self.config.silence = Some(silence);
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.settings().silence = Some(silence);
         self
     }
 
     /// Opens a new session when one is lost: one that ended with a code that nobody chose (neither 1000 nor 3000 to 4999).
     /// Default: off. Messages on their way are lost with a session, in both directions; none is sent again.
     #[must_use]
-    pub const fn reconnect(mut self, backoff: Backoff) -> Self {
-        self.config.reconnect = Some(backoff);
+    pub fn reconnect(mut self, backoff: Backoff) -> Self {
+        self.settings().reconnect = Some(backoff);
         self
     }
 
     /// The most bytes that a frame, or a message of a raw WebSocket, may have; a longer one ends the session with code 1009.
     /// Default 16 MiB. This bounds the memory of a client: it holds one frame, and reads the next when that is taken.
     #[must_use]
-    pub const fn max_frame_size(mut self, bytes: usize) -> Self {
-        self.config.max_frame_size = bytes;
+    pub fn max_frame_size(mut self, bytes: usize) -> Self {
+        self.settings().max_frame_size = bytes;
         self
     }
 
     /// A file of PEM certificates to trust instead of the system's, for `https://`.
     #[must_use]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.config.tls = Tls::new(Some(path.into()));
+        self.settings().tls = Tls::new(Some(path.into()));
         self
     }
 
@@ -246,7 +246,12 @@ impl Builder {
     /// Source: sockjs-client 1.6.1, `lib/main.js`: the order, the time limits, and that only a close which nobody meant (not 1000,
     /// 2000, 3000 to 4999) lets the next transport try.
     pub async fn connect(&self) -> Result<Client, Error> {
-        connect::connect(self.config.clone()).await
+        connect::connect(Arc::clone(&self.config)).await
+    }
+
+    /// To change them: copied when sessions use them.
+    fn settings(&mut self) -> &mut Config {
+        Arc::make_mut(&mut self.config)
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) struct Session {
     pub(super) opened: Opened,
 }
 
-pub(super) async fn connect(config: Config) -> Result<Client, Error> {
+pub(super) async fn connect(config: Arc<Config>) -> Result<Client, Error> {
     let chosen = config.session.clone();
     let shared = Arc::new(Shared::new(config));
     let session = establish(&shared, chosen).await?;

@@ -39,7 +39,7 @@ pub(super) struct State {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) config: Config,
+    pub(super) config: Arc<Config>,
     jar: Mutex<Jar>,
     pub(super) state: Mutex<State>,
     /// Whoever waits in `recv`, for what the sender does to the session.
@@ -47,7 +47,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(config: Arc<Config>) -> Self {
         let first = config.transports.first().copied();
         Self {
             config,
