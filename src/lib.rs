@@ -38,6 +38,7 @@
 //! | [`doctor`] | what a network does to SockJS, and what to change |
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
+//! | `client` | a SockJS client (feature `client`, part of `cli`) |
 //! | `config`, `cli`, `probe`, `recipes` | the program `sockjs-gateway` (feature `cli`, on by default) |
 //!
 //! # What is promised
@@ -52,6 +53,8 @@
 pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod doctor;

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -20,14 +21,15 @@ impl Drop for Example {
     }
 }
 
-fn start(name: &str) -> Example {
+fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("a test knows its own path");
-    let program = tests
-        .parent()
-        .and_then(|deps| deps.parent())
-        .expect("a profile folder")
-        .join("examples")
-        .join(name);
+    let folder = tests.parent().and_then(|deps| deps.parent());
+    let folder = folder.expect("a profile folder");
+    folder.join("examples").join(name)
+}
+
+fn start(name: &str) -> Example {
+    let program = program(name);
     let mut process = Command::new(&program)
         .arg("127.0.0.1:0")
         .stderr(Stdio::piped())
@@ -124,6 +126,26 @@ fn assert_answers(example: &Example, prefix: &str, answer: &str) {
 #[test]
 fn echo_sends_messages_back() {
     assert_answers(&start("echo"), "/echo", "hello");
+}
+
+#[test]
+fn client_speaks_to_the_echo() {
+    let example = start("echo");
+    let url = format!("http://{}/echo", example.address);
+    for transport in ["auto", "xhr-polling"] {
+        let output = Command::new(program("client"))
+            .args([&*url, transport, "hello", "you"])
+            .output()
+            .expect("the client runs");
+        let printed = String::from_utf8(output.stdout).expect("text");
+        assert!(output.status.success(), "{printed}");
+        assert!(printed.contains(r#"{"message":"hello"}"#), "{printed}");
+        assert!(printed.contains(r#"{"message":"you"}"#), "{printed}");
+        assert!(
+            printed.contains(r#"{"code":1000,"reason":"done"}"#),
+            "{printed}"
+        );
+    }
 }
 
 #[test]

@@ -4,7 +4,6 @@
 mod address;
 pub(crate) mod command;
 mod dial;
-mod frames;
 mod http;
 mod idle;
 mod measure;

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::client::frames::{FrameError, ServerFrame, Unwrapper, Wrapping};
 use crate::transport::{Address, Endpoint, TRANSPORTS};
 
 use super::Subject;
-use super::frames::{ServerFrame, Unwrapper, Wrapping};
 use super::http::{Content, Http, Problem};
 use super::{measure, websocket};
 
@@ -21,6 +21,8 @@ use super::{measure, websocket};
 const QUEUE: usize = 64;
 /// The longest answer to a message that is read; a SockJS server's is empty or a word.
 const MAX_SENT_ANSWER: usize = 64 << 10;
+/// The most that one frame may have in bytes.
+pub(super) const MAX_FRAME: usize = 4 << 20;
 /// Answers without a frame after which a session is given up, as in sockjs-client's place.
 const MAX_EMPTY: usize = 5;
 
@@ -125,11 +127,13 @@ impl Inbox {
             }
             ServerFrame::Messages(messages) => {
                 for message in messages {
-                    let _ = self.events.send(Event::Message(message, now)).await;
+                    let text = message.as_text().unwrap_or_default().to_owned();
+                    let _ = self.events.send(Event::Message(text, now)).await;
                 }
             }
-            ServerFrame::Close(code, reason) => {
-                self.end(Ended::closed(code, reason)).await;
+            ServerFrame::Close(reason) => {
+                let ended = Ended::closed(reason.code, reason.reason.to_string());
+                self.end(ended).await;
                 return false;
             }
         }
@@ -404,7 +408,8 @@ async fn receive_one(
         return Err(Problem::status(response.status().as_u16()));
     }
     let mut body = response.into_body();
-    let mut unwrapper = Unwrapper::new(wrapping);
+    let mut unwrapper = Unwrapper::new(wrapping, MAX_FRAME);
+    let broken = |error: FrameError| Problem::new(error.text());
     let mut count = 0;
     while let Some(piece) = body.frame().await {
         let piece = piece.map_err(|error| Problem::of(&error))?;
@@ -414,14 +419,15 @@ async fn receive_one(
         if !bytes.is_empty() {
             inbox.received_bytes();
         }
-        for frame in unwrapper.push(&bytes).map_err(Problem::new)? {
+        unwrapper.buffer().extend_from_slice(&bytes);
+        while let Some(frame) = unwrapper.next_frame().map_err(broken)? {
             count += 1;
             if !inbox.take(frame).await {
                 return Ok(None);
             }
         }
     }
-    if let Some(frame) = unwrapper.finish() {
+    if let Some(frame) = unwrapper.finish().map_err(broken)? {
         count += 1;
         if !inbox.take(frame).await {
             return Ok(None);

@@ -11,10 +11,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
+use crate::client::frames::ServerFrame;
+
 use super::dial::Link;
-use super::frames::{MAX_FRAME, ServerFrame};
 use super::http::{Http, Problem};
-use super::session::{Ended, Inbox};
+use super::session::{Ended, Inbox, MAX_FRAME};
 
 /// Time for the close handshake at the end of a test.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -54,10 +55,14 @@ pub(super) async fn run(
             },
             received = socket.next() => match received {
                 Some(Ok(Message::Text(text))) => {
-                    if let Some(frame) = ServerFrame::parse(&text)
-                        && !inbox.take(frame).await
-                    {
-                        return;
+                    match ServerFrame::parse(&text) {
+                        Ok(Some(frame)) => {
+                            if !inbox.take(frame).await {
+                                return;
+                            }
+                        }
+                        Ok(None) => {}
+                        Err(broken) => return inbox.end(Ended::new(Problem::new(broken.text()))).await,
                     }
                 }
                 Some(Ok(Message::Close(frame))) => {

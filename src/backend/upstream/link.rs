@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 /// One upstream connection's transport.
 #[derive(Debug)]
-pub(super) enum Link {
+pub(crate) enum Link {
     Plain(TcpStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),

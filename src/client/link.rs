@@ -1,0 +1,94 @@
+//! The bytes to the server: TCP, or TLS over it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::address::Address;
+
+pub(super) use crate::backend::upstream::Link;
+
+/// Time for name, TCP and TLS together, where nothing else limits it.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Certificates to trust, read when they are first needed and shared by all clients of a builder.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tls(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    ca_file: Option<PathBuf>,
+    #[cfg(feature = "tls")]
+    connector: std::sync::OnceLock<tokio_rustls::TlsConnector>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Tls").field(&self.ca_file).finish()
+    }
+}
+
+impl Tls {
+    pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
+        Self(Arc::new(Inner {
+            ca_file,
+            ..Inner::default()
+        }))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(&self, host: &str, stream: TcpStream) -> io::Result<Link> {
+        use crate::backend::upstream::tls_connector;
+
+        let connector = match self.0.connector.get() {
+            Some(connector) => connector,
+            None => {
+                let made = tls_connector(self.0.ca_file.as_deref());
+                let made = made.map_err(|error| io::Error::other(error.to_string()))?;
+                self.0.connector.get_or_init(|| made)
+            }
+        };
+        let name = tokio_rustls::rustls::pki_types::ServerName::try_from(host.to_owned());
+        let name = name.map_err(io::Error::other)?;
+        Ok(Link::Tls(Box::new(connector.connect(name, stream).await?)))
+    }
+
+    /// There is none in this program; a builder does not take such a URL, but a `base_url` may name one.
+    #[cfg(not(feature = "tls"))]
+    #[allow(clippy::unused_async, reason = "like the other one")]
+    async fn secure(&self, _: &str, _: TcpStream) -> io::Result<Link> {
+        let _ = &self.0.ca_file;
+        Err(io::Error::other(
+            "this program was built without feature \"tls\", so it cannot use https",
+        ))
+    }
+}
+
+/// Connects to the server at `address`.
+///
+/// # Errors
+/// Why not, in words.
+pub(super) async fn dial(address: Arc<Address>, tls: Tls) -> io::Result<Link> {
+    let dialling = async {
+        let stream = TcpStream::connect((&*address.host, address.port)).await?;
+        // Messages are small and must not wait for each other.
+        stream.set_nodelay(true)?;
+        if address.secure {
+            tls.secure(&address.host, stream).await
+        } else {
+            Ok(Link::Plain(stream))
+        }
+    };
+    let what = match tokio::time::timeout(DIAL_TIMEOUT, dialling).await {
+        Ok(Ok(link)) => return Ok(link),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer in {} s", DIAL_TIMEOUT.as_secs()),
+    };
+    let (host, port) = (&address.host, address.port);
+    Err(io::Error::other(format!(
+        "cannot connect to {host}:{port}: {what}"
+    )))
+}
