@@ -50,6 +50,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "cli")]
+mod arguments;
 pub mod backend;
 #[cfg(feature = "cli")]
 pub mod cli;

@@ -118,6 +118,11 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper", "hyper_util", "SystemTime::now", "spawn"],
     },
     Rule {
+        module: "arguments",
+        may_import: &["client"],
+        must_not_name: &["tokio", "hyper", "parking_lot"],
+    },
+    Rule {
         module: "probe",
         may_import: &["backend", "client", "doctor", "probe", "transport"],
         must_not_name: &["parking_lot"],
@@ -130,7 +135,16 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may_import: &[
-            "backend", "cli", "config", "probe", "recipes", "server", "service",
+            "arguments",
+            "backend",
+            "cli",
+            "client",
+            "config",
+            "probe",
+            "protocol",
+            "recipes",
+            "server",
+            "service",
         ],
         must_not_name: &["hyper", "parking_lot"],
     },

@@ -12,6 +12,7 @@ mod raw_socket;
 
 mod aborts;
 mod command_line;
+mod connect_command;
 mod cookies;
 mod descriptors;
 mod doctor;
