@@ -11,6 +11,7 @@ mod fixture;
 mod raw_socket;
 
 mod aborts;
+mod bench_command;
 mod command_line;
 mod connect_command;
 mod cookies;
