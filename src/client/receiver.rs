@@ -116,7 +116,9 @@ impl Receiver {
                     Poll::Ready(reason) => reason,
                 },
                 Poll::Ready(Ok(frame)) => {
-                    self.heard = Instant::now();
+                    if self.shared.config.silence.is_some() {
+                        self.heard = Instant::now();
+                    }
                     match frame {
                         ServerFrame::Heartbeat => {
                             self.heartbeats += 1;
