@@ -210,7 +210,7 @@ impl Report {
             }
             if messages.unsent > 0 {
                 doubts.push(format!(
-                    "{} messages were not sent in time: the service cannot keep up with --rate",
+                    "{} messages were not sent in time: the service, or this machine, cannot keep up with --rate",
                     messages.unsent
                 ));
             }

@@ -167,11 +167,11 @@ async fn talk(arguments: &Arguments, builder: &Builder) -> ExitCode {
     let in_order = matches!(reason.code, 1000 | 3000..=4999);
     if !in_order {
         say(&format!(
-            "the session was lost ({} {}); --reconnect opens a new one, and `sockjs-gateway doctor URL` finds out why",
-            reason.code, reason.reason
+            "the session was lost ({}); --reconnect opens a new one, and `sockjs-gateway doctor URL` finds out why",
+            shown(&reason)
         ));
     } else if output.told {
-        say(&format!("closed ({} {})", reason.code, reason.reason));
+        say(&format!("closed ({})", shown(&reason)));
     }
     ExitCode::from(u8::from(!(in_order && sent_all)))
 }
@@ -330,7 +330,7 @@ impl Output {
             let total = opened.total.as_millis();
             let mut text = format!("connected over {} in {total} ms", opened.transport);
             for (transport, reason) in &opened.failed {
-                text += &format!("; {transport} failed: {} {}", reason.code, reason.reason);
+                text += &format!("; {transport} failed ({})", shown(reason));
             }
             say(&text);
         }
@@ -367,10 +367,7 @@ impl Output {
 
     fn lost(&self, reason: &CloseReason) -> std::io::Result<()> {
         if self.told {
-            say(&format!(
-                "lost ({} {}); connecting again",
-                reason.code, reason.reason
-            ));
+            say(&format!("lost ({}); connecting again", shown(reason)));
         }
         self.event("lost", &close(reason))
     }
@@ -395,6 +392,12 @@ fn print(line: &[u8]) -> std::io::Result<()> {
         say(&format!("cannot write: {error}"));
     }
     printed
+}
+
+/// Code and reason, for people.
+fn shown(reason: &CloseReason) -> String {
+    let text = format!("{} {}", reason.code, reason.reason);
+    text.trim_end().to_owned()
 }
 
 fn close(reason: &CloseReason) -> Value {

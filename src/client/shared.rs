@@ -259,3 +259,49 @@ impl Place {
         self.address.target(&format!("{}/{segment}", self.session))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Builder;
+
+    /// What was set goes along once; cookies, given and kept, in one field. (RFC 6265 §5.4)
+    #[test]
+    fn requests_have_the_fields_that_were_set() {
+        let mut builder = Builder::new("http://a:8/echo").expect("a URL");
+        for (name, value) in [("cookie", "a=1"), ("x-y", "z"), ("cookie", "b=2")] {
+            builder = builder.header(name, value).expect("a header");
+        }
+        let shared = Shared::new(Arc::clone(&builder.config));
+        let address = Arc::clone(&shared.config.address);
+        let request = |method, own: &[(&str, &str)], body| {
+            let request = shared.request(&address, method, "/echo/x", own, body);
+            String::from_utf8(request).expect("text")
+        };
+        assert_eq!(
+            request("GET", &[], ""),
+            format!(
+                "GET /echo/x HTTP/1.1\r\nHost: a:8\r\nx-y: z\r\nuser-agent: {AGENT}\r\ncookie: a=1; b=2\r\n\r\n"
+            )
+        );
+        let fields = [&b"c=3; Path=/"[..], b"d=4; Path=/other"];
+        let cookies = SetCookies::new(fields.into_iter(), std::iter::empty());
+        shared.take_cookies(&address, "/echo/x", cookies);
+        let post = request("POST", &[("Content-Type", "text/plain")], "[\"x\"]");
+        assert!(
+            post.ends_with(
+                "cookie: a=1; b=2; c=3\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n[\"x\"]"
+            ),
+            "{post}"
+        );
+    }
+
+    /// A header that is set after a session was opened is sent by the next.
+    #[test]
+    fn fields_are_those_of_the_builder_as_it_is() {
+        let builder = Builder::new("http://a/echo").expect("a URL");
+        let _ = builder.config.lines();
+        let builder = builder.header("user-agent", "me").expect("a header");
+        assert_eq!(builder.config.lines().others, b"user-agent: me\r\n");
+    }
+}
