@@ -1,5 +1,6 @@
 //! The command line: arguments → configuration → run.
 
+mod connect;
 mod proxy_config;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -12,6 +13,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use tracing::{info, warn};
 
 use crate::backend::{UpstreamConfig, from_url};
+use crate::bench::command as bench;
 use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, parse_listen};
 use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::Server;
@@ -38,6 +40,10 @@ Examples:
 
   sockjs-gateway doctor https://app.example.com/live
       What the network between here and a service does to SockJS, and what to change.
+  sockjs-gateway connect https://app.example.com/live
+      A session in the terminal: lines in, lines out.
+  sockjs-gateway bench http://127.0.0.1:8081/sockjs
+      Load on a service of yours, and what it costs.
 
 Exit codes: 0 stopped in order, 1 failed while starting or running, 64 wrong arguments or configuration.
 Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what is logged (default: info).";
@@ -46,6 +52,8 @@ const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
        sockjs-gateway run --config FILE [--listen ADDRESS]
        sockjs-gateway demo [--listen ADDRESS]
        sockjs-gateway doctor URL [OPTIONS]
+       sockjs-gateway connect URL [OPTIONS]
+       sockjs-gateway bench URL [OPTIONS]
        sockjs-gateway proxy-config PROXY [OPTIONS]";
 
 /// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
@@ -93,6 +101,8 @@ enum Command {
     },
     /// Tell what the network does to a SockJS service, and what to change
     Doctor(DoctorArguments),
+    Connect(connect::Arguments),
+    Bench(bench::Arguments),
     ProxyConfig(proxy_config::Arguments),
 }
 
@@ -114,6 +124,14 @@ pub fn main() -> ExitCode {
         Some(Command::Run { config, listen }) => from_file(&config, listen),
         Some(Command::Demo { listen }) => demo(listen),
         Some(Command::Doctor(arguments)) => match probe::run(&arguments) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Some(Command::Connect(arguments)) => match connect::run(&arguments) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Some(Command::Bench(arguments)) => match bench::run(&arguments, stop_signal) {
             Ok(code) => return code,
             Err(message) => Err(message),
         },

@@ -39,7 +39,7 @@
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
 //! | `client` | a SockJS client (feature `client`, part of `cli`) |
-//! | `config`, `cli`, `probe`, `recipes` | the program `sockjs-gateway` (feature `cli`, on by default) |
+//! | `arguments`, `bench`, `config`, `cli`, `probe`, `recipes` | the program `sockjs-gateway` (feature `cli`, on by default) |
 //!
 //! # What is promised
 //!
@@ -50,7 +50,11 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "cli")]
+mod arguments;
 pub mod backend;
+#[cfg(feature = "cli")]
+mod bench;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "client")]

@@ -118,6 +118,16 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper", "hyper_util", "SystemTime::now", "spawn"],
     },
     Rule {
+        module: "arguments",
+        may_import: &["client"],
+        must_not_name: &["tokio", "hyper", "parking_lot"],
+    },
+    Rule {
+        module: "bench",
+        may_import: &["arguments", "bench", "client", "protocol"],
+        must_not_name: &["hyper", "hyper_util", "tokio_tungstenite"],
+    },
+    Rule {
         module: "probe",
         may_import: &["backend", "client", "doctor", "probe", "transport"],
         must_not_name: &["parking_lot"],
@@ -130,7 +140,17 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may_import: &[
-            "backend", "cli", "config", "probe", "recipes", "server", "service",
+            "arguments",
+            "backend",
+            "bench",
+            "cli",
+            "client",
+            "config",
+            "probe",
+            "protocol",
+            "recipes",
+            "server",
+            "service",
         ],
         must_not_name: &["hyper", "parking_lot"],
     },
@@ -296,6 +316,32 @@ fn the_clients_decoding_is_pure() {
             }
         }
     }
+    assert_none(&violations);
+}
+
+/// What the bench counts does not depend on how it was measured.
+#[test]
+fn the_benchs_figures_are_pure() {
+    let mut violations = String::new();
+    let pure = ["payload", "plan", "tally"].map(|name| format!("bench/{name}.rs"));
+    let sources = sources();
+    let found = sources
+        .iter()
+        .filter(|source| pure.contains(&source.name()));
+    let mut count = 0;
+    for source in found {
+        count += 1;
+        for (number, line) in source.code() {
+            for word in IMPURE.iter().filter(|word| names(line, word)) {
+                let _ = writeln!(
+                    violations,
+                    "src/{}:{number}: figures may not name {word}",
+                    source.name()
+                );
+            }
+        }
+    }
+    assert_eq!(count, pure.len(), "the bench's files have moved");
     assert_none(&violations);
 }
 

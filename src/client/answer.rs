@@ -1,6 +1,11 @@
 //! HTTP/1.1 answers: heads, and bodies taken out of their chunks. Pure. Source: RFC 9112 §2, §6, §7.
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::mem::MaybeUninit;
+
+use http::StatusCode;
+use httparse::Header;
+
+use super::cookies::SetCookies;
 
 /// Fields of one answer.
 const MAX_FIELDS: usize = 64;
@@ -22,7 +27,8 @@ pub(super) enum AnswerError {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: StatusCode,
-    pub(super) fields: HeaderMap,
+    /// The only fields that anybody asks for later.
+    pub(super) cookies: Option<Box<SetCookies>>,
     /// The connection may be used again after the body.
     pub(super) keep_alive: bool,
 }
@@ -56,9 +62,11 @@ pub(super) enum Chunk {
 /// # Errors
 /// When it is none.
 pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, AnswerError> {
-    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-    let mut answer = httparse::Response::new(&mut fields);
-    let length = match answer.parse(bytes) {
+    let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
+    let mut answer = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let parsed = parser.parse_response_with_uninit_headers(&mut answer, bytes, &mut space);
+    let length = match parsed {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Ok(None),
         Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
@@ -68,19 +76,11 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, An
     };
     let status = StatusCode::from_u16(answer.code.unwrap_or_default());
     let status = status.map_err(|_| AnswerError::NotHttp)?;
-    let mut map = HeaderMap::with_capacity(answer.headers.len());
-    for field in answer.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes());
-        let value = HeaderValue::from_bytes(field.value);
-        if let (Ok(name), Ok(value)) = (name, value) {
-            map.append(name, value);
-        }
-    }
-    let body = body_of(status, &map)?;
+    let fields = &*answer.headers;
+    let body = body_of(status, fields)?;
     let says = |token: &str| {
-        let values = map.get_all(http::header::CONNECTION).iter();
-        let mut tokens = values
-            .filter_map(|value| value.to_str().ok())
+        let mut tokens = values(fields, "connection")
+            .filter_map(|value| str::from_utf8(value).ok())
             .flat_map(|value| value.split(','));
         tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
     };
@@ -91,32 +91,34 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, An
     let head = Head {
         status,
         keep_alive: keep_alive && body != Body::UntilClose,
-        fields: map,
+        cookies: SetCookies::new(values(fields, "set-cookie"), values(fields, "date")),
     };
     Ok(Some((head, length, body)))
 }
 
+/// Values of the fields of this name, in order.
+fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    let named = move |field: &&Header<'_>| field.name.eq_ignore_ascii_case(name);
+    fields.iter().filter(named).map(|field| field.value)
+}
+
 /// RFC 9112 §6.3
-fn body_of(status: StatusCode, fields: &HeaderMap) -> Result<Body, AnswerError> {
+fn body_of(status: StatusCode, fields: &[Header<'_>]) -> Result<Body, AnswerError> {
     if status.is_informational() || matches!(status.as_u16(), 204 | 304) {
         return Ok(Body::Sized(0));
     }
-    if let Some(coding) = fields
-        .get_all(http::header::TRANSFER_ENCODING)
-        .iter()
-        .next_back()
-    {
-        let coding = coding.to_str().map_err(|_| AnswerError::NotHttp)?;
-        let last = coding.rsplit(',').next().unwrap_or_default().trim();
-        return Ok(if last.eq_ignore_ascii_case("chunked") {
+    if let Some(coding) = values(fields, "transfer-encoding").last() {
+        let last = coding.rsplit(|&byte| byte == b',').next();
+        let last = last.unwrap_or_default().trim_ascii();
+        return Ok(if last.eq_ignore_ascii_case(b"chunked") {
             Body::Chunked(Chunk::Size)
         } else {
             Body::UntilClose
         });
     }
     let mut length = None;
-    for value in fields.get_all(http::header::CONTENT_LENGTH) {
-        let value = value.to_str().ok().map(str::trim);
+    for value in values(fields, "content-length") {
+        let value = str::from_utf8(value).ok().map(str::trim);
         let digits = value.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
         let value: u64 = digits
             .and_then(|digits| digits.parse().ok())

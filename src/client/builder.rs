@@ -1,7 +1,7 @@
 //! What a client is to do.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{
@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::address::Address;
 use super::error::Error;
 use super::link::Tls;
+use super::shared::Lines;
 use super::transport::Transport;
 use super::{Client, connect};
 
@@ -72,6 +73,8 @@ pub(super) struct Config {
     pub(super) address: Arc<Address>,
     pub(super) transports: Vec<Transport>,
     pub(super) headers: HeaderMap,
+    /// Made of them when they are first used.
+    lines: OnceLock<Lines>,
     pub(super) timeout: Duration,
     pub(super) info: bool,
     pub(super) session: Option<(String, String)>,
@@ -117,6 +120,7 @@ impl Builder {
                 address: Arc::new(address),
                 transports: Transport::DEFAULT.to_vec(),
                 headers: HeaderMap::new(),
+                lines: OnceLock::new(),
                 timeout: Duration::ZERO,
                 info: true,
                 session: None,
@@ -251,7 +255,16 @@ impl Builder {
 
     /// To change them: copied when sessions use them.
     fn settings(&mut self) -> &mut Config {
-        Arc::make_mut(&mut self.config)
+        let config = Arc::make_mut(&mut self.config);
+        config.lines = OnceLock::new();
+        config
+    }
+}
+
+impl Config {
+    /// The fields that go with every request.
+    pub(super) fn lines(&self) -> &Lines {
+        self.lines.get_or_init(|| Lines::new(&self.headers))
     }
 }
 

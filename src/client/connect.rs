@@ -181,7 +181,7 @@ async fn ask_info(shared: &Shared) -> Result<(Info, Option<Connection>), CloseRe
     connection.start(shared.request(address, "GET", &target, &[], ""));
     let head = poll_fn(|context| connection.poll_head(context)).await;
     let head = head.map_err(lost)?;
-    shared.take_cookies(address, &target, &head.fields);
+    shared.take_cookies(address, &target, head.cookies);
     let mut content = Vec::new();
     while poll_fn(|context| connection.poll_body(context, &mut content))
         .await
@@ -257,7 +257,7 @@ async fn open_socket(
     let (socket, answer) = client_async_with_config(request, link, Some(config))
         .await
         .map_err(|error| refused(&error))?;
-    shared.take_cookies(address, &target, answer.headers());
+    shared.take_handshake_cookies(address, &target, answer.headers());
     let (sink, stream) = socket.split::<tungstenite::Message>();
     let inbox = Inbox::Socket(SocketInbox::new(stream, raw));
     Ok((

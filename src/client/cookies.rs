@@ -19,6 +19,30 @@ struct Cookie {
     expires: Option<Instant>,
 }
 
+/// The `Set-Cookie` fields of an answer, and its `Date`.
+#[derive(Debug)]
+pub(super) struct SetCookies {
+    pub(super) fields: Vec<String>,
+    pub(super) date: Option<String>,
+}
+
+impl SetCookies {
+    /// `None` without cookies. Fields that are not UTF-8 are none.
+    pub(super) fn new<'a>(
+        fields: impl Iterator<Item = &'a [u8]>,
+        mut dates: impl Iterator<Item = &'a [u8]>,
+    ) -> Option<Box<Self>> {
+        let text = |value: &[u8]| str::from_utf8(value).ok().map(ToOwned::to_owned);
+        let fields: Vec<_> = fields.filter_map(text).collect();
+        (!fields.is_empty()).then(|| {
+            Box::new(Self {
+                fields,
+                date: dates.next().and_then(text),
+            })
+        })
+    }
+}
+
 /// What servers have set.
 #[derive(Debug, Default)]
 pub(super) struct Jar {

@@ -255,7 +255,7 @@ impl HttpInbox {
         match ready!(connection.poll_head(context)) {
             Ok(head) => {
                 self.again = false;
-                shared.take_cookies(&self.place.address, &self.target, &head.fields);
+                shared.take_cookies(&self.place.address, &self.target, head.cookies);
                 if head.status.as_u16() == 200 {
                     let limit = shared.config.max_frame_size;
                     self.unwrapper = Unwrapper::new(self.transport.wrapping(), limit);

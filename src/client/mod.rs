@@ -183,6 +183,11 @@ impl Client {
         self.receiver.closed()
     }
 
+    /// Heartbeats that have come: `h` frames, and Pings of a WebSocket.
+    pub const fn heartbeats(&self) -> u64 {
+        self.receiver.heartbeats()
+    }
+
     /// Two halves, for two tasks.
     pub fn split(self) -> (Sender, Receiver) {
         (self.sender, self.receiver)

@@ -148,7 +148,7 @@ impl HttpOutbox {
                 let head = poll_fn(|context| connection.poll_head(context)).await;
                 // It may have arrived: sending it again could make two of it.
                 let head = head.map_err(|error| lost(format_args!("Sending error: {error}")))?;
-                shared.take_cookies(&self.place.address, &self.target, &head.fields);
+                shared.take_cookies(&self.place.address, &self.target, head.cookies);
                 *self.status.insert(head.status.as_u16())
             }
         };

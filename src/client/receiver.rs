@@ -35,6 +35,7 @@ pub struct Receiver {
     reconnecting: Option<Reconnecting>,
     /// Attempts that failed in a row.
     attempts: u32,
+    heartbeats: u64,
 }
 
 impl Receiver {
@@ -48,6 +49,7 @@ impl Receiver {
             waits: false,
             reconnecting: None,
             attempts: 0,
+            heartbeats: 0,
         }
     }
 
@@ -114,9 +116,14 @@ impl Receiver {
                     Poll::Ready(reason) => reason,
                 },
                 Poll::Ready(Ok(frame)) => {
-                    self.heard = Instant::now();
+                    if self.shared.config.silence.is_some() {
+                        self.heard = Instant::now();
+                    }
                     match frame {
-                        ServerFrame::Heartbeat => continue,
+                        ServerFrame::Heartbeat => {
+                            self.heartbeats += 1;
+                            continue;
+                        }
                         ServerFrame::Messages(messages) => {
                             self.messages = messages.into_iter();
                             match self.messages.next() {
@@ -148,6 +155,11 @@ impl Receiver {
     /// How the session was opened: the last one, after a reconnect.
     pub fn opened(&self) -> Opened {
         self.shared.state.lock().opened.clone()
+    }
+
+    /// Heartbeats that have come: `h` frames, and Pings of a WebSocket.
+    pub const fn heartbeats(&self) -> u64 {
+        self.heartbeats
     }
 
     /// The session ended, for good or not.

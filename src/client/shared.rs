@@ -1,10 +1,12 @@
 //! What the two halves of a client share: settings, cookies, and how the session stands.
 
+use std::io::Write as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::task::AtomicWaker;
 use http::HeaderMap;
-use http::header::{COOKIE, DATE, HeaderValue, SET_COOKIE, USER_AGENT};
+use http::header::{COOKIE, DATE, HeaderName, HeaderValue, SET_COOKIE, USER_AGENT};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
@@ -13,7 +15,7 @@ use crate::protocol::CloseReason;
 use super::Opened;
 use super::address::Address;
 use super::builder::Config;
-use super::cookies::{Jar, Scope};
+use super::cookies::{Jar, Scope, SetCookies};
 use super::outbox::Outbox;
 
 /// Sent unless another `user-agent` is set.
@@ -41,6 +43,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     pub(super) config: Arc<Config>,
     jar: Mutex<Jar>,
+    /// Something is in the jar, or was.
+    has_cookies: AtomicBool,
     pub(super) state: Mutex<State>,
     /// Whoever waits in `recv`, for what the sender does to the session.
     pub(super) receiver: AtomicWaker,
@@ -52,6 +56,7 @@ impl Shared {
         Self {
             config,
             jar: Mutex::default(),
+            has_cookies: AtomicBool::new(false),
             state: Mutex::new(State {
                 ended: None,
                 closing: None,
@@ -92,26 +97,53 @@ impl Shared {
         self.receiver.wake();
     }
 
-    /// Takes the cookies of an answer to `target`.
-    pub(super) fn take_cookies(&self, address: &Address, target: &str, fields: &HeaderMap) {
-        if !fields.contains_key(SET_COOKIE) {
+    /// Takes the cookies of an answer to `target`, if it has any.
+    pub(super) fn take_cookies(
+        &self,
+        address: &Address,
+        target: &str,
+        cookies: Option<Box<SetCookies>>,
+    ) {
+        let Some(cookies) = cookies else {
             return;
-        }
-        let date = fields.get(DATE).and_then(|date| date.to_str().ok());
+        };
         let now = Instant::now().into_std();
         let mut jar = self.jar.lock();
-        for field in fields.get_all(SET_COOKIE) {
-            if let Ok(field) = field.to_str() {
-                jar.set(now, scope(address, target), field, date);
-            }
+        for field in &cookies.fields {
+            jar.set(now, scope(address, target), field, cookies.date.as_deref());
         }
+        self.has_cookies.store(true, Ordering::Release);
     }
 
-    /// Fields of a request to `target`: those that were set, cookies, and who asks.
+    /// As [`Self::take_cookies`], of the answer to a handshake.
+    pub(super) fn take_handshake_cookies(
+        &self,
+        address: &Address,
+        target: &str,
+        fields: &HeaderMap,
+    ) {
+        let values = |name: HeaderName| {
+            let values = fields.get_all(name).into_iter();
+            values.map(HeaderValue::as_bytes).collect::<Vec<_>>()
+        };
+        let (cookies, dates) = (values(SET_COOKIE), values(DATE));
+        let cookies = SetCookies::new(cookies.into_iter(), dates.into_iter());
+        self.take_cookies(address, target, cookies);
+    }
+
+    /// The cookies that go to `target`, of those that servers have set.
+    fn kept(&self, address: &Address, target: &str) -> Option<String> {
+        if !self.has_cookies.load(Ordering::Acquire) {
+            return None;
+        }
+        let now = Instant::now().into_std();
+        self.jar.lock().field(now, scope(address, target))
+    }
+
+    /// Fields of a handshake at `target`: those that were set, cookies, and who asks.
     pub(super) fn fields(&self, address: &Address, target: &str) -> HeaderMap {
         let mut fields = self.config.headers.clone();
-        let now = Instant::now().into_std();
-        if let Some(kept) = self.jar.lock().field(now, scope(address, target)) {
+        if let Some(kept) = self.kept(address, target) {
             let given = fields.get(COOKIE).map(HeaderValue::as_bytes);
             let cookie = match given {
                 Some(given) => [given, b"; ", kept.as_bytes()].concat(),
@@ -137,28 +169,71 @@ impl Shared {
         own: &[(&str, &str)],
         body: &str,
     ) -> Vec<u8> {
-        let fields = self.fields(address, target);
-        let mut request = Vec::with_capacity(256 + target.len() + body.len());
-        let mut line = |parts: &[&[u8]]| {
+        let lines = self.config.lines();
+        let kept = self.kept(address, target);
+        let length = lines.others.len() + address.authority.len() + target.len() + body.len();
+        let mut request = Vec::with_capacity(length + 160);
+        let mut put = |parts: &[&[u8]]| {
             for part in parts {
                 request.extend_from_slice(part);
             }
-            request.extend_from_slice(b"\r\n");
         };
-        line(&[method.as_bytes(), b" ", target.as_bytes(), b" HTTP/1.1"]);
-        line(&[b"Host: ", address.authority.as_bytes()]);
-        for (name, value) in &fields {
-            line(&[name.as_str().as_bytes(), b": ", value.as_bytes()]);
+        put(&[method.as_bytes(), b" ", target.as_bytes()]);
+        put(&[b" HTTP/1.1\r\nHost: ", address.authority.as_bytes()]);
+        put(&[b"\r\n", &lines.others]);
+        let cookies = [lines.cookie.as_deref(), kept.as_deref().map(str::as_bytes)];
+        let mut cookies = cookies.into_iter().flatten();
+        if let Some(first) = cookies.next() {
+            put(&[b"cookie: ", first]);
+            cookies.for_each(|cookie| put(&[b"; ", cookie]));
+            put(&[b"\r\n"]);
         }
         for (name, value) in own {
-            line(&[name.as_bytes(), b": ", value.as_bytes()]);
+            put(&[name.as_bytes(), b": ", value.as_bytes(), b"\r\n"]);
         }
         if method == "POST" {
-            line(&[b"Content-Length: ", body.len().to_string().as_bytes()]);
+            let _ = write!(request, "Content-Length: {}\r\n", body.len());
         }
-        line(&[]);
+        request.extend_from_slice(b"\r\n");
         request.extend_from_slice(body.as_bytes());
         request
+    }
+}
+
+/// The fields of a builder as they go on the wire: the same in every request, so made once.
+#[derive(Clone)]
+pub(super) struct Lines {
+    /// With line ends; all but cookies.
+    others: Vec<u8>,
+    /// The value of the cookies that were given.
+    cookie: Option<Vec<u8>>,
+}
+
+impl Lines {
+    pub(super) fn new(fields: &HeaderMap) -> Self {
+        let mut others = Vec::new();
+        let mut cookies = Vec::new();
+        let agent = (USER_AGENT, HeaderValue::from_static(AGENT));
+        let agent = (!fields.contains_key(USER_AGENT)).then_some((&agent.0, &agent.1));
+        for (name, value) in fields.iter().chain(agent) {
+            if name == COOKIE {
+                cookies.push(value.as_bytes());
+            } else {
+                let line = [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"];
+                others.extend_from_slice(&line.concat());
+            }
+        }
+        Self {
+            others,
+            cookie: (!cookies.is_empty()).then(|| cookies.join(&b"; "[..])),
+        }
+    }
+}
+
+impl std::fmt::Debug for Lines {
+    /// They may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lines").finish_non_exhaustive()
     }
 }
 
@@ -182,5 +257,51 @@ impl Place {
     /// Path and query of the URL that ends in `segment`.
     pub(super) fn target(&self, segment: &str) -> String {
         self.address.target(&format!("{}/{segment}", self.session))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Builder;
+
+    /// What was set goes along once; cookies, given and kept, in one field. (RFC 6265 §5.4)
+    #[test]
+    fn requests_have_the_fields_that_were_set() {
+        let mut builder = Builder::new("http://a:8/echo").expect("a URL");
+        for (name, value) in [("cookie", "a=1"), ("x-y", "z"), ("cookie", "b=2")] {
+            builder = builder.header(name, value).expect("a header");
+        }
+        let shared = Shared::new(Arc::clone(&builder.config));
+        let address = Arc::clone(&shared.config.address);
+        let request = |method, own: &[(&str, &str)], body| {
+            let request = shared.request(&address, method, "/echo/x", own, body);
+            String::from_utf8(request).expect("text")
+        };
+        assert_eq!(
+            request("GET", &[], ""),
+            format!(
+                "GET /echo/x HTTP/1.1\r\nHost: a:8\r\nx-y: z\r\nuser-agent: {AGENT}\r\ncookie: a=1; b=2\r\n\r\n"
+            )
+        );
+        let fields = [&b"c=3; Path=/"[..], b"d=4; Path=/other"];
+        let cookies = SetCookies::new(fields.into_iter(), std::iter::empty());
+        shared.take_cookies(&address, "/echo/x", cookies);
+        let post = request("POST", &[("Content-Type", "text/plain")], "[\"x\"]");
+        assert!(
+            post.ends_with(
+                "cookie: a=1; b=2; c=3\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\n[\"x\"]"
+            ),
+            "{post}"
+        );
+    }
+
+    /// A header that is set after a session was opened is sent by the next.
+    #[test]
+    fn fields_are_those_of_the_builder_as_it_is() {
+        let builder = Builder::new("http://a/echo").expect("a URL");
+        let _ = builder.config.lines();
+        let builder = builder.header("user-agent", "me").expect("a header");
+        assert_eq!(builder.config.lines().others, b"user-agent: me\r\n");
     }
 }

@@ -11,7 +11,9 @@ mod fixture;
 mod raw_socket;
 
 mod aborts;
+mod bench_command;
 mod command_line;
+mod connect_command;
 mod cookies;
 mod descriptors;
 mod doctor;
