@@ -1,5 +1,6 @@
 //! The servers that are compared: how each is started, and where its echo is.
 
+use std::error::Error;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -41,19 +42,29 @@ impl Peer {
         !matches!(self, Self::Tungstenite | Self::Ws)
     }
 
-    /// Where the echo is, for clients of `transport`; `None` where it has none.
-    pub(crate) fn echo(self, port: u16, transport: &str) -> Option<String> {
+    /// Whether it has a service that sends a message to everybody.
+    const fn broadcasts(self) -> bool {
+        matches!(self, Self::Floor | Self::Gateway | Self::SockjsNode)
+    }
+
+    /// Where the echo is, or the broadcast, for clients of `transport`; `None` where there is none.
+    pub(crate) fn url(self, port: u16, transport: &str, broadcast: bool) -> Option<String> {
         let base = format!("http://127.0.0.1:{port}");
+        if broadcast {
+            return self.broadcasts().then(|| format!("{base}/broadcast"));
+        }
+        // aiohttp's has no raw WebSocket without a session of SockJS.
         match (self.speaks_sockjs(), transport) {
             (true, _) => Some(format!("{base}/echo")),
-            (false, "raw") => Some(base),
+            (false, "raw-websocket") => Some(base),
             (false, _) => None,
         }
     }
 
     fn command(self, folder: &Path) -> Command {
         let this = || {
-            let mut command = Command::new(std::env::current_exe().expect("the path of this program"));
+            let mut command =
+                Command::new(std::env::current_exe().expect("the path of this program"));
             command.arg("--serve").arg(self.name());
             command
         };
@@ -66,7 +77,9 @@ impl Peer {
             Self::Floor | Self::Tungstenite => this(),
             Self::Gateway => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
-                command.args(["run", "--config"]).arg(folder.join("gateway.toml"));
+                command
+                    .args(["run", "--config"])
+                    .arg(folder.join("gateway.toml"));
                 command
             }
             Self::SockjsNode => node("sockjs-node.js"),
@@ -93,7 +106,10 @@ impl Peer {
             command.stdout(Stdio::piped());
         }
         let mut child = command.spawn().map_err(|error| {
-            io::Error::new(error.kind(), format!("{} does not start: {error}", self.name()))
+            io::Error::new(
+                error.kind(),
+                format!("{} does not start: {error}", self.name()),
+            )
         })?;
         let told: Box<dyn io::Read + Send> = match (child.stdout.take(), child.stderr.take()) {
             (Some(out), _) => Box::new(out),
@@ -101,14 +117,67 @@ impl Peer {
             (None, None) => unreachable!("one of them is a pipe"),
         };
         let mut lines = BufReader::new(told).lines();
-        let port = lines.by_ref().map_while(Result::ok).find_map(|line| port_in(&line));
+        let port = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| port_in(&line));
         let Some(port) = port else {
             let status = child.wait()?;
-            return Err(io::Error::other(format!("{} left before it listened: {status}", self.name())));
+            return Err(io::Error::other(format!(
+                "{} left before it listened: {status}",
+                self.name()
+            )));
         };
         // What it says later must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Running { child, port })
+    }
+}
+
+/// The folder in which the servers that come from registries are installed, as far as they are not yet.
+///
+/// # Errors
+/// What is missing.
+pub(crate) fn prepare(peers: &[Peer]) -> Result<PathBuf, Box<dyn Error>> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("compare");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/compare/peers");
+    std::fs::create_dir_all(&folder)?;
+    for file in std::fs::read_dir(sources)? {
+        let file = file?;
+        std::fs::copy(file.path(), folder.join(file.file_name()))?;
+    }
+    if peers
+        .iter()
+        .any(|peer| matches!(peer, Peer::SockjsNode | Peer::Ws))
+    {
+        done(Command::new("npm").arg("ci").current_dir(&folder))?;
+    }
+    if peers.contains(&Peer::Aiohttp) && !folder.join("venv/bin/python").exists() {
+        done(
+            Command::new("python3")
+                .args(["-m", "venv", "venv"])
+                .current_dir(&folder),
+        )?;
+    }
+    if peers.contains(&Peer::Aiohttp) {
+        let install = ["install", "--quiet", "--requirement", "requirements.txt"];
+        done(
+            Command::new(folder.join("venv/bin/pip"))
+                .args(install)
+                .current_dir(&folder),
+        )?;
+    }
+    Ok(folder)
+}
+
+fn done(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{command:?} failed: {status}").into()),
+        Err(error) => {
+            Err(format!("{command:?} does not start: {error}; --peers leaves servers out").into())
+        }
     }
 }
 
