@@ -55,19 +55,22 @@ impl DecodeError {
 ///
 /// Source: sockjs-protocol, `XhrPolling.test_invalid_json`, `JSONEncoding.test_xhr_server_decodes`.
 pub fn decode_messages(body: &[u8], limits: &MessageLimits) -> Result<Vec<Message>, DecodeError> {
-    let text = lenient_text(body);
+    decode_text(&lenient_text(body), limits)
+}
+
+fn decode_text(text: &str, limits: &MessageLimits) -> Result<Vec<Message>, DecodeError> {
     if text.is_empty() {
         return Err(DecodeError::PayloadExpected);
     }
     let mut parser = Parser {
-        text: &text,
+        text,
         at: 0,
         max_message_size: limits.max_message_size,
     };
     match parser.array(limits.max_messages) {
         Ok(messages) => Ok(messages),
         Err(Stop::Over(error)) => Err(error),
-        Err(Stop::NotStrings) => Err(classify(&text)),
+        Err(Stop::NotStrings) => Err(classify(text)),
     }
 }
 
@@ -98,7 +101,7 @@ pub fn decode_websocket(text: &str, limits: &MessageLimits) -> Result<Vec<Messag
             Err(Stop::NotStrings) => Err(DecodeError::BrokenJson),
         };
     }
-    decode_messages(text.as_bytes(), limits)
+    decode_text(text.strip_prefix('\u{feff}').unwrap_or(text), limits)
 }
 
 /// The JSON text of a `jsonp_send` form body: field `d`, percent-decoded, `+` as space.
@@ -119,7 +122,11 @@ pub fn form_payload(body: &[u8]) -> Result<Cow<'_, str>, DecodeError> {
 
 fn lenient_text(body: &[u8]) -> Cow<'_, str> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    String::from_utf8_lossy(body)
+    // Repairing text looks at each byte, which is slow; hardly any needs it.
+    match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(body),
+    }
 }
 
 /// Tells "JSON, but not ours" from "not JSON". Only reached for payloads that are refused.

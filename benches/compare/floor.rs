@@ -1,0 +1,467 @@
+//! The floor: a bare epoll loop that speaks just enough of SockJS to echo. It is no server: it trusts its peer, has no
+//! limits, timers, sessions that end, or backends. What it costs is what the kernel costs for the same bytes.
+//!
+//! A message is not looked into: the JSON array that came in a request or frame goes out again as it is, behind the `a`.
+//! Below `/broadcast` it goes to every session.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+
+use mio::net::{TcpListener, TcpStream};
+use mio::{Events, Interest, Poll, Token};
+use tungstenite::handshake::derive_accept_key;
+
+const LISTENER: Token = Token(usize::MAX);
+
+/// How frames reach the browser.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Poll,
+    Stream,
+    Events,
+    Sockjs,
+    Raw,
+}
+
+/// What a connection is used for.
+enum Use {
+    Requests,
+    /// Receives for the session of that index.
+    Receives(usize),
+    /// A WebSocket, with its session.
+    Socket(usize),
+}
+
+struct Connection {
+    stream: TcpStream,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    purpose: Use,
+}
+
+struct Session {
+    carrier: Carrier,
+    broadcasts: bool,
+    opened: bool,
+    /// The connection that takes frames.
+    receiver: Option<usize>,
+    /// Arrays that wait for one.
+    waiting: Vec<Vec<u8>>,
+}
+
+struct Floor {
+    poll: Poll,
+    connections: Vec<Option<Connection>>,
+    free: Vec<usize>,
+    sessions: Vec<Session>,
+    by_id: HashMap<Vec<u8>, usize>,
+}
+
+/// Serves on `address` for ever, after it has told `bound` where.
+pub(crate) fn serve(address: SocketAddr, bound: impl FnOnce(SocketAddr)) -> io::Result<()> {
+    let mut listener = TcpListener::bind(address)?;
+    bound(listener.local_addr()?);
+    let poll = Poll::new()?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
+    let mut floor = Floor {
+        poll,
+        connections: Vec::new(),
+        free: Vec::new(),
+        sessions: Vec::new(),
+        by_id: HashMap::new(),
+    };
+    let mut events = Events::with_capacity(1024);
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match floor.poll.poll(&mut events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            outcome => outcome?,
+        }
+        for event in &events {
+            if event.token() == LISTENER {
+                floor.accept(&listener)?;
+                continue;
+            }
+            let at = event.token().0;
+            if event.is_writable() {
+                floor.flush(at);
+            }
+            if event.is_readable() {
+                floor.read(at, &mut buffer);
+            }
+        }
+    }
+}
+
+impl Floor {
+    fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
+        loop {
+            let mut stream = match listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            stream.set_nodelay(true)?;
+            let at = self.free.pop().unwrap_or_else(|| {
+                self.connections.push(None);
+                self.connections.len() - 1
+            });
+            let both = Interest::READABLE | Interest::WRITABLE;
+            self.poll
+                .registry()
+                .register(&mut stream, Token(at), both)?;
+            self.connections[at] = Some(Connection {
+                stream,
+                incoming: Vec::new(),
+                outgoing: Vec::new(),
+                purpose: Use::Requests,
+            });
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        let Some(connection) = self.connections[at].take() else {
+            return;
+        };
+        if let Use::Receives(session) | Use::Socket(session) = connection.purpose {
+            let session = &mut self.sessions[session];
+            if session.receiver == Some(at) {
+                session.receiver = None;
+            }
+        }
+        self.free.push(at);
+    }
+
+    fn read(&mut self, at: usize, buffer: &mut [u8]) {
+        loop {
+            let Some(connection) = &mut self.connections[at] else {
+                return;
+            };
+            match connection.stream.read(buffer) {
+                Ok(0) => return self.close(at),
+                Ok(length) => {
+                    connection.incoming.extend_from_slice(&buffer[..length]);
+                    self.process(at);
+                    // Less than asked for: the socket is empty, and says so when that changes.
+                    if length < buffer.len() {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.close(at),
+            }
+        }
+    }
+
+    fn process(&mut self, at: usize) {
+        let Some(connection) = &mut self.connections[at] else {
+            return;
+        };
+        let mut incoming = std::mem::take(&mut connection.incoming);
+        let mut used = 0;
+        while let Some(connection) = &self.connections[at] {
+            let taken = match connection.purpose {
+                Use::Socket(session) => self.take_frame(at, session, &mut incoming[used..]),
+                Use::Requests | Use::Receives(_) => self.take_request(at, &incoming[used..]),
+            };
+            if taken == 0 {
+                break;
+            }
+            used += taken;
+        }
+        incoming.drain(..used);
+        if let Some(connection) = &mut self.connections[at] {
+            connection.incoming = incoming;
+        }
+        self.flush(at);
+    }
+
+    /// Answers the request at the start of `bytes`. Gives its length, 0 while it is not complete.
+    fn take_request(&mut self, at: usize, bytes: &[u8]) -> usize {
+        let Some(head) = memchr::memmem::find(bytes, b"\r\n\r\n").map(|end| end + 4) else {
+            return 0;
+        };
+        let length = field(&bytes[..head], b"content-length")
+            .and_then(|value| std::str::from_utf8(value).ok()?.parse::<usize>().ok())
+            .unwrap_or(0);
+        let Some(body) = bytes.get(head..head + length) else {
+            return 0;
+        };
+        let path = bytes.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
+        let path = path.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let mut segments = path.rsplit(|&byte| byte == b'/');
+        let last = segments.next().unwrap_or_default();
+        let id = segments.next().unwrap_or_default();
+        let broadcasts = path.starts_with(b"/broadcast");
+        let carrier = match last {
+            b"info" => {
+                self.answer(at, "application/json; charset=UTF-8", INFO);
+                return head + length;
+            }
+            b"xhr_send" => {
+                self.write(
+                    at,
+                    b"HTTP/1.1 204 No Content\r\nContent-Type: text/plain; charset=UTF-8\r\n\r\n",
+                );
+                // The sender is answered first, as servers do.
+                self.flush(at);
+                if let Some(&session) = self.by_id.get(id) {
+                    self.echo(session, body);
+                }
+                return head + length;
+            }
+            b"xhr" => Carrier::Poll,
+            b"xhr_streaming" => Carrier::Stream,
+            b"eventsource" => Carrier::Events,
+            // Below a server and a session, or below the prefix alone.
+            b"websocket" if path.iter().filter(|&&byte| byte == b'/').count() > 2 => {
+                Carrier::Sockjs
+            }
+            b"websocket" => Carrier::Raw,
+            _ => {
+                self.write(at, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+                return head + length;
+            }
+        };
+        let session = self.session(id, carrier, broadcasts);
+        match carrier {
+            Carrier::Sockjs | Carrier::Raw => {
+                let key = field(&bytes[..head], b"sec-websocket-key").unwrap_or_default();
+                let accept = derive_accept_key(key);
+                self.write(at, format!("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n").as_bytes());
+                self.attach(at, session, Use::Socket(session));
+                if carrier == Carrier::Sockjs {
+                    self.write(at, b"\x81\x01o");
+                }
+            }
+            Carrier::Stream | Carrier::Events => {
+                let kind = if carrier == Carrier::Stream {
+                    "application/javascript"
+                } else {
+                    "text/event-stream"
+                };
+                self.write(at, format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}; charset=UTF-8\r\nCache-Control: no-store\r\nTransfer-Encoding: chunked\r\n\r\n").as_bytes());
+                if carrier == Carrier::Stream {
+                    let mut prelude = b"801\r\n".to_vec();
+                    prelude.resize(5 + 2048, b'h');
+                    prelude.extend_from_slice(b"\n\r\n");
+                    self.write(at, &prelude);
+                } else {
+                    self.write(at, b"2\r\n\r\n\r\n");
+                }
+                self.attach(at, session, Use::Receives(session));
+                self.open(at, session);
+                self.drain(session);
+            }
+            Carrier::Poll => {
+                self.attach(at, session, Use::Receives(session));
+                if self.open(at, session) {
+                    self.sessions[session].receiver = None;
+                }
+                self.drain(session);
+            }
+        }
+        head + length
+    }
+
+    fn session(&mut self, id: &[u8], carrier: Carrier, broadcasts: bool) -> usize {
+        let new = || Session {
+            carrier,
+            broadcasts,
+            opened: false,
+            receiver: None,
+            waiting: Vec::new(),
+        };
+        match carrier {
+            Carrier::Sockjs | Carrier::Raw => {
+                self.sessions.push(new());
+                self.sessions.len() - 1
+            }
+            Carrier::Poll | Carrier::Stream | Carrier::Events => match self.by_id.get(id) {
+                Some(&session) => session,
+                None => {
+                    self.sessions.push(new());
+                    let session = self.sessions.len() - 1;
+                    self.by_id.insert(id.to_vec(), session);
+                    session
+                }
+            },
+        }
+    }
+
+    fn attach(&mut self, at: usize, session: usize, purpose: Use) {
+        self.sessions[session].receiver = Some(at);
+        if let Some(connection) = &mut self.connections[at] {
+            connection.purpose = purpose;
+        }
+    }
+
+    /// Sends `o` to a new session; whether it did.
+    fn open(&mut self, at: usize, session: usize) -> bool {
+        if std::mem::replace(&mut self.sessions[session].opened, true) {
+            return false;
+        }
+        match self.sessions[session].carrier {
+            Carrier::Stream => self.write(at, b"2\r\no\n\r\n"),
+            Carrier::Events => self.write(at, b"b\r\ndata: o\r\n\r\n\r\n"),
+            Carrier::Poll => self.answer(at, "application/javascript; charset=UTF-8", b"o\n"),
+            Carrier::Sockjs | Carrier::Raw => {}
+        }
+        true
+    }
+
+    /// The frame at the start of `bytes`. Gives its length, 0 while it is not complete. (RFC 6455 §5.2)
+    fn take_frame(&mut self, at: usize, session: usize, bytes: &mut [u8]) -> usize {
+        let &mut [first, second, ..] = bytes else {
+            return 0;
+        };
+        let (length, start) = match (second & 0x7f, &bytes[2..]) {
+            (126, [a, b, ..]) => (usize::from(u16::from_be_bytes([*a, *b])), 4),
+            (127, [a, b, c, d, e, f, g, h, ..]) => {
+                let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
+                (usize::try_from(length).unwrap_or(usize::MAX), 10)
+            }
+            (126 | 127, _) => return 0,
+            (short, _) => (usize::from(short), 2),
+        };
+        let end = start + 4 + length;
+        if bytes.len() < end {
+            return 0;
+        }
+        let (head, payload) = bytes[..end].split_at_mut(start + 4);
+        let mask: [u8; 4] = head[start..].try_into().expect("four bytes");
+        for four in payload.chunks_mut(4) {
+            four.iter_mut()
+                .zip(mask)
+                .for_each(|(byte, mask)| *byte ^= mask);
+        }
+        match first & 0x0f {
+            1 | 2 => self.echo(session, payload),
+            8 => {
+                self.write(at, &[0x88, 0]);
+                self.flush(at);
+                self.close(at);
+            }
+            9 => {
+                let mut pong = vec![0x8a, length as u8];
+                pong.extend_from_slice(payload);
+                self.write(at, &pong);
+            }
+            _ => {}
+        }
+        end
+    }
+
+    fn echo(&mut self, from: usize, array: &[u8]) {
+        if !self.sessions[from].broadcasts {
+            return self.send(from, array);
+        }
+        for to in 0..self.sessions.len() {
+            if self.sessions[to].broadcasts {
+                self.send(to, array);
+            }
+        }
+    }
+
+    fn send(&mut self, to: usize, array: &[u8]) {
+        let Some(at) = self.sessions[to].receiver else {
+            if !matches!(self.sessions[to].carrier, Carrier::Sockjs | Carrier::Raw) {
+                self.sessions[to].waiting.push(array.to_vec());
+            }
+            return;
+        };
+        let length = array.len();
+        match self.sessions[to].carrier {
+            Carrier::Raw => {
+                self.write_head(at, length);
+                self.write(at, array);
+            }
+            Carrier::Sockjs => {
+                self.write_head(at, length + 1);
+                self.write(at, b"a");
+                self.write(at, array);
+            }
+            Carrier::Stream => {
+                self.write(at, format!("{:x}\r\na", length + 2).as_bytes());
+                self.write(at, array);
+                self.write(at, b"\n\r\n");
+            }
+            Carrier::Events => {
+                self.write(at, format!("{:x}\r\ndata: a", length + 11).as_bytes());
+                self.write(at, array);
+                self.write(at, b"\r\n\r\n\r\n");
+            }
+            Carrier::Poll => {
+                self.sessions[to].receiver = None;
+                let body = [b"a", array, b"\n"].concat();
+                self.answer(at, "application/javascript; charset=UTF-8", &body);
+            }
+        }
+        self.flush(at);
+    }
+
+    /// Sends what waited for a receiver.
+    fn drain(&mut self, session: usize) {
+        for array in std::mem::take(&mut self.sessions[session].waiting) {
+            self.send(session, &array);
+        }
+    }
+
+    /// The head of a text frame.
+    fn write_head(&mut self, at: usize, length: usize) {
+        match length {
+            0..126 => self.write(at, &[0x81, length as u8]),
+            126..65536 => {
+                let [a, b] = (length as u16).to_be_bytes();
+                self.write(at, &[0x81, 126, a, b]);
+            }
+            _ => {
+                let mut head = vec![0x81, 127];
+                head.extend_from_slice(&(length as u64).to_be_bytes());
+                self.write(at, &head);
+            }
+        }
+    }
+
+    fn answer(&mut self, at: usize, kind: &str, body: &[u8]) {
+        let length = body.len();
+        self.write(at, format!("HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nCache-Control: no-store\r\nContent-Length: {length}\r\n\r\n").as_bytes());
+        self.write(at, body);
+    }
+
+    fn write(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(connection) = &mut self.connections[at] {
+            connection.outgoing.extend_from_slice(bytes);
+        }
+    }
+
+    fn flush(&mut self, at: usize) {
+        let Some(connection) = &mut self.connections[at] else {
+            return;
+        };
+        while !connection.outgoing.is_empty() {
+            match connection.stream.write(&connection.outgoing) {
+                Ok(length) => {
+                    connection.outgoing.drain(..length);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return self.close(at),
+            }
+        }
+    }
+}
+
+const INFO: &[u8] = br#"{"websocket":true,"cookie_needed":false,"origins":["*:*"],"entropy":1}"#;
+
+/// The value of a header field, without spaces around it.
+fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    head.split(|&byte| byte == b'\n').find_map(|line| {
+        let (found, value) = line.split_at_checked(name.len())?;
+        let value = value.strip_prefix(b":")?;
+        found.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
+    })
+}

@@ -1,0 +1,166 @@
+//! Compares the gateway with other servers and with the floor: `cargo bench --bench compare -- --help`.
+//!
+//! All servers of a comparison run at once and are measured in turns, so that what else the machine does meets all of them.
+//! What counts is the processor time that a server spends on a message, and the ratio between servers in one run.
+
+mod chart;
+mod floor;
+mod machine;
+mod measure;
+mod peer;
+mod report;
+mod tungstenite;
+
+use std::error::Error;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use measure::{Measured, Shape, Suite};
+use peer::Peer;
+
+/// Compare sockjs-gateway with other servers, by the processor time they spend on a message
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Turns of each server
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of a turn
+    #[arg(long, default_value_t = 3)]
+    seconds: u32,
+    /// Servers, with commas: floor, sockjs-gateway, tokio-tungstenite, sockjs-node, ws, aiohttp
+    #[arg(long, value_delimiter = ',', value_parser = parse_peer)]
+    peers: Vec<Peer>,
+    /// Transports, with commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "raw-websocket,websocket,xhr-streaming,eventsource,xhr-polling"
+    )]
+    transports: Vec<String>,
+    /// What is measured, with commas: echo, connect, idle, fan-out
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "echo,connect,idle,fan-out"
+    )]
+    scenarios: Vec<String>,
+    /// Sizes and sessions of echo, with commas: BYTESxSESSIONS
+    #[arg(long, value_delimiter = ',', default_value = "64x100,64x1000,4096x100")]
+    shapes: Vec<Shape>,
+    /// Sessions that idle
+    #[arg(long, default_value_t = 5000)]
+    idle: usize,
+    /// Write the tables into this page, between its markers, and the charts beside it
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Write all that was measured
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Take what was written with --json instead of measuring
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Be that server
+    #[arg(long, hide = true, value_parser = parse_peer)]
+    serve: Option<Peer>,
+    /// Cargo says so
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn parse_peer(name: &str) -> Result<Peer, String> {
+    let known = Peer::ALL
+        .iter()
+        .find(|peer| peer.name().split(' ').next() == Some(name));
+    known.copied().ok_or_else(|| {
+        let names: Vec<_> = Peer::ALL.iter().map(|peer| peer.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    if let Some(peer) = arguments.serve {
+        return serve(peer);
+    }
+    let measured = match &arguments.from {
+        Some(path) => serde_json::from_reader(std::fs::File::open(path)?)?,
+        None => run(&arguments)?,
+    };
+    if let Some(path) = &arguments.json {
+        serde_json::to_writer_pretty(std::fs::File::create(path)?, &measured)?;
+    }
+    let tables = report::markdown(&measured);
+    if let Some(page) = &arguments.markdown {
+        report::write(page, &tables, &measured)?;
+    }
+    eprintln!();
+    std::io::Write::write_all(&mut std::io::stdout(), tables.as_bytes())?;
+    Ok(())
+}
+
+fn serve(peer: Peer) -> Result<(), Box<dyn Error>> {
+    let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let tell = |address: SocketAddr| {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stdout(), "{}", address.port());
+    };
+    match peer {
+        Peer::Floor => floor::serve(anywhere, tell)?,
+        Peer::Tungstenite => {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(tungstenite::serve(anywhere, tell))?;
+        }
+        _ => return Err(format!("{} is another program", peer.name()).into()),
+    }
+    Ok(())
+}
+
+fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
+    let peers = if arguments.peers.is_empty() {
+        Peer::ALL.to_vec()
+    } else {
+        arguments.peers.clone()
+    };
+    let folder = peer::prepare(&peers)?;
+    let suite = Suite {
+        peers,
+        folder,
+        rounds: arguments.rounds.max(1),
+        seconds: arguments.seconds.max(1),
+    };
+    let mut measured = Measured::begin(&suite);
+    for scenario in &arguments.scenarios {
+        match scenario.as_str() {
+            "echo" => {
+                for transport in &arguments.transports {
+                    for shape in &arguments.shapes {
+                        suite.echo(transport, *shape, &mut measured)?;
+                    }
+                }
+            }
+            "connect" => {
+                for transport in &arguments.transports {
+                    suite.connect(transport, &mut measured)?;
+                }
+            }
+            "idle" => {
+                for transport in &arguments.transports {
+                    suite.idle(transport, arguments.idle, &mut measured)?;
+                }
+            }
+            "fan-out" => {
+                for transport in &arguments.transports {
+                    suite.fan_out(transport, &mut measured)?;
+                }
+            }
+            unknown => {
+                return Err(format!("there is no scenario {unknown:?}; --help lists them").into());
+            }
+        }
+    }
+    Ok(measured)
+}
