@@ -76,7 +76,7 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) fn new() -> Self {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now().into_std();
         let mut session = Session::new(Arc::default(), now);
         let manner = Manner {
             streams: true,
