@@ -95,7 +95,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(page) = &arguments.markdown {
         report::write(page, &tables, &measured)?;
     }
-    eprintln!();
     std::io::Write::write_all(&mut std::io::stdout(), tables.as_bytes())?;
     Ok(())
 }

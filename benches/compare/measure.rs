@@ -1,6 +1,7 @@
 //! Turns of servers under the load of `sockjs-gateway bench`, and what came of them.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -223,7 +224,8 @@ impl Suite {
                     .iter()
                     .filter_map(|field| report.pointer(field)?.as_u64())
                     .sum::<u64>();
-                eprintln!(
+                writeln!(
+                    std::io::stderr(),
                     "{} {} {}x{} {}: {:.2} (load {:.2})",
                     load.scenario,
                     load.transport,
@@ -232,7 +234,7 @@ impl Suite {
                     peer.name(),
                     row.turns.last().copied().unwrap_or(f64::NAN),
                     row.load.last().copied().unwrap_or(f64::NAN),
-                );
+                )?;
             }
         }
         measured.rows.extend(rows);

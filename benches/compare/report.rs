@@ -142,7 +142,10 @@ pub(crate) fn write(page: &Path, tables: &str, measured: &Measured) -> Result<()
     let (Some(begin), Some(end)) = (begin, text.find(END)) else {
         return Err(format!("{} has no lines {BEGIN} and {END}", page.display()).into());
     };
-    let folder = page.parent().unwrap_or(Path::new(".")).join("performance");
+    let folder = page
+        .parent()
+        .unwrap_or_else(|| Path::new("."))
+        .join("performance");
     std::fs::create_dir_all(&folder)?;
     let echoes: Vec<_> = measured
         .rows
