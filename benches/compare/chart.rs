@@ -44,6 +44,7 @@ pub(crate) fn draw(
     chart
         .configure_mesh()
         .disable_x_mesh()
+        .light_line_style(TRANSPARENT)
         .x_labels(0)
         .y_desc("times the floor")
         .y_label_formatter(&|value| format!("{value}"))

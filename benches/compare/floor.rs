@@ -333,11 +333,18 @@ impl Floor {
         }
         let (head, payload) = bytes[..end].split_at_mut(start + 4);
         let mask: [u8; 4] = head[start..].try_into().expect("four bytes");
-        for four in payload.chunks_mut(4) {
-            four.iter_mut()
-                .zip(mask)
-                .for_each(|(byte, mask)| *byte ^= mask);
+        let [a, b, c, d] = mask;
+        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let mut words = payload.chunks_exact_mut(8);
+        for eight in &mut words {
+            let bytes: [u8; 8] = (&*eight).try_into().expect("eight bytes");
+            eight.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ word).to_ne_bytes());
         }
+        words
+            .into_remainder()
+            .iter_mut()
+            .zip(mask.iter().cycle())
+            .for_each(|(byte, mask)| *byte ^= mask);
         match first & 0x0f {
             1 | 2 => self.echo(session, payload),
             8 => {

@@ -103,7 +103,8 @@ impl Peer {
         if self == Self::Gateway {
             command.stderr(Stdio::piped()).stdout(Stdio::null());
         } else {
-            command.stdout(Stdio::piped());
+            // Some of them print a page for each browser that goes.
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
         }
         let mut child = command.spawn().map_err(|error| {
             io::Error::new(
