@@ -7,18 +7,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{echo_server, service};
+use crate::fixture::{TRANSPORTS, echo_server, service};
 use crate::support::{Server, wait_for_exit};
 
 const LIMIT: Duration = Duration::from_secs(30);
-
-const TRANSPORTS: [&str; 5] = [
-    "websocket",
-    "xhr-streaming",
-    "eventsource",
-    "xhr-polling",
-    "raw-websocket",
-];
 
 /// The command, running; ended on drop.
 struct Session {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fixture::{echo_server, service};
+use crate::fixture::{assert_readable, echo_server, service};
 use crate::support::{Server, wait_for_exit};
 
 /// Everything but silence takes about 11 s.
@@ -154,20 +154,14 @@ fn report_is_readable() {
     let server = echo_server("doctor = true\ndoctor_results = 1");
     let output = doctor(&[&url(&server, "/echo"), "--no-idle"]);
     let text = String::from_utf8_lossy(&output.stdout);
-    for expected in [
-        "✔ websocket ",
-        "✔ jsonp-polling ",
-        "Everything works from your network.",
-        "Tell the code ",
-    ] {
-        assert!(
-            text.contains(expected),
-            "{expected:?} is missing in\n{text}"
-        );
-    }
-    assert!(
-        !text.contains('\u{1b}'),
-        "colours although nobody looks:\n{text}"
+    assert_readable(
+        &text,
+        &[
+            "✔ websocket ",
+            "✔ jsonp-polling ",
+            "Everything works from your network.",
+            "Tell the code ",
+        ],
     );
 }
 

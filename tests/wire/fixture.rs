@@ -96,3 +96,26 @@ pub(crate) fn upgrade(path: impl Into<String>) -> Request {
         .header("Sec-WebSocket-Version", "13")
         .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
 }
+
+/// Transports of the Rust client.
+pub(crate) const TRANSPORTS: [&str; 5] = [
+    "websocket",
+    "xhr-streaming",
+    "eventsource",
+    "xhr-polling",
+    "raw-websocket",
+];
+
+/// A report for a person says all that is `expected`, without colours where nobody looks.
+pub(crate) fn assert_readable(text: &str, expected: &[&str]) {
+    for expected in expected {
+        assert!(
+            text.contains(expected),
+            "{expected:?} is missing in\n{text}"
+        );
+    }
+    assert!(
+        !text.contains('\u{1b}'),
+        "colours although nobody looks:\n{text}"
+    );
+}

@@ -67,7 +67,26 @@ struct Visit {
     one_frame: bool,
 }
 
-impl Browser<'_> {
+impl<'a> Browser<'a> {
+    /// A Chrome whose way is bad in both respects.
+    fn hostile(networks: &'a Networks) -> Self {
+        Self {
+            networks,
+            agent: CHROME,
+            swallows_websocket: true,
+            holds_streams: true,
+        }
+    }
+
+    /// A Chrome whose way lets everything through.
+    fn good(networks: &'a Networks) -> Self {
+        Self {
+            swallows_websocket: false,
+            holds_streams: false,
+            ..Self::hostile(networks)
+        }
+    }
+
     /// A page opens, writes at once, and is closed.
     fn visit(&self, day: &mut Day, server: &str) -> Visit {
         let network = self

@@ -7,12 +7,7 @@ use super::*;
 fn hostile_network_costs_a_first_visit_a_second_and_later_ones_nothing() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
+    let browser = Browser::hostile(&networks);
     let first = browser.visit(&mut day, "1");
     assert!((600..1000).contains(&first.opened_after), "{first:?}");
     assert!(first.one_frame);
@@ -32,10 +27,8 @@ fn network_that_streams_is_left_to_stream() {
     let networks = networks(|_| ());
     let mut day = Day::new();
     let browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
         holds_streams: false,
+        ..Browser::hostile(&networks)
     };
     browser.visit(&mut day, "1");
     let later = browser.visit(&mut day, "2");
@@ -96,12 +89,7 @@ fn network_whose_first_trial_was_undecided_keeps_no_later_visit_waiting() {
     path.finished(day.after(trial.expect("a trial ends").as_millis() as u64));
     assert!(path.begun(day.after(400), true, Duration::ZERO).one_frame);
     path.wrote(day.after(20));
-    let browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
+    let browser = Browser::hostile(&networks);
     assert!(!network.offer_websocket(day.after(60_000), false, None));
     let visits: Vec<_> = (0..20)
         .map(|visit| {
@@ -136,12 +124,7 @@ fn event_source_that_is_held_back_is_not_taken_for_flowing() {
 fn network_that_was_repaired_is_found_out() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let mut browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
+    let mut browser = Browser::hostile(&networks);
     browser.visit(&mut day, "1");
     browser.swallows_websocket = false;
     browser.holds_streams = false;
@@ -156,17 +139,10 @@ fn network_that_was_repaired_is_found_out() {
 fn other_browser_behind_the_same_address_is_served_as_ever() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let bad = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
+    let bad = Browser::hostile(&networks);
     let good = Browser {
         agent: FIREFOX,
-        swallows_websocket: false,
-        holds_streams: false,
-        ..bad
+        ..Browser::good(&networks)
     };
     for visit in 0..10 {
         bad.visit(&mut day, &format!("b{visit}"));
@@ -188,17 +164,8 @@ fn other_browser_behind_the_same_address_is_served_as_ever() {
 fn same_browser_with_and_without_a_bad_way_keeps_its_websocket() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let bad = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
-    let good = Browser {
-        swallows_websocket: false,
-        holds_streams: false,
-        ..bad
-    };
+    let bad = Browser::hostile(&networks);
+    let good = Browser::good(&networks);
     good.visit(&mut day, "first");
     for visit in 0..10 {
         let of_bad = bad.visit(&mut day, &format!("b{visit}"));
@@ -215,17 +182,8 @@ fn same_browser_with_and_without_a_bad_way_keeps_its_websocket() {
 fn good_client_behind_an_address_with_a_bad_memory_gets_its_websocket_after_a_few_visits() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let bad = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: true,
-        holds_streams: true,
-    };
-    let good = Browser {
-        swallows_websocket: false,
-        holds_streams: false,
-        ..bad
-    };
+    let bad = Browser::hostile(&networks);
+    let good = Browser::good(&networks);
     bad.visit(&mut day, "first");
     let visits: Vec<_> = (0..8)
         .map(|visit| good.visit(&mut day, &visit.to_string()))
@@ -267,12 +225,7 @@ fn what_becomes_of_websockets_in_tunnels_is_known_to_info() {
 fn pages_that_want_no_websocket_take_it_from_no_other() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: false,
-        holds_streams: false,
-    };
+    let browser = Browser::good(&networks);
     assert!(browser.visit(&mut day, "1").websocket);
     let network = chrome(&networks);
     for server in 2..10 {
@@ -287,11 +240,6 @@ fn pages_that_want_no_websocket_take_it_from_no_other() {
 fn websockets_closed_in_order_teach_nothing_bad() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let browser = Browser {
-        networks: &networks,
-        agent: CHROME,
-        swallows_websocket: false,
-        holds_streams: false,
-    };
+    let browser = Browser::good(&networks);
     assert!((0..50).all(|visit| browser.visit(&mut day, &visit.to_string()).websocket));
 }
