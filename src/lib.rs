@@ -45,7 +45,7 @@
 //!
 //! Messages arrive in order and once. A message that provably never left for the browser is not lost silently: the session
 //! ends with a named code and [`Connection::take_undelivered`] has it. (Where an application serves the [`Gateway`] itself, this
-//! means: was not handed to hyper. [`Server`] also knows what was written.) What a network lost after it left is not known to
+//! means: was not handed to the server. [`Server`] also knows what was written.) What a network lost after it left is not known to
 //! anyone: SockJS has no acknowledgement.
 
 #![warn(missing_docs)]

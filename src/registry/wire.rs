@@ -2,7 +2,7 @@
 //! still there. Written by the server's I/O, read by receivers. Applications that serve the gateway themselves have none.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -22,16 +22,9 @@ pub struct Wire {
     parked: AtomicBool,
     /// The receiver found no frame and had to wait.
     waited: AtomicBool,
-    /// Bytes of the body of the request that is being answered that have not come; [`UNKNOWN`] for a chunked body whose
-    /// end has not come.
-    owed: AtomicUsize,
     /// More came behind the request that is being answered.
     pipelined: AtomicBool,
-    /// The I/O keeps something back: bytes of the next request, or the end of the connection.
-    keeps_back: AtomicBool,
     resets_are_usual: AtomicBool,
-    /// The request that comes next was a WebSocket handshake in HTTP/1.0.
-    http10: AtomicBool,
     /// Bytes were written since somebody looked.
     progress: AtomicBool,
     cut_off: AtomicBool,
@@ -46,9 +39,6 @@ pub struct Wire {
 /// A reset this soon after an answer means that the answer was not read. (Linux resets a connection that is closed with unread
 /// data.) Later, it is how some end an idle connection.
 const RESET_WINDOW: Duration = Duration::from_millis(200);
-
-/// Stands for the length of a body whose end only its reader finds.
-const UNKNOWN: usize = usize::MAX;
 
 #[derive(Default)]
 struct Answers {
@@ -77,16 +67,6 @@ impl Wire {
         if let Some((handle, attachment)) = settled {
             handle.left(attachment);
         }
-    }
-
-    /// The request that comes next was a WebSocket handshake in HTTP/1.0, given on as HTTP/1.1.
-    pub fn handshake_was_http10(&self) {
-        self.http10.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether the request that has come was such a handshake.
-    pub fn take_http10(&self) -> bool {
-        self.http10.load(Ordering::Relaxed) && self.http10.swap(false, Ordering::Relaxed)
     }
 
     /// Bytes were written.
@@ -144,53 +124,18 @@ impl Wire {
     }
 
     /// Whether a receiver waits: the end of the connection is the end of its session.
-    fn is_parked(&self) -> bool {
+    pub fn is_parked(&self) -> bool {
         self.parked.load(Ordering::Relaxed) && self.waited.load(Ordering::Relaxed)
     }
 
-    /// A request is being answered; its body has that length, or `None` when that is not declared.
-    pub fn request_begins(&self, length: Option<u64>) {
-        let length = length
-            .and_then(|length| usize::try_from(length).ok())
-            .unwrap_or(UNKNOWN);
-        self.owed.store(length, Ordering::Relaxed);
+    /// A request is being answered, and nothing came behind it yet.
+    pub fn request_begins(&self) {
         self.pipelined.store(false, Ordering::Relaxed);
     }
 
-    /// How many bytes of its body the request that is being answered still needs; `None` while a chunked body goes on.
-    pub fn owed(&self) -> Option<usize> {
-        Some(self.owed.load(Ordering::Relaxed)).filter(|owed| *owed != UNKNOWN)
-    }
-
-    /// `left` bytes of the body are still to come.
-    pub fn owes(&self, left: usize) {
-        self.owed.store(left, Ordering::Relaxed);
-    }
-
-    /// Bytes of another request came. `context` is that of the task that read them.
-    pub fn keep_next(&self, context: &Context<'_>) {
-        self.keeps_back.store(true, Ordering::Relaxed);
-        if !self.pipelined.swap(true, Ordering::Relaxed) && self.is_parked() {
-            context.waker().wake_by_ref();
-        }
-    }
-
-    /// Whether the end of the connection may be kept back, because the request that is being answered does not need to know:
-    /// it has come whole, and no receiver waits.
-    pub fn may_keep_end(&self) -> bool {
-        !self.is_parked() && self.owed() == Some(0)
-    }
-
-    /// The end of the connection came, and is kept back.
-    pub fn keep_end(&self) {
-        self.keeps_back.store(true, Ordering::Relaxed);
-    }
-
-    /// The request is answered, or waits: the I/O is to be asked again for what it kept back.
-    pub fn reveal(&self) {
-        if self.keeps_back.swap(false, Ordering::Relaxed) {
-            self.wake();
-        }
+    /// More came behind the request that is being answered. A receiver that waits is to be polled again, to give way.
+    pub fn more_came(&self) {
+        self.pipelined.store(true, Ordering::Relaxed);
     }
 
     /// Remembers the task that does the I/O, so that it can be made to look at the socket, or to fail.
@@ -247,11 +192,9 @@ impl Wire {
         self.parked.store(true, Ordering::Relaxed);
     }
 
-    /// The receiver has to wait. From now on the I/O reports an end at once.
+    /// The receiver has to wait. From now on the end of the connection is the end of its session.
     pub(super) fn wait(&self) {
-        if !self.waited.swap(true, Ordering::Relaxed) {
-            self.reveal();
-        }
+        self.waited.store(true, Ordering::Relaxed);
     }
 
     /// The receiver is gone.

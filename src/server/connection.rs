@@ -1,27 +1,38 @@
-//! One TCP connection: hyper on it, deadlines around it.
+//! One connection in HTTP/1.1: requests one after another, each answered before the next is looked at. (RFC 9112)
+//!
+//! Written for connections that wait: between requests, and while a receiver waits for its session, no buffer is kept, and
+//! what is ready to be written leaves in one system call. docs/performance.md tells why this is not hyper's.
 
-use std::convert::Infallible;
+use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use http::header::CONNECTION;
-use http::{HeaderValue, Request, StatusCode};
+use bytes::Bytes;
+use http::header::UPGRADE;
+use http::{Method, Response, StatusCode};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
 use crate::registry::{Reservation, Wire};
-use crate::service::{ConnectionInfo, Gateway};
-use crate::transport::{Http10Handshake, RequestBody};
+use crate::service::{ConnectionInfo, Dispatched, Gateway};
+use crate::transport::{Body, RequestBody, Upgraded};
 
 use super::ServerConfig;
-use super::phase::{Deadline, Phase, PhaseCell, Tracked};
-use super::stream::WatchedStream;
+use super::deadline::{Deadline, Phase};
+use super::encode::{self, Asked, BodyCoding};
+use super::head::{Head, HeadReader, Limits};
+use super::incoming::{Fed, Incoming, poll_more};
+use super::output::{Batch, Output};
+use super::socket::Socket;
+
+/// Most bytes that nobody wants which are read: of a body for the sake of the next request, and of anything behind the last
+/// answer so that it is not lost in a reset. (RFC 9112 §9.6)
+const SKIPPED: usize = 256 * 1024;
 
 /// Serves requests until the connection ends, is upgraded, idles too long, or the server closes.
 pub(super) async fn serve(
@@ -32,73 +43,446 @@ pub(super) async fn serve(
     config: Arc<ServerConfig>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let phase = Arc::new(PhaseCell::default());
-    let wire = Arc::new(Wire::default());
-    let max_head = config.max_header_size.max(8192);
-    let io = WatchedStream::new(
-        stream,
-        Arc::clone(&wire),
-        Arc::clone(&phase),
-        place,
-        max_head,
-    );
-    let info = ConnectionInfo {
-        peer: Some(peer),
-        secure: false,
-        wire: Some(Arc::clone(&wire)),
+    let close_grace = config.close_grace;
+    let mut connection = Connection::new(stream, peer, place, gateway, config);
+    let over = {
+        let signal = closing.clone();
+        let mut closed = pin!(closing.wait_for(|closing| *closing));
+        let mut watched = false;
+        let served = std::future::poll_fn(|context| {
+            // Asking costs a lock; once the task is known there, its wake-up can be seen without.
+            if !watched || !matches!(signal.has_changed(), Ok(false)) {
+                watched = true;
+                if closed.as_mut().poll(context).is_ready() {
+                    return Poll::Ready(None);
+                }
+            }
+            Pin::new(&mut connection).poll(context).map(Some)
+        });
+        served.await
     };
-    let service = {
-        let phase = Arc::clone(&phase);
-        service_fn(move |mut request: Request<Incoming>| {
-            phase.set(Phase::Busy);
-            let http10 = wire.take_http10();
-            if http10 {
-                request.extensions_mut().insert(Http10Handshake);
-            }
-            wire.request_begins(request.body().size_hint().exact());
-            let (phase, wire) = (Arc::clone(&phase), Arc::clone(&wire));
-            let answer = gateway.answer(request.map(RequestBody::Hyper), &info);
-            async move {
-                let mut answer = answer.await;
-                if http10 && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-                    // It waits for the end of the connection.
-                    let close = HeaderValue::from_static("close");
-                    answer.headers_mut().insert(CONNECTION, close);
-                }
-                Ok::<_, Infallible>(Tracked::response(answer, phase, wire))
-            }
-        })
+    let over = match over {
+        Some(over) => over,
+        None => {
+            connection.finish_soon();
+            let last = tokio::time::timeout(close_grace, &mut connection).await;
+            last.unwrap_or(Over::Ended)
+        }
     };
-    let connection = hyper::server::conn::http1::Builder::new()
-        .half_close(false)
-        // The deadline below tells an idle connection from a slow head; hyper's own timer does not.
-        .header_read_timeout(None)
-        .max_buf_size(max_head)
-        .max_headers(config.max_headers)
-        .serve_connection(TokioIo::new(io), service)
-        .with_upgrades();
-    let mut connection = pin!(connection);
-    let mut deadline = Deadline::new(&phase, &config);
-    loop {
-        tokio::select! {
-            biased;
-            outcome = connection.as_mut() => {
-                if let Err(error) = outcome {
-                    debug!(%peer, %error, "connection ended");
+    match over {
+        Over::Ended => {}
+        Over::Upgraded(taker) => {
+            let Connection { socket, input, .. } = connection;
+            // Whoever asked for it may have given up.
+            let _ = taker.send(Box::new(socket.with_held(input)));
+        }
+        Over::TimedOut => {
+            debug!(%peer, phase = ?connection.deadline.phase(), "connection timed out");
+        }
+        Over::Failed(error) => debug!(%peer, %error, "connection ended"),
+    }
+}
+
+/// How it came to be over.
+enum Over {
+    Ended,
+    Upgraded(oneshot::Sender<Upgraded>),
+    TimedOut,
+    Failed(io::Error),
+}
+
+impl From<io::Error> for Over {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+struct Connection {
+    state: State,
+    heads: HeadReader,
+    /// Bytes that came and were not used yet.
+    input: Bytes,
+    /// The peer has ended its side.
+    ended: bool,
+    output: Output,
+    /// No request is taken any more.
+    finishing: bool,
+    /// The task is known to the wire.
+    registered: bool,
+    deadline: Deadline,
+    gateway: Gateway,
+    config: Arc<ServerConfig>,
+    info: ConnectionInfo,
+    wire: Arc<Wire>,
+    /// Last: what is dropped before it learns from the wire how the connection ended.
+    socket: Socket,
+}
+
+enum State {
+    /// For a request.
+    Waiting,
+    Answering(Exchange),
+    /// The rest of a body that nobody wants, and how much of it may still come.
+    Skipping(Incoming, usize),
+    /// For the peer to end its side, after ours; and how many bytes may still come.
+    Ending {
+        shut: bool,
+        left: usize,
+    },
+}
+
+/// A request that is being answered.
+struct Exchange {
+    stage: Stage,
+    asked: Asked,
+    coding: BodyCoding,
+    keeps_alive: bool,
+    /// The rest of its body.
+    incoming: Option<Incoming>,
+    /// The peer waits for `100 Continue`.
+    expects: bool,
+    /// It is known that more came behind it.
+    followed: bool,
+    /// Who gets the connection after an answer 101.
+    taker: Option<oneshot::Sender<Upgraded>>,
+}
+
+enum Stage {
+    Thinking(Dispatched),
+    Sending(Body),
+    Sent,
+}
+
+impl Connection {
+    fn new(
+        stream: TcpStream,
+        peer: SocketAddr,
+        place: Reservation,
+        gateway: Gateway,
+        config: Arc<ServerConfig>,
+    ) -> Self {
+        let wire = Arc::new(Wire::default());
+        Self {
+            state: State::Waiting,
+            heads: HeadReader::default(),
+            input: Bytes::new(),
+            ended: false,
+            output: Output::default(),
+            finishing: false,
+            registered: false,
+            deadline: Deadline::new(&config),
+            gateway,
+            config,
+            info: ConnectionInfo {
+                peer: Some(peer),
+                secure: false,
+                wire: Some(Arc::clone(&wire)),
+            },
+            wire: Arc::clone(&wire),
+            socket: Socket::new(stream, wire, place),
+        }
+    }
+
+    /// The answer that is being given, if any, is the last one.
+    fn finish_soon(&mut self) {
+        self.finishing = true;
+        if let State::Answering(exchange) = &mut self.state {
+            exchange.asked.keeps_alive = false;
+            exchange.keeps_alive = false;
+        }
+    }
+
+    /// Ready when something was done and there may be more to do.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        match &mut self.state {
+            State::Waiting => self.poll_request(context),
+            State::Answering(_) => self.poll_answer(context),
+            State::Skipping(..) => self.poll_skip(context),
+            State::Ending { .. } => self.poll_end(context),
+        }
+    }
+
+    fn poll_request(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let limits = Limits {
+            size: self.config.max_header_size.max(8192),
+            fields: self.config.max_headers,
+        };
+        if !self.input.is_empty() {
+            match self.heads.read(&mut self.input, limits) {
+                Ok(Some(head)) => {
+                    self.begin(head);
+                    return Poll::Ready(Ok(()));
                 }
-                return;
-            }
-            () = std::future::poll_fn(|context| deadline.poll(context)) => {
-                debug!(%peer, phase = ?phase.get(), "connection timed out");
-                return;
-            }
-            changed = closing.changed() => {
-                if changed.is_err() || *closing.borrow() {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = tokio::time::timeout(config.close_grace, connection).await;
-                    return;
-                }
+                Ok(None) => self.deadline.enter(Phase::Head, &self.config),
+                Err(status) => return self.refuse(status, context),
             }
         }
+        if self.ended || (self.finishing && !self.heads.has_begun()) {
+            return Poll::Ready(Err(Over::Ended));
+        }
+        self.ended = ready!(poll_more(&mut self.socket, context, &mut self.input))? == 0;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Answers what is no request; nothing behind it is one either.
+    fn refuse(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        debug!(peer = ?self.info.peer, %status, "no valid request");
+        let mut batch = Batch::new();
+        encode::refusal(status, batch.bytes());
+        self.end();
+        // What does not fit is written on the way to the end.
+        let _ = self
+            .output
+            .poll_send(&mut batch, &mut self.socket, context)?;
+        Poll::Ready(Ok(()))
+    }
+
+    fn begin(&mut self, head: Head) {
+        self.deadline.enter(Phase::Busy, &self.config);
+        self.wire.request_begins();
+        let (mut body, incoming) = Incoming::begin(head.body, &mut self.input);
+        let mut taker = None;
+        if incoming.is_none()
+            && body.is_end_stream()
+            && head.request.headers().contains_key(UPGRADE)
+        {
+            let (sender, receiver) = oneshot::channel();
+            taker = Some(sender);
+            body = RequestBody::Upgrade(receiver);
+        }
+        let handshake10 = head.is_handshake10();
+        let asked = Asked {
+            head_only: head.request.method() == Method::HEAD,
+            http10: head.http10 && !handshake10,
+            keeps_alive: head.keeps_alive && !handshake10 && !self.finishing,
+        };
+        let request = head.request.map(|()| body);
+        self.state = State::Answering(Exchange {
+            stage: Stage::Thinking(self.gateway.dispatch(request, &self.info)),
+            asked,
+            coding: BodyCoding::None,
+            keeps_alive: asked.keeps_alive,
+            incoming,
+            expects: head.expects,
+            followed: false,
+            taker,
+        });
+    }
+
+    fn poll_answer(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        if !self.output.is_empty() {
+            ready!(self.poll_output(context))?;
+        }
+        let State::Answering(exchange) = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        let mut batch = Batch::new();
+        if let Stage::Thinking(dispatched) = &mut exchange.stage {
+            match Pin::new(dispatched).poll(context) {
+                Poll::Ready(response) => exchange.respond(response, &mut batch),
+                Poll::Pending => return self.poll_peer(context),
+            }
+        }
+        exchange.collect(&mut batch, context);
+        if !batch.is_empty() {
+            // What the socket has no room for is the next thing to do.
+            let _ = self
+                .output
+                .poll_send(&mut batch, &mut self.socket, context)?;
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(exchange.stage, Stage::Sent) {
+            return Poll::Ready(self.finish());
+        }
+        self.poll_peer(context)
+    }
+
+    /// Writes what the socket had no room for.
+    fn poll_output(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let State::Answering(exchange) = &self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        if matches!(exchange.stage, Stage::Sent) {
+            self.deadline.enter(Phase::Writing, &self.config);
+        }
+        let before = self.output.remaining();
+        let outcome = self.output.poll(&mut self.socket, context)?;
+        if self.output.remaining() < before {
+            self.deadline.progressed(&self.config);
+        }
+        outcome.map(Ok)
+    }
+
+    /// While there is nothing to write: reads the rest of the request's body for whoever answers, and notices what comes
+    /// behind it, a further request or the end of the connection.
+    fn poll_peer(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let State::Answering(exchange) = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        if let Some(incoming) = &mut exchange.incoming {
+            if exchange.expects && incoming.is_wanted() {
+                exchange.expects = false;
+                if self.input.is_empty() {
+                    self.output.push(Bytes::from_static(encode::CONTINUE));
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            match ready!(incoming.poll(&mut self.socket, context, &mut self.input))? {
+                Fed::Piece(_) => {}
+                Fed::Complete => exchange.incoming = None,
+                Fed::Broken => exchange.breaks(),
+            }
+            return Poll::Ready(Ok(()));
+        }
+        if exchange.followed {
+            return Poll::Pending;
+        }
+        if self.input.is_empty() && !self.ended {
+            let read = ready!(poll_more(&mut self.socket, context, &mut self.input))?;
+            self.ended = read == 0;
+        }
+        if !self.input.is_empty() {
+            exchange.followed = true;
+            self.wire.more_came();
+            // A receiver that waits gives way.
+            return Poll::Ready(Ok(()));
+        }
+        if self.wire.is_parked() {
+            // A receiver that waits has lost its browser. A request that does not wait is answered to a half-closed
+            // connection too.
+            return Poll::Ready(Err(Over::Ended));
+        }
+        Poll::Pending
+    }
+
+    /// The answer is written.
+    fn finish(&mut self) -> Result<(), Over> {
+        let State::Answering(exchange) = std::mem::replace(&mut self.state, State::Waiting) else {
+            return Ok(());
+        };
+        if let Some(taker) = exchange.taker {
+            return Err(Over::Upgraded(taker));
+        }
+        match exchange.incoming {
+            // Whether a body that was not asked for comes is not known.
+            Some(_) if exchange.expects => self.end(),
+            _ if !exchange.keeps_alive => self.end(),
+            Some(incoming) => {
+                self.deadline.enter(Phase::Head, &self.config);
+                self.state = State::Skipping(incoming, SKIPPED);
+            }
+            None => self.deadline.enter(Phase::Idle, &self.config),
+        }
+        Ok(())
+    }
+
+    fn poll_skip(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        let State::Skipping(incoming, left) = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        match ready!(incoming.poll(&mut self.socket, context, &mut self.input))? {
+            Fed::Piece(length) if length <= *left => *left -= length,
+            Fed::Piece(_) | Fed::Broken => self.end(),
+            Fed::Complete => {
+                self.deadline.enter(Phase::Idle, &self.config);
+                self.state = State::Waiting;
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Nothing more is answered.
+    fn end(&mut self) {
+        self.deadline.enter(Phase::Ending, &self.config);
+        self.state = State::Ending {
+            shut: false,
+            left: SKIPPED,
+        };
+    }
+
+    /// Closing a socket with unread bytes in it would reset the connection, and the peer might lose the last answer.
+    /// (RFC 9112 §9.6)
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        ready!(self.output.poll(&mut self.socket, context))?;
+        let State::Ending { shut, left } = &mut self.state else {
+            return Poll::Ready(Ok(()));
+        };
+        if !*shut {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(context))?;
+            *shut = true;
+        }
+        while !self.ended {
+            self.input = Bytes::new();
+            let read = ready!(poll_more(&mut self.socket, context, &mut self.input))?;
+            self.ended = read == 0 || read > *left;
+            *left = left.saturating_sub(read);
+        }
+        Poll::Ready(Err(Over::Ended))
+    }
+}
+
+impl Exchange {
+    /// The answer is decided.
+    fn respond(&mut self, response: Response<Body>, batch: &mut Batch) {
+        let begun = encode::head(&response, self.asked, batch.bytes());
+        self.coding = begun.coding;
+        self.keeps_alive = begun.keeps_alive;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            self.taker = None;
+        }
+        self.stage = match begun.coding {
+            BodyCoding::None => Stage::Sent,
+            BodyCoding::Plain | BodyCoding::Chunked => Stage::Sending(response.into_body()),
+        };
+    }
+
+    /// Adds what the body has now.
+    fn collect(&mut self, batch: &mut Batch, context: &mut Context<'_>) {
+        while let Stage::Sending(body) = &mut self.stage {
+            if batch.is_full() {
+                return;
+            }
+            match Pin::new(body).poll_frame(context) {
+                Poll::Pending => return,
+                Poll::Ready(None) => {
+                    batch.end(self.coding);
+                    self.stage = Stage::Sent;
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => batch.data(data, self.coding),
+                    // An empty chunk would end the body; trailers are not written.
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// Where the next request begins is not known.
+    fn breaks(&mut self) {
+        self.incoming = None;
+        self.followed = true;
+        self.asked.keeps_alive = false;
+        self.keeps_alive = false;
+    }
+}
+
+impl Future for Connection {
+    type Output = Over;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Over> {
+        let this = &mut *self;
+        if !this.registered {
+            this.wire.register(context);
+            this.registered = true;
+        }
+        if let Err(error) = this.socket.heed() {
+            return Poll::Ready(error.into());
+        }
+        while let Poll::Ready(done) = this.poll_step(context) {
+            if let Err(over) = done {
+                return Poll::Ready(over);
+            }
+        }
+        this.deadline.poll(context).map(|()| Over::TimedOut)
     }
 }

@@ -3,10 +3,13 @@
 mod chunked;
 mod config;
 mod connection;
-mod http10;
+mod deadline;
+mod encode;
+mod head;
+mod incoming;
 mod listener;
-mod phase;
-mod stream;
+mod output;
+mod socket;
 
 use std::io;
 use std::net::SocketAddr;

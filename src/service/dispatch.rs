@@ -1,6 +1,8 @@
 //! One service's requests: route × method → endpoint, and the header policies around its answer.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, ORIGIN, REFERER, SET_COOKIE,
@@ -40,11 +42,12 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
     response
 }
 
-/// What becomes of a request: decided at once, so that a parked request keeps nothing but its handler.
-pub(super) enum Dispatched {
+/// What becomes of a request: decided at once, so that a parked request keeps nothing but its handler. A future of the
+/// answer, not to be polled after it was ready.
+pub(crate) enum Dispatched {
     /// Answered.
     Now(Response<Body>),
-    /// A transport is at it; these fields are added to its answer.
+    /// A transport is at it; its answer is added to these fields.
     Later(Answer, HeaderMap),
 }
 
@@ -72,17 +75,22 @@ impl Dispatched {
             }
         }
     }
+}
 
-    /// The answer.
-    pub(super) async fn finish(self) -> Response<Body> {
-        match self {
-            Self::Now(response) => response,
+impl Future for Dispatched {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
+        Poll::Ready(match &mut *self {
+            Self::Now(response) => std::mem::replace(response, Response::new(Body::empty())),
             Self::Later(answer, policies) => {
-                let mut response = answer.await;
-                response.headers_mut().extend(policies);
+                let mut response = std::task::ready!(answer.as_mut().poll(context));
+                // There are more of them than the answer has fields of its own.
+                std::mem::swap(response.headers_mut(), policies);
+                response.headers_mut().extend(policies.drain());
                 response
             }
-        }
+        })
     }
 }
 

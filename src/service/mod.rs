@@ -29,7 +29,7 @@ use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
-use dispatch::Dispatched;
+pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
@@ -125,10 +125,15 @@ impl Gateway {
         request: Request<RequestBody>,
         connection: &ConnectionInfo,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
-        self.dispatch(request, connection).finish()
+        self.dispatch(request, connection)
     }
 
-    fn dispatch(&self, request: Request<RequestBody>, connection: &ConnectionInfo) -> Dispatched {
+    /// Decides who answers a request.
+    pub(crate) fn dispatch(
+        &self,
+        request: Request<RequestBody>,
+        connection: &ConnectionInfo,
+    ) -> Dispatched {
         if request.version() == Version::HTTP_11
             && request.headers().get_all(HOST).iter().count() != 1
         {

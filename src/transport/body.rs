@@ -1,4 +1,4 @@
-//! Response bodies. Streams are pulled by hyper: a frame leaves its session at the moment it can be written.
+//! Response bodies. Streams are pulled by the server: a frame leaves its session at the moment it can be written.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -58,7 +58,7 @@ impl Body {
         Self(Kind::Chunks(Box::pin(chunks)))
     }
 
-    /// One frame that `receiver` took. The attachment ends in order when hyper takes the bytes; when it drops them
+    /// One frame that `receiver` took. The attachment ends in order when the server takes the bytes; when it drops them
     /// instead, the response provably never left.
     pub(super) fn once(frame: Bytes, receiver: Receiver) -> Self {
         Self(Kind::Once(frame, receiver))
@@ -180,7 +180,7 @@ impl Stream {
         }
     }
 
-    /// The whole frame that was taken is with hyper. A receiver that is dropped before has lost its browser.
+    /// The whole frame that was taken is with the server. A receiver that is dropped before has lost its browser.
     fn hand_over(&mut self, ends: bool) {
         let Source::Receiver(receiver) = &self.source else {
             return;

@@ -4,8 +4,6 @@ use std::future::poll_fn;
 
 use http::header::HOST;
 use http::{HeaderMap, Response};
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_response, text_frame};
@@ -15,6 +13,7 @@ use crate::registry::{Driver, Receiver, SessionHandle};
 use crate::session::{Deliver, Liveness, Manner};
 
 use super::body::Body;
+use super::upgraded::{Upgraded, upgraded};
 use super::{Exchange, TransportConfig, upgrade};
 
 /// Answers the handshake with 101 before its nonce is there, as the draft has it behind proxies, and runs the session.
@@ -37,7 +36,7 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         return upgrade::not_websocket();
     };
 
-    let upgraded = hyper::upgrade::on(&mut exchange.request);
+    let upgraded = upgraded(&mut exchange.request);
     let opened = exchange
         .service
         .registry
@@ -48,8 +47,7 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     let config = exchange.service.config.clone();
     drop(exchange);
     tokio::spawn(async move {
-        let Ok(upgraded) = upgraded.await else { return };
-        let mut io = TokioIo::new(upgraded);
+        let Some(mut io) = upgraded.await else { return };
         let greeted = tokio::time::timeout(config.body_timeout, answer_nonce(&mut io, keys)).await;
         let Ok(Ok(())) = greeted else { return };
         // Heartbeats are `h` frames: the draft has no Ping.
@@ -78,7 +76,7 @@ fn host(headers: &HeaderMap) -> Option<String> {
     headers.get(HOST)?.to_str().ok().map(str::to_owned)
 }
 
-async fn answer_nonce(io: &mut TokioIo<Upgraded>, keys: (u32, u32)) -> std::io::Result<()> {
+async fn answer_nonce(io: &mut Upgraded, keys: (u32, u32)) -> std::io::Result<()> {
     let mut nonce = [0; NONCE];
     io.read_exact(&mut nonce).await?;
     io.write_all(&challenge_response(keys.0, keys.1, &nonce))
@@ -87,11 +85,11 @@ async fn answer_nonce(io: &mut TokioIo<Upgraded>, keys: (u32, u32)) -> std::io::
 }
 
 /// The conversation and the session's driver side by side: either may wait for the other.
-async fn run(io: TokioIo<Upgraded>, receiver: Receiver, driver: Driver, config: &TransportConfig) {
+async fn run(io: Upgraded, receiver: Receiver, driver: Driver, config: &TransportConfig) {
     tokio::join!(driver, talk(io, receiver, config));
 }
 
-async fn talk(mut io: TokioIo<Upgraded>, mut receiver: Receiver, config: &TransportConfig) {
+async fn talk(mut io: Upgraded, mut receiver: Receiver, config: &TransportConfig) {
     let mut decoder = Decoder::new(config.max_body_size);
     let mut buffer = [0; 2048];
     loop {
@@ -130,7 +128,7 @@ async fn talk(mut io: TokioIo<Upgraded>, mut receiver: Receiver, config: &Transp
     }
 }
 
-async fn write(io: &mut TokioIo<Upgraded>, bytes: &[u8]) -> std::io::Result<()> {
+async fn write(io: &mut Upgraded, bytes: &[u8]) -> std::io::Result<()> {
     io.write_all(bytes).await?;
     io.flush().await
 }

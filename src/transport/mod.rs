@@ -9,6 +9,7 @@ mod eventsource;
 mod hixie;
 mod htmlfile;
 mod jsonp;
+mod pieces;
 mod raw_websocket;
 mod receive;
 mod request;
@@ -16,6 +17,7 @@ mod response;
 mod send;
 mod socket;
 mod upgrade;
+mod upgraded;
 mod websocket;
 mod xhr;
 mod xhr_streaming;
@@ -32,9 +34,11 @@ use crate::session::SessionId;
 
 pub use body::Body;
 pub use config::{Chunks, TransportConfig};
+pub use pieces::{PieceSender, pieces};
 pub use request::{BodyError, RequestBody};
 pub use response::{empty, text};
 pub use upgrade::Http10Handshake;
+pub use upgraded::Upgraded;
 
 /// All transports, in the order of the protocol's document.
 pub static TRANSPORTS: &[&Transport] = &[

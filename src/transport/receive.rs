@@ -92,7 +92,7 @@ async fn attach(
     streams: bool,
     cut: Cut,
 ) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
-    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
+    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
     discard(exchange.request.headers(), body, &exchange.service.config).await?;
     if let Some(wire) = &exchange.wire {
         wire.resets_are_usual(resets_are_usual(&exchange.request));
@@ -181,7 +181,7 @@ mod tests {
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        is_proxied(&request.body(RequestBody::Empty).expect("a valid request"))
+        is_proxied(&request.body(RequestBody::empty()).expect("a valid request"))
     }
 
     #[test]

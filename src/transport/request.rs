@@ -11,22 +11,34 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use tokio::sync::oneshot;
 
 use crate::registry::Reservation;
 
 use super::body::Body;
+use super::pieces::Pieces;
 use super::response::{closing, text};
+use super::upgraded::Upgraded;
 use super::{ServiceContext, TransportConfig};
 
-/// A request's body, from hyper or from any other server.
+/// A request's body, from our server or from any other.
 #[derive(Debug)]
 pub enum RequestBody {
-    /// From hyper.
-    Hyper(hyper::body::Incoming),
-    /// From elsewhere.
+    /// It came with the head, or there is none.
+    Whole(Bytes),
+    /// It is still coming.
+    Pieces(Pieces),
+    /// There is none, and the connection can be had after an answer 101.
+    Upgrade(oneshot::Receiver<Upgraded>),
+    /// From another server.
     Other(UnsyncBoxBody<Bytes, BodyError>),
-    /// Nothing, or nothing any more.
-    Empty,
+}
+
+impl RequestBody {
+    /// Nothing.
+    pub const fn empty() -> Self {
+        Self::Whole(Bytes::new())
+    }
 }
 
 /// Reading a request's body failed.
@@ -57,27 +69,29 @@ impl http_body::Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut *self {
-            Self::Hyper(body) => Pin::new(body)
-                .poll_frame(context)
-                .map(|frame| frame.map(|frame| frame.map_err(BodyError::new))),
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Pieces(pieces) => Pin::new(pieces).poll_frame(context),
+            Self::Upgrade(_) => Poll::Ready(None),
             Self::Other(body) => Pin::new(body).poll_frame(context),
-            Self::Empty => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Hyper(body) => body.is_end_stream(),
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Pieces(pieces) => pieces.is_end_stream(),
+            Self::Upgrade(_) => true,
             Self::Other(body) => body.is_end_stream(),
-            Self::Empty => true,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Hyper(body) => body.size_hint(),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Pieces(pieces) => pieces.size_hint(),
+            Self::Upgrade(_) => SizeHint::with_exact(0),
             Self::Other(body) => body.size_hint(),
-            Self::Empty => SizeHint::with_exact(0),
         }
     }
 }
@@ -112,7 +126,15 @@ pub(super) async fn read(
         return Err(refuse_large(headers, body, &service.config, waits).await);
     }
     let config = &service.config;
-    let mut body = body;
+    let mut body = match body {
+        RequestBody::Whole(bytes) if bytes.len() <= config.max_body_size => {
+            return Ok(ReadBody {
+                bytes,
+                _memory: None,
+            });
+        }
+        body => body,
+    };
     let collected = within_time(config, collect(&mut body, service)).await;
     finish_refusing(collected, headers, body, config).await
 }

@@ -30,7 +30,7 @@ pub(super) enum Payload {
 ///
 /// Source: sockjs-protocol, `XhrPolling.test_invalid_session`, `XhrPolling.test_invalid_json`.
 pub(super) async fn send(mut exchange: Exchange, payload: Payload) -> Result<(), Response<Body>> {
-    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::Empty);
+    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
     let headers = exchange.request.headers();
     let body = read(headers, body, &exchange.service).await?;
     let json = if payload == Payload::Form && is_form(headers) {

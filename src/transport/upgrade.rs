@@ -1,4 +1,4 @@
-//! The WebSocket opening handshake, checked by hand on hyper's request. (RFC 6455 §4.2)
+//! The WebSocket opening handshake, checked by hand. (RFC 6455 §4.2)
 
 use http::header::{
     CONNECTION, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,

@@ -7,6 +7,7 @@ use super::hixie;
 use super::response::text;
 use super::socket::{self, Mode};
 use super::upgrade::{self, Dialect};
+use super::upgraded::upgraded;
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
 
 use crate::registry::{Negotiated, NegotiationFailed, Receiver, now};
@@ -61,7 +62,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
         Negotiated::default()
     };
     let response = upgrade::accept(&accept, negotiated.protocol.as_deref());
-    let upgraded = hyper::upgrade::on(&mut exchange.request);
+    let upgraded = upgraded(&mut exchange.request);
     // Whoever uses raw WebSockets has nothing to fall back to.
     let path = if mode == Mode::Sockjs {
         exchange.websocket_path()
@@ -82,9 +83,9 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     drop(exchange);
     tokio::spawn(async move {
         // A browser that left between its request and the answer has no session to lose.
-        let Ok(upgraded) = upgraded.await else { return };
+        let Some(stream) = upgraded.await else { return };
         let config = socket::websocket_config(&service.config, registry.config());
-        let socket = socket::accepted(hyper_util::rt::TokioIo::new(upgraded), config).await;
+        let socket = socket::accepted(stream, config).await;
         let attached = match opened {
             Ok((handle, driver)) => Receiver::attach(handle, Manner::new(Liveness::Pong), wire)
                 .await

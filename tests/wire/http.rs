@@ -83,6 +83,42 @@ fn expectation_is_answered_with_100_continue() {
     }
 }
 
+/// A body that nobody reads is passed over, and the connection goes on behind it. (RFC 9112 §9.3)
+#[test]
+fn body_of_a_refused_request_is_passed_over() {
+    let server = echo_server("");
+    let mut connection = server.connect();
+    for length in [10, 10_000, 200_000] {
+        for framing in [
+            format!("Content-Length: {length}\r\n\r\n{}", "x".repeat(length)),
+            format!(
+                "Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{}\r\n0\r\n\r\n",
+                "x".repeat(length)
+            ),
+        ] {
+            let request = format!("POST /nothing HTTP/1.1\r\nHost: x\r\n{framing}");
+            connection.send_raw(request.as_bytes());
+            let response = connection.read_response(&Request::get(""));
+            response.assert_not_found();
+        }
+    }
+    connection
+        .exchange(&Request::get("/echo"))
+        .assert_is(200, "Welcome to SockJS!\n");
+}
+
+/// The last answer is not lost in a reset, although the peer is still writing when it is given. (RFC 9112 §9.6)
+#[test]
+fn last_answer_reaches_a_peer_that_is_still_writing() {
+    let server = echo_server("");
+    for _ in 0..20 {
+        let mut connection = server.connect();
+        connection.send_raw(format!("GARBAGE\r\n\r\n{}", "x".repeat(100_000)).as_bytes());
+        let answer = connection.read_until_ended(CLOSE_DEADLINE);
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer:?}");
+    }
+}
+
 /// A body that will be refused is not asked for. (RFC 9110 §10.1.1)
 #[test]
 fn expectation_of_a_body_too_large_is_refused() {

@@ -1,0 +1,410 @@
+//! Request heads: from bytes to a request, and what they say about the message and the connection. (RFC 9112)
+//!
+//! httparse reads the lines. How long the body is decides where the next request begins, so whatever two readers may take
+//! differently is refused.
+
+use std::mem::MaybeUninit;
+
+use bytes::{Buf as _, Bytes};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use httparse::Status;
+
+use crate::transport::Http10Handshake;
+
+/// A request's head.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// Without its body.
+    pub(super) request: Request<()>,
+    /// How its body ends.
+    pub(super) body: BodyLength,
+    /// Whether the peer wants to go on after the answer.
+    pub(super) keeps_alive: bool,
+    /// Whether it waits for `100 Continue`. (RFC 9110 §10.1.1)
+    pub(super) expects: bool,
+    /// It came in HTTP/1.0.
+    pub(super) http10: bool,
+}
+
+impl Head {
+    /// Whether it is a WebSocket handshake in HTTP/1.0.
+    pub(super) fn is_handshake10(&self) -> bool {
+        self.request.extensions().get::<Http10Handshake>().is_some()
+    }
+}
+
+/// How a body ends. (RFC 9112 §6.3)
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyLength {
+    /// After so many bytes.
+    Known(u64),
+    /// Where the chunked coding says.
+    Chunked,
+}
+
+/// Bounds of a head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// In bytes.
+    pub(super) size: usize,
+    /// Number of fields.
+    pub(super) fields: usize,
+}
+
+/// Reads heads off the front of a connection's bytes.
+#[derive(Debug, Default)]
+pub(super) struct HeadReader {
+    /// Of a head that has not come whole: bytes that were looked at, and where they led.
+    seen: usize,
+    end: HeadEnd,
+}
+
+/// Fields of most requests fit here; more are read into memory of their own.
+const USUAL_FIELDS: usize = 100;
+
+impl HeadReader {
+    /// Whether a part of a head has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.seen > 0
+    }
+
+    /// The head at the start of `input`, which it is taken from; `None` when more has to come.
+    ///
+    /// # Errors
+    /// The status to refuse it with.
+    pub(super) fn read(
+        &mut self,
+        input: &mut Bytes,
+        limits: Limits,
+    ) -> Result<Option<Head>, StatusCode> {
+        // The first piece is parsed at once: mostly it is all. After that only the end is looked for, so that a head in single
+        // bytes costs no more than one in one piece.
+        let begun = self.has_begun();
+        if begun && !self.look(input) {
+            return too_large_or_none(input.len(), limits);
+        }
+        let mut usual = [const { MaybeUninit::uninit() }; USUAL_FIELDS];
+        let mut more = Vec::new();
+        let fields = if limits.fields <= USUAL_FIELDS {
+            &mut usual[..limits.fields]
+        } else {
+            more.resize_with(limits.fields, MaybeUninit::uninit);
+            &mut more[..]
+        };
+        let mut parsed = httparse::Request::new(&mut []);
+        let status = httparse::ParserConfig::default()
+            .parse_request_with_uninit_headers(&mut parsed, input, fields)
+            .map_err(refusal)?;
+        let Status::Complete(length) = status else {
+            if !begun {
+                self.look(input);
+            }
+            return too_large_or_none(input.len(), limits);
+        };
+        if length > limits.size {
+            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        }
+        let head = head(&parsed, input)?;
+        *self = Self::default();
+        input.advance(length);
+        Ok(Some(head))
+    }
+
+    /// Looks at what is new in `input`: whether there is an empty line in it.
+    fn look(&mut self, input: &[u8]) -> bool {
+        let mut found = false;
+        while let Some(end) = self.end.find(&input[self.seen..]) {
+            found = true;
+            self.seen += end;
+        }
+        self.seen = input.len();
+        found
+    }
+}
+
+fn too_large_or_none(length: usize, limits: Limits) -> Result<Option<Head>, StatusCode> {
+    if length > limits.size {
+        Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    } else {
+        Ok(None)
+    }
+}
+
+fn refusal(error: httparse::Error) -> StatusCode {
+    match error {
+        httparse::Error::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        httparse::Error::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// What was `parsed`, with values that share the memory of `input`.
+fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, StatusCode> {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
+    else {
+        return Err(BAD);
+    };
+    if path.len() > MAX_TARGET {
+        return Err(StatusCode::URI_TOO_LONG);
+    }
+    let http10 = version == 0;
+    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    for field in parsed.headers.iter() {
+        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BAD)?;
+        let value = input.slice_ref(field.value);
+        headers.append(
+            name,
+            HeaderValue::from_maybe_shared(value).map_err(|_| BAD)?,
+        );
+    }
+    let body = body_length(&headers, http10)?;
+    let keeps_alive = !has_token(&headers, &CONNECTION, "close")
+        && (!http10 || has_token(&headers, &CONNECTION, "keep-alive"));
+    let expects = !http10 && has_token(&headers, &EXPECT, "100-continue");
+    let mut request = Request::new(());
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| BAD)?;
+    let target = input.slice_ref(path.as_bytes());
+    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| BAD)?;
+    if http10 && is_handshake(&headers) && body == BodyLength::Known(0) {
+        // nginx with the Upgrade fields set but without `proxy_http_version 1.1` sends them; it tunnels all the same once it
+        // gets its 101.
+        request.extensions_mut().insert(Http10Handshake);
+    } else if http10 {
+        *request.version_mut() = Version::HTTP_10;
+    }
+    *request.headers_mut() = headers;
+    Ok(Head {
+        request,
+        body,
+        keeps_alive,
+        expects,
+        http10,
+    })
+}
+
+/// Longest request target, a bound of the `http` crate.
+const MAX_TARGET: usize = u16::MAX as usize - 1;
+
+/// (RFC 9112 §6.1, §6.3)
+fn body_length(headers: &HeaderMap, http10: bool) -> Result<BodyLength, StatusCode> {
+    const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter();
+    if let Some(coding) = codings.next() {
+        // Both fields, or a coding in HTTP/1.0: somebody on the way may have cut the message elsewhere.
+        if http10 || lengths.next().is_some() || codings.next().is_some() {
+            return Err(BAD);
+        }
+        return if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+            Ok(BodyLength::Chunked)
+        } else {
+            Err(BAD)
+        };
+    }
+    let Some(length) = lengths.next() else {
+        return Ok(BodyLength::Known(0));
+    };
+    if lengths.any(|other| other != length) || !length.as_bytes().iter().all(u8::is_ascii_digit) {
+        return Err(BAD);
+    }
+    let length = length.to_str().ok().and_then(|digits| digits.parse().ok());
+    length.map(BodyLength::Known).ok_or(BAD)
+}
+
+fn is_handshake(headers: &HeaderMap) -> bool {
+    const KEY1: HeaderName = HeaderName::from_static("sec-websocket-key1");
+    has_token(headers, &UPGRADE, "websocket")
+        && has_token(headers, &CONNECTION, "upgrade")
+        && (headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(KEY1))
+}
+
+/// Whether a list field holds `token`, in any case and in any of its lines. (RFC 9110 §5.6.1)
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    let lines = headers.get_all(name).into_iter();
+    let mut items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    items.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// Finds the empty line that ends a head, in a stream of pieces. Lines may end with LF alone, as httparse takes them.
+/// (RFC 9112 §2.2)
+#[derive(Debug, Default)]
+enum HeadEnd {
+    /// Within a line.
+    #[default]
+    Line,
+    /// Behind an LF.
+    Newline,
+    /// Behind LF CR.
+    Return,
+}
+
+impl HeadEnd {
+    /// Index behind the end of the head in `piece`; starts anew afterwards.
+    fn find(&mut self, piece: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        loop {
+            match (&self, piece.get(at)) {
+                (_, None) => return None,
+                (Self::Line, Some(_)) => {
+                    at += memchr::memchr(b'\n', &piece[at..])? + 1;
+                    *self = Self::Newline;
+                }
+                (Self::Newline, Some(b'\r')) => {
+                    at += 1;
+                    *self = Self::Return;
+                }
+                (Self::Newline | Self::Return, Some(b'\n')) => {
+                    *self = Self::Line;
+                    return Some(at + 1);
+                }
+                (Self::Newline | Self::Return, Some(_)) => *self = Self::Line,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        size: 1000,
+        fields: 10,
+    };
+
+    /// Reads one head from `stream` in pieces of `size`; what is left behind it.
+    fn read(stream: &[u8], size: usize) -> Result<Option<(Head, Bytes)>, StatusCode> {
+        let mut reader = HeadReader::default();
+        let mut input = Bytes::new();
+        let mut pieces = stream.chunks(size);
+        while let Some(piece) = pieces.next() {
+            input = [&input[..], piece].concat().into();
+            if let Some(head) = reader.read(&mut input, LIMITS)? {
+                let rest = pieces.fold(input.to_vec(), |rest, piece| [&rest, piece].concat());
+                return Ok(Some((head, rest.into())));
+            }
+        }
+        Ok(None)
+    }
+
+    fn whole(stream: &str) -> Result<Head, StatusCode> {
+        read(stream.as_bytes(), usize::MAX).map(|read| read.expect("it is whole").0)
+    }
+
+    /// A head is found however its bytes are cut, and nothing behind it is touched.
+    #[test]
+    fn heads_are_found_across_pieces() {
+        let heads = [
+            "POST /a?b HTTP/1.1\r\nHost: x\r\nA:  b \r\nContent-Length: 4\r\n\r\n",
+            "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET / HTTP/1.1\nHost: x\n\n",
+            "GET / HTTP/1.1\nHost: x\r\n\n",
+        ];
+        for head in heads {
+            let stream = format!("{head}REST\r\n\r\n");
+            for size in 1..=stream.len() {
+                let (read, rest) = read(stream.as_bytes(), size)
+                    .unwrap_or_else(|status| panic!("{head:?} in pieces of {size}: {status}"))
+                    .unwrap_or_else(|| panic!("{head:?} in pieces of {size} has no end"));
+                assert_eq!(read.request.headers()["host"], "x");
+                assert_eq!(rest, "REST\r\n\r\n", "{head:?} in pieces of {size}");
+            }
+        }
+    }
+
+    /// What is too long is refused before it has come whole.
+    #[test]
+    fn heads_are_bounded() {
+        let long = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(LIMITS.size));
+        let many = format!(
+            "GET / HTTP/1.1\r\n{}\r\n",
+            "X: y\r\n".repeat(LIMITS.fields + 1)
+        );
+        for head in [long, many] {
+            for size in [7, 100, head.len()] {
+                let refused = read(head.as_bytes(), size).expect_err("too large");
+                assert_eq!(refused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            }
+        }
+    }
+
+    /// (RFC 9112 §6.3)
+    #[test]
+    fn bodies_end_where_their_fields_say() {
+        let cases = [
+            ("X: y", Ok(BodyLength::Known(0))),
+            ("Content-Length: 5", Ok(BodyLength::Known(5))),
+            (
+                "Content-Length: 5\r\nContent-Length: 5",
+                Ok(BodyLength::Known(5)),
+            ),
+            ("Transfer-Encoding: Chunked", Ok(BodyLength::Chunked)),
+            ("Content-Length: 5\r\nContent-Length: 6", Err(400)),
+            ("Content-Length: 5, 5", Err(400)),
+            ("Content-Length: +5", Err(400)),
+            ("Content-Length: ", Err(400)),
+            ("Content-Length: 18446744073709551616", Err(400)),
+            ("Content-Length: 5\r\nTransfer-Encoding: chunked", Err(400)),
+            ("Transfer-Encoding: gzip, chunked", Err(400)),
+            (
+                "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+                Err(400),
+            ),
+            ("Transfer-Encoding: identity", Err(400)),
+        ];
+        for (fields, expected) in cases {
+            let read = whole(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n"));
+            let length = read.map(|head| head.body).map_err(|status| status.as_u16());
+            assert_eq!(length, expected, "{fields:?}");
+        }
+        let old = whole("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
+        assert_eq!(
+            old.expect_err("HTTP/1.0 has no codings"),
+            StatusCode::BAD_REQUEST
+        );
+    }
+
+    /// (RFC 9112 §9.3)
+    #[test]
+    fn connections_go_on_unless_somebody_objects() {
+        let cases = [
+            ("HTTP/1.1", "", true),
+            ("HTTP/1.1", "Connection: close\r\n", false),
+            ("HTTP/1.1", "Connection: x, CLOSE\r\n", false),
+            ("HTTP/1.0", "", false),
+            ("HTTP/1.0", "Connection: Keep-Alive\r\n", true),
+            (
+                "HTTP/1.0",
+                "Connection: keep-alive\r\nConnection: close\r\n",
+                false,
+            ),
+        ];
+        for (version, fields, expected) in cases {
+            let head = whole(&format!("GET / {version}\r\n{fields}\r\n")).expect("a valid head");
+            assert_eq!(head.keeps_alive, expected, "{version} {fields:?}");
+        }
+    }
+
+    /// nginx without `proxy_http_version 1.1` sends them. Only without a body: the two versions disagree about what would
+    /// follow. (RFC 9112 §6.1)
+    #[test]
+    fn handshake_in_http10_becomes_one_in_http11() {
+        let handshake = "Upgrade: WebSocket\r\nConnection: x, upgrade\r\nSec-WebSocket-Key: k\r\n";
+        let head = whole(&format!("GET / HTTP/1.0\r\n{handshake}\r\n")).expect("a valid head");
+        assert!(head.is_handshake10());
+        assert_eq!(head.request.version(), Version::HTTP_11);
+        for other in [
+            "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n".to_owned(),
+            "Upgrade: websocket\r\nConnection: upgrade\r\n".to_owned(),
+            format!("{handshake}Content-Length: 1\r\n"),
+        ] {
+            let head = whole(&format!("GET / HTTP/1.0\r\n{other}\r\n")).expect("a valid head");
+            assert!(!head.is_handshake10(), "{other:?}");
+            assert_eq!(head.request.version(), Version::HTTP_10);
+        }
+    }
+}
