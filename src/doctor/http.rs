@@ -113,11 +113,13 @@ impl Doctor {
             response
         } else if posts {
             let doctor = Arc::clone(self);
-            return Ok(Box::pin(async move { doctor.judge(request, seen).await }));
+            return Ok(Answer::later(
+                async move { doctor.judge(request, seen).await },
+            ));
         } else {
             self.get(path, &request, seen)
         };
-        Ok(Box::pin(std::future::ready(response)))
+        Ok(response.into())
     }
 
     fn get(&self, path: &str, request: &Request<RequestBody>, seen: SeenRequest) -> Response<Body> {

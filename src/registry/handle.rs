@@ -274,6 +274,18 @@ impl SessionHandle {
         std::future::poll_fn(|context| self.poll_deliver(context, messages)).await
     }
 
+    /// As [`Self::deliver`], without waiting.
+    pub fn try_deliver(&self, messages: &mut Vec<Message>) -> Deliver {
+        self.locked(|state| {
+            let now = now();
+            let answer = state.session.handle_browser_messages(now, messages);
+            if answer != Deliver::Full {
+                state.wrote(now);
+            }
+            answer
+        })
+    }
+
     /// [`Self::deliver`] as a poll function.
     pub fn poll_deliver(
         &self,

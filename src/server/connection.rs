@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
 use crate::registry::{Reservation, Wire};
-use crate::service::{ConnectionInfo, Dispatched, Gateway};
+use crate::service::{ConnectionInfo, Dispatched, Gateway, Policies};
 use crate::transport::{Body, RequestBody, Upgraded};
 
 use super::ServerConfig;
@@ -118,6 +118,10 @@ struct Connection {
     socket: Socket,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would cost every request an allocation"
+)]
 enum State {
     /// For a request.
     Waiting,
@@ -147,6 +151,10 @@ struct Exchange {
     taker: Option<oneshot::Sender<Upgraded>>,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a box would cost every request an allocation"
+)]
 enum Stage {
     Thinking(Dispatched),
     Sending(Body),
@@ -278,8 +286,10 @@ impl Connection {
         };
         let mut batch = Batch::new();
         if let Stage::Thinking(dispatched) = &mut exchange.stage {
-            match Pin::new(dispatched).poll(context) {
-                Poll::Ready(response) => exchange.respond(response, &mut batch),
+            match dispatched.poll(context) {
+                Poll::Ready((response, policies)) => {
+                    exchange.respond(response, &policies, &mut batch);
+                }
                 Poll::Pending => return self.poll_peer(context),
             }
         }
@@ -423,8 +433,8 @@ impl Connection {
 
 impl Exchange {
     /// The answer is decided.
-    fn respond(&mut self, response: Response<Body>, batch: &mut Batch) {
-        let begun = encode::head(&response, self.asked, batch.bytes());
+    fn respond(&mut self, response: Response<Body>, policies: &Policies, batch: &mut Batch) {
+        let begun = encode::head(&response, policies, self.asked, batch.bytes());
         self.coding = begun.coding;
         self.keeps_alive = begun.keeps_alive;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use crate::service::Policies;
 use crate::transport::Body;
 
 /// What the answer's head depends on beside the answer itself.
@@ -43,8 +44,13 @@ pub(super) struct Begun {
 /// Longest size line of a chunk with the CR LF behind it.
 const SIZE_LINE: usize = 18;
 
-/// Appends the head of `response` to `out`.
-pub(super) fn head(response: &Response<Body>, asked: Asked, out: &mut Vec<u8>) -> Begun {
+/// Appends the head of `response`, with `policies` beside its own fields, to `out`.
+pub(super) fn head(
+    response: &Response<Body>,
+    policies: &Policies,
+    asked: Asked,
+    out: &mut Vec<u8>,
+) -> Begun {
     let status = response.status();
     let headers = response.headers();
     // A response in HTTP/1.0 ends with its connection: that is how a service asks for it.
@@ -57,6 +63,10 @@ pub(super) fn head(response: &Response<Body>, asked: Asked, out: &mut Vec<u8>) -
     for (name, value) in headers {
         field(name.as_str(), value.as_bytes(), out);
     }
+    policies.each(|name, value| {
+        debug_assert!(!headers.contains_key(&name), "{name} is there twice");
+        field(name.as_str(), value.as_bytes(), out);
+    });
     let (coding, ends) = body_coding(response, asked, old, out);
     let keeps_alive = asked.keeps_alive && !ends && !closes(headers);
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -157,7 +167,7 @@ pub(super) fn refusal(status: StatusCode, out: &mut Vec<u8>) {
         http10: false,
         keeps_alive: false,
     };
-    head(&response, asked, out);
+    head(&response, &Policies::default(), asked, out);
 }
 
 /// The field, and when the clock has to be looked at again.
@@ -210,7 +220,7 @@ mod tests {
 
     fn encoded(response: &Response<Body>, asked: Asked) -> (String, Begun) {
         let mut out = Vec::new();
-        let begun = head(response, asked, &mut out);
+        let begun = head(response, &Policies::default(), asked, &mut out);
         let text = String::from_utf8(out).expect("heads are ASCII");
         assert!(text.ends_with("\r\n\r\n"), "{text:?}");
         assert_eq!(text.matches("\r\ndate: ").count(), 1, "{text:?}");

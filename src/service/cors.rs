@@ -17,30 +17,59 @@ use super::origin::Origins;
 const YEAR: Duration = Duration::from_secs(31_536_000);
 const YEAR_SECONDS: HeaderValue = HeaderValue::from_static("31536000");
 
-/// Adds the fields to the answer of a request that was let in: the origin verbatim with credentials, since sockjs-client
+/// The fields in the answer to a request that was let in: the origin verbatim with credentials, since sockjs-client
 /// sends credentials always; `*` only without an origin, and then without credentials.
 /// (sockjs-protocol, `XhrPolling.test_transport`, `XhrPolling.test_request_headers_cors`)
-pub(super) fn allow(request: &HeaderMap, origins: &Origins, response: &mut HeaderMap) {
-    response.append(VARY, HeaderValue::from_static("Origin"));
-    match request.get(ORIGIN) {
-        Some(origin) => {
-            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
-            response.insert(
-                ACCESS_CONTROL_ALLOW_CREDENTIALS,
-                HeaderValue::from_static("true"),
-            );
+#[derive(Debug)]
+pub(super) struct Cors {
+    origin: Option<HeaderValue>,
+    /// Every origin is let in.
+    any: bool,
+    headers: Option<HeaderValue>,
+}
+
+impl Cors {
+    pub(super) fn of(request: &HeaderMap, origins: &Origins) -> Self {
+        let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        Self {
+            origin: request.get(ORIGIN).map(copied),
+            any: *origins == Origins::Any,
+            headers: asked
+                .filter(|asked| !asked.is_empty() && is_list_of_tokens(asked.as_bytes()))
+                .map(copied),
         }
-        None if *origins == Origins::Any => {
-            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+
+    /// The fields.
+    pub(super) fn each(&self, put: &mut impl FnMut(HeaderName, &HeaderValue)) {
+        put(VARY, &HeaderValue::from_static("Origin"));
+        match &self.origin {
+            Some(origin) => {
+                put(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                let credentials = HeaderValue::from_static("true");
+                put(ACCESS_CONTROL_ALLOW_CREDENTIALS, &credentials);
+            }
+            None if self.any => {
+                put(ACCESS_CONTROL_ALLOW_ORIGIN, &HeaderValue::from_static("*"));
+            }
+            None => {}
         }
-        None => {}
+        if let Some(headers) = &self.headers {
+            put(ACCESS_CONTROL_ALLOW_HEADERS, headers);
+        }
     }
-    let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
-    if let Some(asked) =
-        asked.filter(|asked| !asked.is_empty() && is_list_of_tokens(asked.as_bytes()))
-    {
-        response.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+
+    /// Adds them to an answer's fields.
+    pub(super) fn add(&self, fields: &mut HeaderMap) {
+        self.each(&mut |name, value| {
+            fields.append(name, value.clone());
+        });
     }
+}
+
+/// A value of its own, that does not keep the memory of a whole head while a receiver waits.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).expect("it is a field value")
 }
 
 /// Answer to a preflight request. The requested method is not judged: the suite asks for a list of them.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, ORIGIN, REFERER, SET_COOKIE,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, REFERER, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::warn;
@@ -20,13 +19,10 @@ use crate::transport::{
     text,
 };
 
-use super::{Service, cookie, cors};
+use super::Service;
+use super::cors::{self, Cors};
+use super::policies::{NO_CACHE, Policies};
 
-/// As the suite compares it. (sockjs-protocol, `InfoTest.test_basic`)
-const NO_CACHE: HeaderValue =
-    HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
-/// Asks nginx and those who copied it to pass every frame on at once.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
 pub(super) fn not_found() -> Response<Body> {
@@ -42,55 +38,47 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
     response
 }
 
-/// What becomes of a request: decided at once, so that a parked request keeps nothing but its handler. A future of the
-/// answer, not to be polled after it was ready.
-pub(crate) enum Dispatched {
-    /// Answered.
-    Now(Response<Body>),
-    /// A transport is at it; its answer is added to these fields.
-    Later(Answer, HeaderMap),
+/// What becomes of a request: decided at once, so that a parked request keeps nothing but its handler.
+pub(crate) struct Dispatched {
+    answer: Answer,
+    policies: Policies,
 }
 
-impl From<Response<Body>> for Dispatched {
-    fn from(response: Response<Body>) -> Self {
-        Self::Now(response)
+impl<A: Into<Answer>> From<A> for Dispatched {
+    fn from(answer: A) -> Self {
+        Self {
+            answer: answer.into(),
+            policies: Policies::default(),
+        }
     }
 }
 
 impl Dispatched {
     /// The same, and `observe` is told the answer's status.
     pub(super) fn observed(self, observe: impl FnOnce(StatusCode) + Send + 'static) -> Self {
-        match self {
-            Self::Now(response) => {
-                observe(response.status());
-                Self::Now(response)
-            }
-            Self::Later(answer, policies) => {
-                let observed = async move {
-                    let response = answer.await;
-                    observe(response.status());
-                    response
-                };
-                Self::Later(Box::pin(observed), policies)
-            }
+        let Self { answer, policies } = self;
+        let observed = async move {
+            let response = answer.await;
+            observe(response.status());
+            response
+        };
+        Self {
+            answer: Answer::later(observed),
+            policies,
         }
     }
-}
 
-impl Future for Dispatched {
-    type Output = Response<Body>;
+    /// The answer, and the fields to be added to its own. Not to be polled after it was ready.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<(Response<Body>, Policies)> {
+        let answer = Pin::new(&mut self.answer).poll(context);
+        answer.map(|response| (response, std::mem::take(&mut self.policies)))
+    }
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
-        Poll::Ready(match &mut *self {
-            Self::Now(response) => std::mem::replace(response, Response::new(Body::empty())),
-            Self::Later(answer, policies) => {
-                let mut response = std::task::ready!(answer.as_mut().poll(context));
-                // There are more of them than the answer has fields of its own.
-                std::mem::swap(response.headers_mut(), policies);
-                response.headers_mut().extend(policies.drain());
-                response
-            }
-        })
+    /// The answer with all its fields.
+    pub(super) async fn finish(mut self) -> Response<Body> {
+        let (mut response, policies) = std::future::poll_fn(|context| self.poll(context)).await;
+        policies.add(response.headers_mut());
+        response
     }
 }
 
@@ -169,18 +157,14 @@ impl Service {
             response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
             response
         };
-        cors::allow(
-            request.headers(),
-            &self.config.origins,
-            response.headers_mut(),
-        );
+        Cors::of(request.headers(), &self.config.origins).add(response.headers_mut());
         match self.config.info_min_delay {
             Some(delay) if request.method() == Method::GET => {
                 let delayed = async move {
                     tokio::time::sleep(delay).await;
                     response
                 };
-                Dispatched::Later(Box::pin(delayed), HeaderMap::new())
+                Answer::later(delayed).into()
             }
             _ => response.into(),
         }
@@ -205,48 +189,36 @@ impl Service {
         if !self.admits(request.headers(), &peer) {
             return refused_origin().into();
         }
-        let mut policies = HeaderMap::new();
-        self.apply(hints, preflight, request.headers(), &mut policies);
         if preflight {
             let mut response = cors::preflight(endpoint.allow());
-            response.headers_mut().extend(policies);
+            let cacheable = Hints {
+                no_cache: false,
+                ..hints
+            };
+            self.policies(cacheable, request.headers())
+                .add(response.headers_mut());
             return response.into();
         }
-        let service = Arc::clone(&self.context);
-        let transport = transport.name;
-        Dispatched::Later(
-            (endpoint.handler)(Exchange {
-                request,
-                service,
-                session,
-                peer,
-                wire,
-                transport,
-            }),
+        let policies = self.policies(hints, request.headers());
+        let exchange = Exchange {
+            request,
+            service: Arc::clone(&self.context),
+            session,
+            peer,
+            wire,
+            transport: transport.name,
+        };
+        Dispatched {
+            answer: (endpoint.handler)(exchange),
             policies,
-        )
+        }
     }
 
-    /// The fields that the endpoint's hints ask for.
-    fn apply(&self, hints: Hints, preflight: bool, request: &HeaderMap, policies: &mut HeaderMap) {
-        if hints.cors {
-            cors::allow(request, &self.config.origins, policies);
-        }
-        if hints.cookie && self.config.cookie_needed {
-            policies.insert(SET_COOKIE, cookie::set_cookie(request));
-        }
-        if hints.no_cache && !preflight {
-            policies.insert(CACHE_CONTROL, NO_CACHE);
-        }
-        if hints.receives {
-            policies.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-        }
-        if hints.streams && self.config.transport.identity_encoding {
-            policies.insert(CONTENT_ENCODING, HeaderValue::from_static("identity"));
-        }
-        if hints.script {
-            policies.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        }
+    fn policies(&self, hints: Hints, request: &HeaderMap) -> Policies {
+        let config = &self.config;
+        let cors = hints.cors.then(|| Cors::of(request, &config.origins));
+        let identity = config.transport.identity_encoding;
+        Policies::of(hints, request, cors, config.cookie_needed, identity)
     }
 
     fn admits(&self, headers: &HeaderMap, peer: &Peer) -> bool {

@@ -97,7 +97,7 @@ impl DoctorService {
             return dispatched.observed(move |status| doctor.answered(&noted, status));
         }
         match self.doctor.answer(path, request, seen) {
-            Ok(answer) => Dispatched::Later(answer, http::HeaderMap::new()),
+            Ok(answer) => answer.into(),
             Err(request) => match self.pages.get(path.trim_start_matches('/')) {
                 Some(page) if request.method() == Method::GET => page.answer(request.headers()),
                 Some(_) => method_not_allowed("GET"),

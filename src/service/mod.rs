@@ -8,6 +8,7 @@ mod doctor;
 mod forwarded;
 mod origin;
 mod page;
+mod policies;
 #[cfg(feature = "tower")]
 mod tower;
 
@@ -34,6 +35,7 @@ use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
+pub(crate) use policies::Policies;
 
 /// The gateway: services under their prefixes, and nothing else. Cheap to clone.
 ///
@@ -125,7 +127,7 @@ impl Gateway {
         request: Request<RequestBody>,
         connection: &ConnectionInfo,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
-        self.dispatch(request, connection)
+        self.dispatch(request, connection).finish()
     }
 
     /// Decides who answers a request.

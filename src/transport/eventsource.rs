@@ -15,12 +15,12 @@ pub(super) const TRANSPORT: Transport = Transport {
         address: Address::Session("eventsource"),
         method: Method::GET,
         handler: |exchange| {
-            Box::pin(stream(
+            stream(
                 exchange,
                 EVENT_STREAM,
                 EventSource,
                 Cut::ResumesAfter(PAUSE),
-            ))
+            )
         },
         hints: Hints {
             cors: true,

@@ -40,21 +40,16 @@ pub(super) const TRANSPORT: Transport = Transport {
 
 fn receive(exchange: Exchange) -> Answer {
     match Callback::from_query(exchange.request.uri().query()) {
-        Ok(callback) => Box::pin(poll(
+        Ok(callback) => poll(
             exchange,
             JAVASCRIPT,
             Jsonp { callback },
             Cut::ResumesAfter(Duration::ZERO),
-        )),
-        Err(error) => Box::pin(std::future::ready(protocol_error(error.response()))),
+        ),
+        Err(error) => protocol_error(error.response()).into(),
     }
 }
 
 fn send_messages(exchange: Exchange) -> Answer {
-    Box::pin(async {
-        match send(exchange, Payload::Form).await {
-            Ok(()) => text(StatusCode::OK, "ok"),
-            Err(response) => response,
-        }
-    })
+    send(exchange, Payload::Form, || text(StatusCode::OK, "ok"))
 }

@@ -22,8 +22,10 @@ mod websocket;
 mod xhr;
 mod xhr_streaming;
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use http::{Method, Request, Response};
 
@@ -143,8 +145,49 @@ impl Hints {
 /// What an endpoint does with a request.
 pub type Handler = fn(Exchange) -> Answer;
 
-/// The answer to come.
-pub type Answer = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
+/// The answer, or the future of it.
+pub enum Answer {
+    /// It is there.
+    Now(Response<Body>),
+    /// It takes its time.
+    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
+}
+
+impl Answer {
+    /// One that takes its time.
+    pub fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
+        Self::Later(Box::pin(answer))
+    }
+}
+
+impl From<Response<Body>> for Answer {
+    fn from(response: Response<Body>) -> Self {
+        Self::Now(response)
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
+            Self::Later(_) => f.write_str("Later"),
+        }
+    }
+}
+
+/// Not to be polled after it was ready.
+impl Future for Answer {
+    type Output = Response<Body>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
+        match &mut *self {
+            Self::Now(response) => {
+                Poll::Ready(std::mem::replace(response, Response::new(Body::empty())))
+            }
+            Self::Later(answer) => answer.as_mut().poll(context),
+        }
+    }
+}
 
 /// One request to a transport, with everything that belongs to it.
 #[derive(Debug)]

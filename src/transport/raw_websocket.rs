@@ -3,14 +3,14 @@
 use http::Method;
 
 use super::socket::Mode;
-use super::{Address, Endpoint, Hints, Transport, websocket};
+use super::{Address, Answer, Endpoint, Hints, Transport, websocket};
 
 pub(super) const TRANSPORT: Transport = Transport {
     name: "websocket-raw",
     endpoints: &[Endpoint {
         address: Address::RawWebsocket,
         method: Method::GET,
-        handler: |exchange| Box::pin(websocket::open(exchange, Mode::Raw)),
+        handler: |exchange| Answer::later(websocket::open(exchange, Mode::Raw)),
         hints: Hints::WEBSOCKET,
     }],
 };

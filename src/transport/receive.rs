@@ -1,19 +1,21 @@
 //! What the receiving HTTP transports share: attaching to the session, and answering with one frame or with many.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 
 use crate::protocol::{CloseReason, Frame, Framing};
-use crate::registry::{Found, Receiver};
+use crate::registry::{Found, Receiver, SessionHandle, Wire};
 use crate::session::{Liveness, Manner};
 
 use super::body::Body;
 use super::request::{RequestBody, discard};
 use super::response::typed;
-use super::{Chunks, Exchange, text};
+use super::{Answer, Chunks, Exchange, text};
 
 /// What becomes of a session whose receiver is cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,39 +30,37 @@ pub(super) enum Cut {
 const SMALL_CHUNK: usize = 1024;
 
 /// Answers with one frame: the next one, or the reason why there is none. (sockjs-protocol, `XhrPolling`, `JsonPolling`)
-pub(super) async fn poll(
+pub(super) fn poll(
     exchange: Exchange,
     content_type: HeaderValue,
-    framing: impl Framing,
+    framing: impl Framing + Send + Sync + 'static,
     cut: Cut,
-) -> Response<Body> {
-    // Boxed: a parked poll must not keep the memory of its request.
-    let receiver = match Box::pin(attach(exchange, false, cut)).await {
-        Ok(receiver) => receiver,
-        Err(refusal) => return refusal,
+) -> Answer {
+    let respond = async move |target: Target| {
+        let body = match target.attach().await {
+            Err(reason) => Body::from(framing.wrap(&Frame::Close(&reason))),
+            Ok(mut receiver) => {
+                receiver.settle().await;
+                let frame = std::future::poll_fn(|context| {
+                    receiver.poll_frame(context, |frame| framing.wrap(&frame))
+                })
+                .await;
+                Body::once(Bytes::from(frame), receiver)
+            }
+        };
+        typed(StatusCode::OK, content_type, body)
     };
-    let body = match receiver {
-        Err(reason) => Body::from(framing.wrap(&Frame::Close(&reason))),
-        Ok(mut receiver) => {
-            receiver.settle().await;
-            let frame = std::future::poll_fn(|context| {
-                receiver.poll_frame(context, |frame| framing.wrap(&frame))
-            })
-            .await;
-            Body::once(Bytes::from(frame), receiver)
-        }
-    };
-    typed(StatusCode::OK, content_type, body)
+    begin(exchange, false, cut, respond)
 }
 
 /// Answers with the framing's prelude, then every frame as a chunk of its own, until the response limit.
 /// (sockjs-protocol, `XhrStreaming`, `EventSource`, `HtmlFile`)
-pub(super) async fn stream(
+pub(super) fn stream(
     exchange: Exchange,
     content_type: HeaderValue,
     framing: impl Framing + Send + 'static,
     cut: Cut,
-) -> Response<Body> {
+) -> Answer {
     let config = &exchange.service.config;
     let limit = config.response_limit;
     let close_delimited = config.close_delimited;
@@ -70,30 +70,65 @@ pub(super) async fn stream(
         Chunks::Whole => false,
     };
     let chunk = if small { SMALL_CHUNK } else { usize::MAX };
-    let receiver = match Box::pin(attach(exchange, true, cut)).await {
-        Ok(receiver) => receiver,
-        Err(refusal) => return refusal,
-    };
-    let body = Body::stream(framing, receiver, limit, chunk);
-    let mut response = typed(StatusCode::OK, content_type, body);
-    if close_delimited {
-        // HTTP/1.0 has no chunks. (RFC 9112 §6.3, 8)
-        *response.version_mut() = Version::HTTP_10;
-    }
-    response
+    begin(exchange, true, cut, async move |target| {
+        let body = Body::stream(framing, target.attach().await, limit, chunk);
+        let mut response = typed(StatusCode::OK, content_type, body);
+        if close_delimited {
+            // HTTP/1.0 has no chunks. (RFC 9112 §6.3, 8)
+            *response.version_mut() = Version::HTTP_10;
+        }
+        response
+    })
 }
 
-/// Attaches to the session of the URL, which is opened if there is none.
-///
-/// # Errors
-/// Outer: the request itself is at fault, the answer is ready. Inner: the close frame to answer with.
-async fn attach(
+/// The session that a receiving request is for; the request's own memory is not kept while the receiver waits.
+enum Target {
+    Session(Arc<SessionHandle>, Manner, Option<Arc<Wire>>),
+    /// There is none, because of this.
+    Refused(CloseReason),
+}
+
+impl Target {
+    /// Errors are the close frame to answer with.
+    async fn attach(self) -> Result<Receiver, CloseReason> {
+        match self {
+            Self::Session(handle, manner, wire) => Receiver::attach(handle, manner, wire).await,
+            Self::Refused(reason) => Err(reason),
+        }
+    }
+}
+
+/// Finds the session, after the request's body if it has one, and lets `respond` answer.
+fn begin<F: Future<Output = Response<Body>> + Send + 'static>(
     mut exchange: Exchange,
     streams: bool,
     cut: Cut,
-) -> Result<Result<Receiver, CloseReason>, Response<Body>> {
-    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
-    discard(exchange.request.headers(), body, &exchange.service.config).await?;
+    respond: impl FnOnce(Target) -> F + Send + 'static,
+) -> Answer {
+    if exchange.request.body().is_end_stream() {
+        return match target(exchange, streams, cut) {
+            Ok(target) => Answer::later(respond(target)),
+            Err(refusal) => refusal.into(),
+        };
+    }
+    Answer::later(async move {
+        let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
+        let headers = exchange.request.headers();
+        match discard(headers, body, &exchange.service.config).await {
+            Ok(()) => match target(exchange, streams, cut) {
+                Ok(target) => respond(target).await,
+                Err(refusal) => refusal,
+            },
+            Err(refusal) => refusal,
+        }
+    })
+}
+
+/// The session of the URL, which is opened if there is none.
+///
+/// # Errors
+/// The request itself is at fault; the answer is ready.
+fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Response<Body>> {
     if let Some(wire) = &exchange.wire {
         wire.resets_are_usual(resets_are_usual(&exchange.request));
     }
@@ -105,7 +140,7 @@ async fn attach(
         || exchange.http_path(streams),
         || exchange.handshake(),
     ) {
-        Found::Refused(reason) => return Ok(Err(reason)),
+        Found::Refused(reason) => return Ok(Target::Refused(reason)),
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {
             exchange.log_opened(&handle);
@@ -113,7 +148,6 @@ async fn attach(
             handle
         }
     };
-    let wire = exchange.wire.take();
     let config = &exchange.service.config;
     let manner = Manner {
         streams,
@@ -125,9 +159,7 @@ async fn attach(
         },
         ..Manner::new(Liveness::Connection)
     };
-    // The request's memory is not kept while the receiver waits.
-    drop(exchange);
-    Ok(Receiver::attach(handle, manner, wire).await)
+    Ok(Target::Session(handle, manner, exchange.wire.take()))
 }
 
 /// Whether a reset after the answer says nothing about the answer. Proxies end connections like that once they have read it,

@@ -102,6 +102,28 @@ pub(super) struct ReadBody {
     _memory: Option<Reservation>,
 }
 
+/// A body that came with its head and can be taken as it is; otherwise it is given back, to be [`read`].
+pub(super) fn at_once(
+    headers: &HeaderMap,
+    body: RequestBody,
+    config: &TransportConfig,
+) -> Result<Bytes, RequestBody> {
+    match body {
+        RequestBody::Whole(bytes)
+            if bytes.len() <= config.max_body_size && !is_encoded(headers) =>
+        {
+            Ok(bytes)
+        }
+        body => Err(body),
+    }
+}
+
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 /// Reads a body that is a message payload.
 ///
 /// # Errors
@@ -112,10 +134,7 @@ pub(super) async fn read(
     body: RequestBody,
     service: &ServiceContext,
 ) -> Result<ReadBody, Response<Body>> {
-    let encoded = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    if encoded {
+    if is_encoded(headers) {
         return Err(closing(text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Compressed requests are not supported.",
@@ -126,15 +145,7 @@ pub(super) async fn read(
         return Err(refuse_large(headers, body, &service.config, waits).await);
     }
     let config = &service.config;
-    let mut body = match body {
-        RequestBody::Whole(bytes) if bytes.len() <= config.max_body_size => {
-            return Ok(ReadBody {
-                bytes,
-                _memory: None,
-            });
-        }
-        body => body,
-    };
+    let mut body = body;
     let collected = within_time(config, collect(&mut body, service)).await;
     finish_refusing(collected, headers, body, config).await
 }

@@ -1,17 +1,21 @@
 //! What the sending HTTP transports share: reading the payload and handing it to the session.
 
 use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use crate::protocol::DecodeError;
+use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
+use crate::registry::SessionHandle;
 use crate::session::Deliver;
 
 use super::body::Body;
-use super::request::{RequestBody, is_form, read};
+use super::request::{RequestBody, at_once, is_form, read};
 use super::response::protocol_error;
-use super::{Exchange, text};
+use super::{Answer, Exchange, text};
 
 /// Where the JSON array is in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,27 +26,63 @@ pub(super) enum Payload {
     Form,
 }
 
-/// Delivers the request's messages to the session of the URL: all, or none.
-///
-/// # Errors
-/// The answer to give: 500 with the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the
-/// backend does not read.
+/// Delivers the request's messages to the session of the URL: all, or none. Answers with what `accepted` gives, or with 500 and
+/// the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the backend does not read.
 ///
 /// Source: sockjs-protocol, `XhrPolling.test_invalid_session`, `XhrPolling.test_invalid_json`.
-pub(super) async fn send(mut exchange: Exchange, payload: Payload) -> Result<(), Response<Body>> {
+pub(super) fn send(
+    mut exchange: Exchange,
+    payload: Payload,
+    accepted: fn() -> Response<Body>,
+) -> Answer {
     let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
-    let headers = exchange.request.headers();
-    let body = read(headers, body, &exchange.service).await?;
-    let json = if payload == Payload::Form && is_form(headers) {
-        form_payload(&body.bytes).map(|payload| Cow::Owned(payload.into_owned().into_bytes()))
+    // Mostly all is there and there is room: then nothing has to be kept.
+    match at_once(exchange.request.headers(), body, &exchange.service.config) {
+        Ok(body) => match take(&exchange, payload, &body) {
+            Taken::Answered(answer) => answer.unwrap_or_else(accepted).into(),
+            Taken::Waits(handle, messages) => {
+                let timeout = exchange.service.config.deliver_timeout;
+                Answer::later(deliver(handle, messages, timeout, accepted))
+            }
+        },
+        Err(body) => Answer::later(async move {
+            let body = match read(exchange.request.headers(), body, &exchange.service).await {
+                Ok(body) => body,
+                Err(refusal) => return refusal,
+            };
+            let taken = take(&exchange, payload, &body.bytes);
+            drop(body);
+            let timeout = exchange.service.config.deliver_timeout;
+            drop(exchange);
+            match taken {
+                Taken::Answered(answer) => answer.unwrap_or_else(accepted),
+                Taken::Waits(handle, messages) => {
+                    deliver(handle, messages, timeout, accepted).await
+                }
+            }
+        }),
+    }
+}
+
+/// What became of a payload.
+enum Taken {
+    /// It was accepted, or this is the answer.
+    Answered(Option<Response<Body>>),
+    /// The session has no room for it yet.
+    Waits(Arc<SessionHandle>, Vec<Message>),
+}
+
+fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
+    let json = if payload == Payload::Form && is_form(exchange.request.headers()) {
+        form_payload(body).map(|payload| Cow::Owned(payload.into_owned().into_bytes()))
     } else {
-        Ok(Cow::Borrowed(&body.bytes[..]))
+        Ok(Cow::Borrowed(&body[..]))
     };
     let limits = &exchange.service.config.messages;
-    let decoded = json.and_then(|json| decode_messages(&json, limits));
-    let mut messages = decoded.map_err(|error: DecodeError| protocol_error(error.response()))?;
-    drop(body);
-
+    let mut messages = match json.and_then(|json| decode_messages(&json, limits)) {
+        Ok(messages) => messages,
+        Err(error) => return Taken::Answered(Some(protocol_error(error.response()))),
+    };
     let found = exchange
         .session
         .as_ref()
@@ -50,18 +90,26 @@ pub(super) async fn send(mut exchange: Exchange, payload: Payload) -> Result<(),
     let handle = match found {
         Some(Ok(handle)) => handle,
         // The close frame tells the browser; a 404 here would hide it behind "Sending error".
-        Some(Err(Some(cause))) if cause.is_told() => return Ok(()),
-        Some(Err(_)) | None => return Err(gone()),
+        Some(Err(Some(cause))) if cause.is_told() => return Taken::Answered(None),
+        Some(Err(_)) | None => return Taken::Answered(Some(gone())),
     };
-    let timeout = exchange.service.config.deliver_timeout;
-    drop(exchange);
+    match handle.try_deliver(&mut messages) {
+        Deliver::Accepted => Taken::Answered(None),
+        Deliver::Ended => Taken::Answered(Some(gone())),
+        Deliver::Full => Taken::Waits(handle, messages),
+    }
+}
+
+async fn deliver(
+    handle: Arc<SessionHandle>,
+    mut messages: Vec<Message>,
+    timeout: Duration,
+    accepted: fn() -> Response<Body>,
+) -> Response<Body> {
     match tokio::time::timeout(timeout, handle.deliver(&mut messages)).await {
-        Ok(Deliver::Accepted) => Ok(()),
-        Ok(Deliver::Ended | Deliver::Full) => Err(gone()),
-        Err(_) => Err(text(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Backend does not read.",
-        )),
+        Ok(Deliver::Accepted) => accepted(),
+        Ok(Deliver::Ended | Deliver::Full) => gone(),
+        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Backend does not read."),
     }
 }
 

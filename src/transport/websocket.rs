@@ -18,7 +18,7 @@ pub(super) const TRANSPORT: Transport = Transport {
     endpoints: &[Endpoint {
         address: Address::Session("websocket"),
         method: Method::GET,
-        handler: |exchange| -> Answer { Box::pin(open(exchange, Mode::Sockjs)) },
+        handler: |exchange| Answer::later(open(exchange, Mode::Sockjs)),
         hints: Hints::WEBSOCKET,
     }],
 };

@@ -1,12 +1,12 @@
 //! xhr polling: `POST …/xhr` for one frame, `POST …/xhr_send` for messages. (sockjs-protocol, `XhrPolling`)
 
-use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, StatusCode};
 
 use crate::protocol::framing::Line;
 
+use super::body::Body;
 use super::receive::{Cut, poll};
-use super::response::{TEXT, empty};
+use super::response::{TEXT, typed};
 use super::send::{Payload, send};
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
 
@@ -41,19 +41,12 @@ pub(super) const JAVASCRIPT: HeaderValue =
     HeaderValue::from_static("application/javascript; charset=UTF-8");
 
 fn receive(exchange: Exchange) -> Answer {
-    Box::pin(poll(exchange, JAVASCRIPT, Line, Cut::Ends))
+    poll(exchange, JAVASCRIPT, Line, Cut::Ends)
 }
 
 fn send_messages(exchange: Exchange) -> Answer {
-    Box::pin(async {
-        match send(exchange, Payload::Body).await {
-            Ok(()) => {
-                // The suite wants a type although there is nothing it is the type of.
-                let mut response = empty(StatusCode::NO_CONTENT);
-                response.headers_mut().insert(CONTENT_TYPE, TEXT);
-                response
-            }
-            Err(response) => response,
-        }
+    // The suite wants a type although there is nothing it is the type of.
+    send(exchange, Payload::Body, || {
+        typed(StatusCode::NO_CONTENT, TEXT, Body::empty())
     })
 }
