@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::UPGRADE;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
@@ -147,6 +146,8 @@ struct Exchange {
     expects: bool,
     /// It is known that more came behind it.
     followed: bool,
+    /// There was nothing to write at some time: the browser may have gone since.
+    waited: bool,
     /// Who gets the connection after an answer 101.
     taker: Option<oneshot::Sender<Upgraded>>,
 }
@@ -159,6 +160,16 @@ enum Stage {
     Thinking(Dispatched),
     Sending(Body),
     Sent,
+}
+
+/// How much of an answer is to be written now.
+enum Collected {
+    /// A batch of it.
+    Some,
+    /// What there is; more may come.
+    Waits,
+    /// The rest.
+    All,
 }
 
 impl Connection {
@@ -250,19 +261,15 @@ impl Connection {
         self.wire.request_begins();
         let (mut body, incoming) = Incoming::begin(head.body, &mut self.input);
         let mut taker = None;
-        if incoming.is_none()
-            && body.is_end_stream()
-            && head.request.headers().contains_key(UPGRADE)
-        {
+        if head.upgrades && incoming.is_none() && body.is_end_stream() {
             let (sender, receiver) = oneshot::channel();
             taker = Some(sender);
             body = RequestBody::Upgrade(receiver);
         }
-        let handshake10 = head.is_handshake10();
         let asked = Asked {
             head_only: head.request.method() == Method::HEAD,
-            http10: head.http10 && !handshake10,
-            keeps_alive: head.keeps_alive && !handshake10 && !self.finishing,
+            http10: head.http10,
+            keeps_alive: head.keeps_alive && !self.finishing,
         };
         let request = head.request.map(|()| body);
         self.state = State::Answering(Exchange {
@@ -273,6 +280,7 @@ impl Connection {
             incoming,
             expects: head.expects,
             followed: false,
+            waited: false,
             taker,
         });
     }
@@ -281,30 +289,39 @@ impl Connection {
         if !self.output.is_empty() {
             ready!(self.poll_output(context))?;
         }
-        let State::Answering(exchange) = &mut self.state else {
+        // Before anything is taken out of a session for a browser, it is seen whether it has gone.
+        if self.exchange().is_some_and(|exchange| exchange.waited) {
+            match self.poll_peer(context) {
+                Poll::Pending => {}
+                done => return done,
+            }
+        }
+        let Some(exchange) = self.exchange() else {
             return Poll::Ready(Ok(()));
         };
         let mut batch = Batch::new();
-        if let Stage::Thinking(dispatched) = &mut exchange.stage {
-            match dispatched.poll(context) {
-                Poll::Ready((response, policies)) => {
-                    exchange.respond(response, &policies, &mut batch);
-                }
-                Poll::Pending => return self.poll_peer(context),
-            }
-        }
-        exchange.collect(&mut batch, context);
+        let collected = exchange.collect(&mut batch, context);
         if !batch.is_empty() {
             // What the socket has no room for is the next thing to do.
-            let _ = self
+            let sent = self
                 .output
                 .poll_send(&mut batch, &mut self.socket, context)?;
-            return Poll::Ready(Ok(()));
+            if sent.is_pending() {
+                return Poll::Ready(Ok(()));
+            }
         }
-        if matches!(exchange.stage, Stage::Sent) {
-            return Poll::Ready(self.finish());
+        match collected {
+            Collected::Some => Poll::Ready(Ok(())),
+            Collected::All => Poll::Ready(self.finish()),
+            Collected::Waits => self.poll_peer(context),
         }
-        self.poll_peer(context)
+    }
+
+    const fn exchange(&mut self) -> Option<&mut Exchange> {
+        match &mut self.state {
+            State::Answering(exchange) => Some(exchange),
+            _ => None,
+        }
     }
 
     /// Writes what the socket had no room for.
@@ -367,13 +384,13 @@ impl Connection {
 
     /// The answer is written.
     fn finish(&mut self) -> Result<(), Over> {
-        let State::Answering(exchange) = std::mem::replace(&mut self.state, State::Waiting) else {
+        let State::Answering(exchange) = &mut self.state else {
             return Ok(());
         };
-        if let Some(taker) = exchange.taker {
+        if let Some(taker) = exchange.taker.take() {
             return Err(Over::Upgraded(taker));
         }
-        match exchange.incoming {
+        match exchange.incoming.take() {
             // Whether a body that was not asked for comes is not known.
             Some(_) if exchange.expects => self.end(),
             _ if !exchange.keeps_alive => self.end(),
@@ -381,7 +398,10 @@ impl Connection {
                 self.deadline.enter(Phase::Head, &self.config);
                 self.state = State::Skipping(incoming, SKIPPED);
             }
-            None => self.deadline.enter(Phase::Idle, &self.config),
+            None => {
+                self.deadline.enter(Phase::Idle, &self.config);
+                self.state = State::Waiting;
+            }
         }
         Ok(())
     }
@@ -432,6 +452,36 @@ impl Connection {
 }
 
 impl Exchange {
+    /// Adds to `batch` what there is to be written now.
+    fn collect(&mut self, batch: &mut Batch, context: &mut Context<'_>) -> Collected {
+        loop {
+            match &mut self.stage {
+                Stage::Thinking(dispatched) => match dispatched.poll(context) {
+                    Poll::Ready((response, policies)) => {
+                        self.respond(response, &policies, batch);
+                    }
+                    Poll::Pending => break,
+                },
+                Stage::Sending(_) if batch.is_full() => return Collected::Some,
+                Stage::Sending(body) => match Pin::new(body).poll_frame(context) {
+                    Poll::Pending => break,
+                    Poll::Ready(None) => {
+                        batch.end(self.coding);
+                        self.stage = Stage::Sent;
+                    }
+                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                        Ok(data) if !data.is_empty() => batch.data(data, self.coding),
+                        // An empty chunk would end the body; trailers are not written.
+                        _ => {}
+                    },
+                },
+                Stage::Sent => return Collected::All,
+            }
+        }
+        self.waited = true;
+        Collected::Waits
+    }
+
     /// The answer is decided.
     fn respond(&mut self, response: Response<Body>, policies: &Policies, batch: &mut Batch) {
         let begun = encode::head(&response, policies, self.asked, batch.bytes());
@@ -444,27 +494,6 @@ impl Exchange {
             BodyCoding::None => Stage::Sent,
             BodyCoding::Plain | BodyCoding::Chunked => Stage::Sending(response.into_body()),
         };
-    }
-
-    /// Adds what the body has now.
-    fn collect(&mut self, batch: &mut Batch, context: &mut Context<'_>) {
-        while let Stage::Sending(body) = &mut self.stage {
-            if batch.is_full() {
-                return;
-            }
-            match Pin::new(body).poll_frame(context) {
-                Poll::Pending => return,
-                Poll::Ready(None) => {
-                    batch.end(self.coding);
-                    self.stage = Stage::Sent;
-                }
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => batch.data(data, self.coding),
-                    // An empty chunk would end the body; trailers are not written.
-                    _ => {}
-                },
-            }
-        }
     }
 
     /// Where the next request begins is not known.

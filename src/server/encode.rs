@@ -1,11 +1,10 @@
 //! Answers as bytes. (RFC 9112)
 
 use std::cell::RefCell;
-use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::header::{CONNECTION, DATE};
+use http::{Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -41,8 +40,8 @@ pub(super) struct Begun {
     pub(super) keeps_alive: bool,
 }
 
-/// Longest size line of a chunk with the CR LF behind it.
-const SIZE_LINE: usize = 18;
+/// Digits of the largest number, and the CR LF behind them.
+const LONGEST_NUMBER: usize = 22;
 
 /// Appends the head of `response`, with `policies` beside its own fields, to `out`.
 pub(super) fn head(
@@ -52,37 +51,46 @@ pub(super) fn head(
     out: &mut Vec<u8>,
 ) -> Begun {
     let status = response.status();
-    let headers = response.headers();
     // A response in HTTP/1.0 ends with its connection: that is how a service asks for it.
     let old = asked.http10 || response.version() == Version::HTTP_10;
-    out.extend_from_slice(if old { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
-    out.extend_from_slice(status.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
-    out.extend_from_slice(b"\r\n");
-    for (name, value) in headers {
+    status_line(status, old, out);
+    policies.write(out);
+    let (mut closes, mut dated) = (false, false);
+    for (name, value) in response.headers() {
+        closes |= *name == CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"close");
+        dated |= *name == DATE;
         field(name.as_str(), value.as_bytes(), out);
     }
-    policies.each(|name, value| {
-        debug_assert!(!headers.contains_key(&name), "{name} is there twice");
-        field(name.as_str(), value.as_bytes(), out);
-    });
     let (coding, ends) = body_coding(response, asked, old, out);
-    let keeps_alive = asked.keeps_alive && !ends && !closes(headers);
+    let keeps_alive = asked.keeps_alive && !ends && !closes;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         // The answer's own Connection field says what becomes of it.
-    } else if !keeps_alive && !old && !closes(headers) {
-        field(CONNECTION.as_str(), b"close", out);
+    } else if !keeps_alive && !old && !closes {
+        out.extend_from_slice(b"connection: close\r\n");
     } else if keeps_alive && old {
-        field(CONNECTION.as_str(), b"keep-alive", out);
+        out.extend_from_slice(b"connection: keep-alive\r\n");
     }
-    if !headers.contains_key(DATE) {
+    if !dated {
         date(out);
     }
     out.extend_from_slice(b"\r\n");
     Begun {
         coding,
         keeps_alive,
+    }
+}
+
+fn status_line(status: StatusCode, old: bool, out: &mut Vec<u8>) {
+    match (status, old) {
+        (StatusCode::OK, false) => out.extend_from_slice(b"HTTP/1.1 200 OK\r\n"),
+        (StatusCode::NO_CONTENT, false) => out.extend_from_slice(b"HTTP/1.1 204 No Content\r\n"),
+        _ => {
+            out.extend_from_slice(if old { b"HTTP/1.0 " } else { b"HTTP/1.1 " });
+            out.extend_from_slice(status.as_str().as_bytes());
+            out.push(b' ');
+            out.extend_from_slice(status.canonical_reason().unwrap_or("").as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
     }
 }
 
@@ -102,13 +110,13 @@ fn body_coding(
     let length = response.body().size_hint().exact();
     let coding = match length {
         Some(length) => {
-            out.extend_from_slice(CONTENT_LENGTH.as_str().as_bytes());
-            write!(out, ": {length}\r\n").expect("memory can be written");
+            out.extend_from_slice(b"content-length: ");
+            decimal(length, out);
             BodyCoding::Plain
         }
         None if old => BodyCoding::Plain,
         None => {
-            field(TRANSFER_ENCODING.as_str(), b"chunked", out);
+            out.extend_from_slice(b"transfer-encoding: chunked\r\n");
             BodyCoding::Chunked
         }
     };
@@ -121,11 +129,6 @@ fn body_coding(
     (coding, ends)
 }
 
-fn closes(headers: &HeaderMap) -> bool {
-    let connection = headers.get(CONNECTION).map(HeaderValue::as_bytes);
-    connection.is_some_and(|value| value.eq_ignore_ascii_case(b"close"))
-}
-
 fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b": ");
@@ -135,15 +138,24 @@ fn field(name: &str, value: &[u8], out: &mut Vec<u8>) {
 
 /// Appends the line in front of a chunk of `length` bytes. (RFC 9112 §7.1)
 pub(super) fn chunk_size(length: usize, out: &mut Vec<u8>) {
+    number(length as u64, 16, out);
+}
+
+fn decimal(length: u64, out: &mut Vec<u8>) {
+    number(length, 10, out);
+}
+
+/// Appends a number and the end of its line.
+fn number(number: u64, base: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut line = [0; SIZE_LINE];
-    line[SIZE_LINE - 2..].copy_from_slice(b"\r\n");
-    let mut at = SIZE_LINE - 2;
-    let mut left = length;
+    let mut line = [0; LONGEST_NUMBER];
+    line[LONGEST_NUMBER - 2..].copy_from_slice(b"\r\n");
+    let mut at = LONGEST_NUMBER - 2;
+    let mut left = number;
     loop {
         at -= 1;
-        line[at] = DIGITS[left % 16];
-        left /= 16;
+        line[at] = DIGITS[(left % base) as usize];
+        left /= base;
         if left == 0 {
             break;
         }
@@ -210,6 +222,8 @@ fn wall_clock() -> (String, Duration) {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     const ASKED: Asked = Asked {
@@ -345,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_of_chunks_are_hexadecimal() {
+    fn sizes_of_chunks_are_hexadecimal_and_lengths_decimal() {
         for (size, line) in [
             (0, "0\r\n"),
             (1, "1\r\n"),
@@ -359,5 +373,10 @@ mod tests {
         let mut out = Vec::new();
         chunk_size(usize::MAX, &mut out);
         assert_eq!(out, format!("{:x}\r\n", usize::MAX).as_bytes());
+        for length in [0, 9, 10, 1234, u64::MAX] {
+            let mut out = Vec::new();
+            decimal(length, &mut out);
+            assert_eq!(out, format!("{length}\r\n").as_bytes());
+        }
     }
 }

@@ -25,15 +25,10 @@ pub(super) struct Head {
     pub(super) keeps_alive: bool,
     /// Whether it waits for `100 Continue`. (RFC 9110 §10.1.1)
     pub(super) expects: bool,
-    /// It came in HTTP/1.0.
+    /// It asks for another protocol.
+    pub(super) upgrades: bool,
+    /// It is to be answered in HTTP/1.0.
     pub(super) http10: bool,
-}
-
-impl Head {
-    /// Whether it is a WebSocket handshake in HTTP/1.0.
-    pub(super) fn is_handshake10(&self) -> bool {
-        self.request.extensions().get::<Http10Handshake>().is_some()
-    }
 }
 
 /// How a body ends. (RFC 9112 §6.3)
@@ -151,81 +146,125 @@ fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, Statu
     if path.len() > MAX_TARGET {
         return Err(StatusCode::URI_TOO_LONG);
     }
-    let http10 = version == 0;
+    let mut said = Said::new(version == 0);
     let mut headers = HeaderMap::with_capacity(parsed.headers.len());
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BAD)?;
+        said.note(&name, field.value)?;
         let value = input.slice_ref(field.value);
         headers.append(
             name,
             HeaderValue::from_maybe_shared(value).map_err(|_| BAD)?,
         );
     }
-    let body = body_length(&headers, http10)?;
-    let keeps_alive = !has_token(&headers, &CONNECTION, "close")
-        && (!http10 || has_token(&headers, &CONNECTION, "keep-alive"));
-    let expects = !http10 && has_token(&headers, &EXPECT, "100-continue");
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| BAD)?;
     let target = input.slice_ref(path.as_bytes());
     *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| BAD)?;
-    if http10 && is_handshake(&headers) && body == BodyLength::Known(0) {
+    let handshake10 = said.is_handshake10();
+    if handshake10 {
         // nginx with the Upgrade fields set but without `proxy_http_version 1.1` sends them; it tunnels all the same once it
         // gets its 101.
         request.extensions_mut().insert(Http10Handshake);
-    } else if http10 {
+    } else if said.http10 {
         *request.version_mut() = Version::HTTP_10;
     }
     *request.headers_mut() = headers;
     Ok(Head {
         request,
-        body,
-        keeps_alive,
-        expects,
-        http10,
+        body: said.body_length(),
+        keeps_alive: !said.closes && (!said.http10 || said.keeps) && !handshake10,
+        expects: said.expects && !said.http10,
+        upgrades: said.upgrades,
+        http10: said.http10 && !handshake10,
     })
 }
 
 /// Longest request target, a bound of the `http` crate.
 const MAX_TARGET: usize = u16::MAX as usize - 1;
 
-/// (RFC 9112 §6.1, §6.3)
-fn body_length(headers: &HeaderMap, http10: bool) -> Result<BodyLength, StatusCode> {
-    const BAD: StatusCode = StatusCode::BAD_REQUEST;
-    let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).into_iter();
-    if let Some(coding) = codings.next() {
-        // Both fields, or a coding in HTTP/1.0: somebody on the way may have cut the message elsewhere.
-        if http10 || lengths.next().is_some() || codings.next().is_some() {
-            return Err(BAD);
+/// What the fields say about the message and the connection, noted as they are read.
+#[derive(Debug, Default)]
+struct Said {
+    http10: bool,
+    length: Option<u64>,
+    chunked: bool,
+    closes: bool,
+    keeps: bool,
+    expects: bool,
+    /// `Upgrade` is there.
+    upgrades: bool,
+    to_websocket: bool,
+    connects_upgrade: bool,
+    has_key: bool,
+}
+
+impl Said {
+    fn new(http10: bool) -> Self {
+        Self {
+            http10,
+            ..Self::default()
         }
-        return if coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
-            Ok(BodyLength::Chunked)
-        } else {
-            Err(BAD)
-        };
     }
-    let Some(length) = lengths.next() else {
-        return Ok(BodyLength::Known(0));
-    };
-    if lengths.any(|other| other != length) || !length.as_bytes().iter().all(u8::is_ascii_digit) {
-        return Err(BAD);
+
+    /// Errors are those of the body's length. (RFC 9112 §6.1, §6.3)
+    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), StatusCode> {
+        const KEY1: HeaderName = HeaderName::from_static("sec-websocket-key1");
+        if *name == CONNECTION {
+            self.closes |= has_token(value, "close");
+            self.keeps |= has_token(value, "keep-alive");
+            self.connects_upgrade |= has_token(value, "upgrade");
+        } else if *name == CONTENT_LENGTH {
+            let length = length(value).ok_or(StatusCode::BAD_REQUEST)?;
+            let agrees = self.length.is_none_or(|before| before == length);
+            if !agrees || self.chunked {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+            self.length = Some(length);
+        } else if *name == TRANSFER_ENCODING {
+            // Beside a length, twice, or in HTTP/1.0: somebody on the way may have cut the message elsewhere.
+            let alone = self.length.is_none() && !self.chunked && !self.http10;
+            if !alone || !value.eq_ignore_ascii_case(b"chunked") {
+                return Err(StatusCode::BAD_REQUEST);
+            }
+            self.chunked = true;
+        } else if *name == EXPECT {
+            self.expects |= has_token(value, "100-continue");
+        } else if *name == UPGRADE {
+            self.upgrades = true;
+            self.to_websocket |= has_token(value, "websocket");
+        } else if *name == SEC_WEBSOCKET_KEY || *name == KEY1 {
+            self.has_key = true;
+        }
+        Ok(())
     }
-    let length = length.to_str().ok().and_then(|digits| digits.parse().ok());
-    length.map(BodyLength::Known).ok_or(BAD)
+
+    const fn body_length(&self) -> BodyLength {
+        match (self.chunked, self.length) {
+            (true, _) => BodyLength::Chunked,
+            (false, Some(length)) => BodyLength::Known(length),
+            (false, None) => BodyLength::Known(0),
+        }
+    }
+
+    /// Whether it is a WebSocket handshake in HTTP/1.0. Only without a body: the two versions disagree about what would
+    /// follow.
+    const fn is_handshake10(&self) -> bool {
+        let handshake = self.to_websocket && self.connects_upgrade && self.has_key;
+        self.http10 && handshake && matches!(self.length, None | Some(0))
+    }
 }
 
-fn is_handshake(headers: &HeaderMap) -> bool {
-    const KEY1: HeaderName = HeaderName::from_static("sec-websocket-key1");
-    has_token(headers, &UPGRADE, "websocket")
-        && has_token(headers, &CONNECTION, "upgrade")
-        && (headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(KEY1))
+/// Digits, and nothing else. (RFC 9110 §8.6)
+fn length(value: &[u8]) -> Option<u64> {
+    let digits = std::str::from_utf8(value).ok()?;
+    let valid = digits.bytes().all(|byte| byte.is_ascii_digit());
+    valid.then(|| digits.parse().ok()).flatten()
 }
 
-/// Whether a list field holds `token`, in any case and in any of its lines. (RFC 9110 §5.6.1)
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    let lines = headers.get_all(name).into_iter();
-    let mut items = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+/// Whether a list holds `token`, in any case. (RFC 9110 §5.6.1)
+fn has_token(list: &[u8], token: &str) -> bool {
+    let mut items = list.split(|byte| *byte == b',');
     items.any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
 }
 
@@ -395,7 +434,8 @@ mod tests {
     fn handshake_in_http10_becomes_one_in_http11() {
         let handshake = "Upgrade: WebSocket\r\nConnection: x, upgrade\r\nSec-WebSocket-Key: k\r\n";
         let head = whole(&format!("GET / HTTP/1.0\r\n{handshake}\r\n")).expect("a valid head");
-        assert!(head.is_handshake10());
+        assert!(head.request.extensions().get::<Http10Handshake>().is_some());
+        assert!(!head.http10 && !head.keeps_alive);
         assert_eq!(head.request.version(), Version::HTTP_11);
         for other in [
             "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n".to_owned(),
@@ -403,7 +443,6 @@ mod tests {
             format!("{handshake}Content-Length: 1\r\n"),
         ] {
             let head = whole(&format!("GET / HTTP/1.0\r\n{other}\r\n")).expect("a valid head");
-            assert!(!head.is_handshake10(), "{other:?}");
             assert_eq!(head.request.version(), Version::HTTP_10);
         }
     }

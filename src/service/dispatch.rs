@@ -4,9 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ORIGIN, REFERER, VARY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{ALLOW, CONTENT_TYPE, ORIGIN, REFERER, VARY};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use tracing::warn;
 
@@ -20,8 +18,8 @@ use crate::transport::{
 };
 
 use super::Service;
-use super::cors::{self, Cors};
-use super::policies::{NO_CACHE, Policies};
+use super::cors;
+use super::policies::{Cors, Fields as _, NO_CACHE, NO_SNIFF, Policies};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
@@ -151,13 +149,11 @@ impl Service {
             };
             let mut response = Response::new(Body::from(info.to_json()));
             response.headers_mut().insert(CONTENT_TYPE, JSON);
-            response
-                .headers_mut()
-                .insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
+            response.headers_mut().fixed(&NO_SNIFF);
+            response.headers_mut().fixed(&NO_CACHE);
             response
         };
-        Cors::of(request.headers(), &self.config.origins).add(response.headers_mut());
+        Cors::of(request.headers(), &self.config.origins).put(response.headers_mut());
         match self.config.info_min_delay {
             Some(delay) if request.method() == Method::GET => {
                 let delayed = async move {

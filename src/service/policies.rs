@@ -1,20 +1,75 @@
 //! The header policies of an endpoint for one answer: decided when the request comes, written when the answer is there.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, HeaderName, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
+    HeaderName, ORIGIN, SET_COOKIE,
 };
 use http::{HeaderMap, HeaderValue};
 
 use crate::transport::Hints;
 
 use super::cookie;
-use super::cors::Cors;
+use super::origin::Origins;
+
+/// A field that is always the same, ready to be written.
+pub(super) struct Fixed {
+    name: HeaderName,
+    value: HeaderValue,
+    line: &'static str,
+}
+
+macro_rules! fixed {
+    ($name:literal, $value:literal) => {
+        Fixed {
+            name: HeaderName::from_static($name),
+            value: HeaderValue::from_static($value),
+            line: concat!($name, ": ", $value, "\r\n"),
+        }
+    };
+}
 
 /// As the suite compares it. (sockjs-protocol, `InfoTest.test_basic`)
-pub(super) const NO_CACHE: HeaderValue =
-    HeaderValue::from_static("no-store, no-cache, no-transform, must-revalidate, max-age=0");
+pub(super) static NO_CACHE: Fixed = fixed!(
+    "cache-control",
+    "no-store, no-cache, no-transform, must-revalidate, max-age=0"
+);
 /// Asks nginx and those who copied it to pass every frame on at once.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+static NOT_BUFFERED: Fixed = fixed!("x-accel-buffering", "no");
+/// Asks compressing proxies to leave it alone.
+static IDENTITY: Fixed = fixed!("content-encoding", "identity");
+pub(super) static NO_SNIFF: Fixed = fixed!("x-content-type-options", "nosniff");
+static VARIES: Fixed = fixed!("vary", "Origin");
+static ANY_ORIGIN: Fixed = fixed!("access-control-allow-origin", "*");
+static CREDENTIALS: Fixed = fixed!("access-control-allow-credentials", "true");
+
+/// Where fields go: into an answer's map, or as text.
+pub(super) trait Fields {
+    fn fixed(&mut self, field: &'static Fixed);
+    fn field(&mut self, name: HeaderName, value: &HeaderValue);
+}
+
+impl Fields for HeaderMap {
+    fn fixed(&mut self, field: &'static Fixed) {
+        self.append(field.name.clone(), field.value.clone());
+    }
+
+    fn field(&mut self, name: HeaderName, value: &HeaderValue) {
+        self.append(name, value.clone());
+    }
+}
+
+impl Fields for Vec<u8> {
+    fn fixed(&mut self, field: &'static Fixed) {
+        self.extend_from_slice(field.line.as_bytes());
+    }
+
+    fn field(&mut self, name: HeaderName, value: &HeaderValue) {
+        self.extend_from_slice(name.as_str().as_bytes());
+        self.extend_from_slice(b": ");
+        self.extend_from_slice(value.as_bytes());
+        self.extend_from_slice(b"\r\n");
+    }
+}
 
 /// Fields that are added to an answer.
 #[derive(Debug, Default)]
@@ -42,33 +97,85 @@ impl Policies {
         }
     }
 
-    /// The fields.
-    pub(crate) fn each(&self, mut put: impl FnMut(HeaderName, &HeaderValue)) {
-        let Some(hints) = self.hints else { return };
-        if let Some(cors) = &self.cors {
-            cors.each(&mut put);
-        }
-        if let Some(cookie) = &self.cookie {
-            put(SET_COOKIE, cookie);
-        }
-        if hints.no_cache {
-            put(CACHE_CONTROL, &NO_CACHE);
-        }
-        if hints.receives {
-            put(X_ACCEL_BUFFERING, &HeaderValue::from_static("no"));
-        }
-        if self.identity {
-            put(CONTENT_ENCODING, &HeaderValue::from_static("identity"));
-        }
-        if hints.script {
-            put(X_CONTENT_TYPE_OPTIONS, &HeaderValue::from_static("nosniff"));
-        }
+    /// Writes the fields as lines.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        self.put(out);
     }
 
     /// Adds them to an answer's fields.
     pub(super) fn add(&self, fields: &mut HeaderMap) {
-        self.each(|name, value| {
-            fields.append(name, value.clone());
-        });
+        self.put(fields);
     }
+
+    fn put(&self, fields: &mut impl Fields) {
+        let Some(hints) = self.hints else { return };
+        if let Some(cors) = &self.cors {
+            cors.put(fields);
+        }
+        if let Some(cookie) = &self.cookie {
+            fields.field(SET_COOKIE, cookie);
+        }
+        for (wanted, field) in [
+            (hints.no_cache, &NO_CACHE),
+            (hints.receives, &NOT_BUFFERED),
+            (self.identity, &IDENTITY),
+            (hints.script, &NO_SNIFF),
+        ] {
+            if wanted {
+                fields.fixed(field);
+            }
+        }
+    }
+}
+
+/// Cross-origin fields in the answer to a request that was let in: the origin verbatim with credentials, since sockjs-client
+/// sends credentials always; `*` only without an origin, and then without credentials.
+/// (sockjs-protocol, `XhrPolling.test_transport`, `XhrPolling.test_request_headers_cors`)
+#[derive(Debug)]
+pub(super) struct Cors {
+    origin: Option<HeaderValue>,
+    /// Every origin is let in.
+    any: bool,
+    headers: Option<HeaderValue>,
+}
+
+impl Cors {
+    pub(super) fn of(request: &HeaderMap, origins: &Origins) -> Self {
+        let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        Self {
+            origin: request.get(ORIGIN).map(copied),
+            any: *origins == Origins::Any,
+            headers: asked
+                .filter(|asked| !asked.is_empty() && is_list_of_tokens(asked.as_bytes()))
+                .map(copied),
+        }
+    }
+
+    pub(super) fn put(&self, fields: &mut impl Fields) {
+        fields.fixed(&VARIES);
+        match &self.origin {
+            Some(origin) => {
+                fields.field(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+                fields.fixed(&CREDENTIALS);
+            }
+            None if self.any => fields.fixed(&ANY_ORIGIN),
+            None => {}
+        }
+        if let Some(headers) = &self.headers {
+            fields.field(ACCESS_CONTROL_ALLOW_HEADERS, headers);
+        }
+    }
+}
+
+/// A value of its own, that does not keep the memory of a whole head while a receiver waits.
+fn copied(value: &HeaderValue) -> HeaderValue {
+    HeaderValue::from_bytes(value.as_bytes()).expect("it is a field value")
+}
+
+fn is_list_of_tokens(value: &[u8]) -> bool {
+    let is_token = |item: &[u8]| HeaderName::from_bytes(item).is_ok();
+    value
+        .split(|&byte| byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .all(is_token)
 }

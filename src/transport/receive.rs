@@ -166,7 +166,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
 /// and some add nothing to a request that would show them, such as HAProxy without `option forwardfor`. A browser itself
 /// does it only for a page that has given its session up: so only other programs are taken at their word.
 fn resets_are_usual(request: &Request<RequestBody>) -> bool {
-    closes(request) || is_proxied(request) || is_browser(request)
+    closes(request) || is_browser(request) || is_proxied(request)
 }
 
 /// Whether the peer ends the connection after this request.
