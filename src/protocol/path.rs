@@ -36,31 +36,35 @@ impl<'a> Route<'a> {
         }
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
-        let mut segments = path.split('/');
-        let first = segments.next()?;
-        let Some(session) = segments.next() else {
-            return match first {
+        let Some((server, rest)) = cut(path) else {
+            return match path {
                 "" => None,
                 "info" => Some(Self::Info),
                 "websocket" => Some(Self::RawWebsocket),
-                _ if is_iframe(first) => Some(Self::Iframe),
-                _ => Some(Self::File(first)),
+                _ if is_iframe(path) => Some(Self::Iframe),
+                _ => Some(Self::File(path)),
             };
         };
-        let transport = segments.next()?;
+        let (session, transport) = cut(rest)?;
         let valid =
-            segments.next().is_none() && is_id(first) && is_id(session) && !transport.is_empty();
+            cut(transport).is_none() && is_id(server) && is_id(session) && !transport.is_empty();
         valid.then_some(Self::Session {
-            server: first,
+            server,
             session,
             transport,
         })
     }
 }
 
+/// What stands before and behind the first slash.
+fn cut(path: &str) -> Option<(&str, &str)> {
+    let slash = memchr::memchr(b'/', path.as_bytes())?;
+    Some((&path[..slash], &path[slash + 1..]))
+}
+
 /// A server or session segment: not empty and without a dot.
 fn is_id(segment: &str) -> bool {
-    !segment.is_empty() && !segment.contains('.')
+    !segment.is_empty() && memchr::memchr(b'.', segment.as_bytes()).is_none()
 }
 
 /// `iframe[0-9-.a-z_]*.html`

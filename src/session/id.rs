@@ -20,7 +20,8 @@ impl FromStr for SessionId {
     type Err = InvalidSessionId;
 
     fn from_str(id: &str) -> Result<Self, InvalidSessionId> {
-        let valid = (1..=MAX_SESSION_ID).contains(&id.len()) && !id.contains(['.', '/']);
+        let valid = (1..=MAX_SESSION_ID).contains(&id.len())
+            && memchr::memchr2(b'.', b'/', id.as_bytes()).is_none();
         if valid {
             Ok(Self(id.into()))
         } else {
