@@ -1,5 +1,6 @@
 //! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
 
+mod large_reads;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::registry::{Driver, Due, Receiver};
 use crate::session::{Deliver, SessionConfig};
 
 use super::TransportConfig;
+use large_reads::LargeReads;
 
 /// What the messages of the WebSocket are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +36,14 @@ pub(super) enum Mode {
     Raw,
 }
 
-/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket.
+/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket. [`LargeReads`] makes up for the small
+/// read buffer.
 pub(super) fn websocket_config(
     transport: &TransportConfig,
     session: &SessionConfig,
 ) -> WebSocketConfig {
-    const BUFFER: usize = 4096;
+    const READ_BUFFER: usize = 1024;
+    const WRITE_BUFFER: usize = 4096;
     // An escaped character takes up to six bytes. A JSON array around one message of full size must still fit.
     let incoming = transport
         .max_body_size
@@ -51,8 +55,8 @@ pub(super) fn websocket_config(
         .saturating_mul(6)
         .saturating_add(64 * 1024);
     WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(outgoing)
         .max_message_size(Some(incoming))
         .max_frame_size(Some(incoming))
@@ -62,7 +66,8 @@ pub(super) fn websocket_config(
 pub(super) async fn accepted<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: WebSocketConfig,
-) -> WebSocketStream<S> {
+) -> WebSocketStream<LargeReads<S>> {
+    let stream = LargeReads::new(stream);
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
 

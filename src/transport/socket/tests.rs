@@ -21,7 +21,7 @@ async fn open(
     mode: Mode,
     messages: usize,
     backend: impl Backend,
-) -> (Running<DuplexStream>, Client) {
+) -> (Running<LargeReads<DuplexStream>>, Client) {
     let transport = TransportConfig::default();
     let few = QueueLimits {
         bytes: 1 << 20,
