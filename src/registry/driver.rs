@@ -14,10 +14,12 @@ use super::Entry;
 use super::backend::Served;
 use super::handle::{Schedule, SessionHandle};
 use super::registration::Registration;
+use super::wakers::Due;
 
 /// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
 ///
-/// HTTP sessions have it in a task of its own, WebSockets poll it in the task of their socket.
+/// HTTP sessions have it in a task of its own. A WebSocket's task has the receiver too and works in turns: it polls what is
+/// due with [`Self::poll_due`], between [`Self::begin_turn`] and [`Self::end_turn`].
 #[must_use = "a session does nothing until its driver is polled"]
 pub struct Driver {
     handle: Arc<SessionHandle>,
@@ -41,6 +43,34 @@ impl Driver {
             registration,
             closed: false,
         }
+    }
+
+    /// Begins a turn of the task of `context`, see [`Wakers`](super::wakers::Wakers): what is to be looked at, whatever else
+    /// the task was woken for.
+    pub fn begin_turn(&self, context: &Context<'_>) -> Due {
+        self.handle.begin_turn(context)
+    }
+
+    /// What has become due in this turn, which goes on.
+    pub fn noted(&self) -> Due {
+        self.handle.noted()
+    }
+
+    /// What has become due in this turn; it is over when that is nothing.
+    pub fn end_turn(&self) -> Due {
+        self.handle.end_turn()
+    }
+
+    /// Polls what is `due`. Ready as the driver itself, which must not be polled in any other way.
+    pub fn poll_due(&mut self, context: &mut Context<'_>, due: Due) -> Poll<()> {
+        if due.backend() {
+            self.poll_backend(context);
+        }
+        let elapsed = || self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed());
+        if due.deadline || elapsed() {
+            self.close_in_time(context);
+        }
+        self.over()
     }
 
     fn poll_backend(&mut self, context: &mut Context<'_>) {
@@ -73,10 +103,33 @@ impl Driver {
                 }
                 none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
             };
-            if sleep.as_mut().poll(context).is_pending() {
+            // Out of budget, the timer would not learn whom to wake, and the next turn would not ask it.
+            let mut sleep = tokio::task::unconstrained(sleep.as_mut());
+            if Pin::new(&mut sleep).poll(context).is_pending() {
                 return Poll::Pending;
             }
             self.handle.timeout();
+        }
+    }
+
+    fn close_in_time(&mut self, context: &mut Context<'_>) {
+        if self.closed || self.poll_deadline(context).is_pending() {
+            return;
+        }
+        self.closed = true;
+        self.sleep = None;
+        if let Some(end) = self.handle.ended() {
+            debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
+            self.registration.close(Entry::ended(&end));
+        }
+    }
+
+    /// A backend may take its time after the end; until then the session keeps its place in the counts.
+    fn over(&self) -> Poll<()> {
+        if self.closed && self.backend.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     }
 }
@@ -86,20 +139,14 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         self.poll_backend(context);
-        if !self.closed && self.poll_deadline(context).is_ready() {
-            self.closed = true;
-            self.sleep = None;
-            if let Some(end) = self.handle.ended() {
-                debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
-                self.registration.close(Entry::ended(&end));
-            }
-        }
-        // A backend may take its time after the end; until then the session keeps its place in the counts.
-        if self.closed && self.backend.is_none() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        self.close_in_time(context);
+        self.over()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.handle.end_turns();
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -12,10 +12,11 @@ use uuid::Uuid;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
 use crate::session::{
-    Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig,
+    Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig, Wakes,
 };
 
 use super::budget::{Budget, Reservation};
+use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
 
 /// A session that others can reach. Shared by its receiver, its driver, its backend and the registry.
@@ -34,34 +35,21 @@ struct Locked {
     reserved: Option<Reservation>,
     /// The connection of the attached receiver, or of the last one that was answered.
     wire: Option<Arc<Wire>>,
-    receiver: Option<Waker>,
-    backend: Option<Waker>,
-    /// Whoever waits for the proof of the path, or for the end.
-    watchers: Vec<Waker>,
-    driver: Option<Waker>,
-    room_in: Vec<Waker>,
-    room_out: Vec<Waker>,
-    vacancy: Vec<Waker>,
-    settled: Option<Waker>,
+    wakers: Wakers,
 }
 
 /// Queue memory that every session may use without asking the process's budget, so that small messages cost no shared
 /// counter. The limit on the number of sessions bounds it.
 const FREE_QUEUE_MEMORY: usize = 16 * 1024;
 
-/// Wake-ups, and what is to be told, collected under the lock and done after it.
-#[derive(Default)]
-struct ToWake {
-    one: [Option<Waker>; 4],
-    many: [Vec<Waker>; 3],
+/// What is to be told after the lock.
+struct News {
     cut_off: Option<Arc<Wire>>,
     report: Option<Report>,
 }
 
-impl ToWake {
-    fn wake(self) {
-        self.one.into_iter().flatten().for_each(Waker::wake);
-        self.many.into_iter().flatten().for_each(Waker::wake);
+impl News {
+    fn tell(self) {
         if let Some(wire) = self.cut_off {
             wire.cut();
         }
@@ -74,22 +62,6 @@ impl ToWake {
 /// The one clock of all sessions; follows tokio's paused clock in tests.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
-}
-
-/// Stores the waker of `context`, unless it is there already.
-pub(super) fn store(slot: &mut Option<Waker>, context: &Context<'_>) {
-    if !slot
-        .as_ref()
-        .is_some_and(|waker| waker.will_wake(context.waker()))
-    {
-        *slot = Some(context.waker().clone());
-    }
-}
-
-fn store_one_more(list: &mut Vec<Waker>, context: &Context<'_>) {
-    if !list.iter().any(|waker| waker.will_wake(context.waker())) {
-        list.push(context.waker().clone());
-    }
 }
 
 /// What the driver has to do next.
@@ -116,14 +88,7 @@ impl SessionHandle {
                 path: path.map(Box::new),
                 reserved: None,
                 wire: None,
-                receiver: None,
-                backend: None,
-                watchers: Vec::new(),
-                driver: None,
-                room_in: Vec::new(),
-                room_out: Vec::new(),
-                vacancy: Vec::new(),
-                settled: None,
+                wakers: Wakers::default(),
             }),
             queue_memory,
         })
@@ -136,15 +101,19 @@ impl SessionHandle {
 
     /// Opens the lock, lets `act` decide, and wakes afterwards whom the session wants woken.
     fn locked<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
-        let mut to_wake = ToWake::default();
-        let answer = {
-            let mut state = self.state.lock();
-            let answer = act(&mut state);
-            state.account(&self.queue_memory);
-            state.collect(&mut to_wake);
-            answer
-        };
-        to_wake.wake();
+        let mut state = self.state.lock();
+        let answer = act(&mut state);
+        state.account(&self.queue_memory);
+        let wakes = state.session.poll_wakes();
+        let to_wake = state.wakers.choose(wakes);
+        let news = state.news(wakes);
+        drop(state);
+        if let Some(to_wake) = to_wake {
+            to_wake.wake();
+        }
+        if let Some(news) = news {
+            news.tell();
+        }
         answer
     }
 
@@ -177,7 +146,7 @@ impl SessionHandle {
     }
 
     pub(super) fn detach(&self, attachment: u32, how: Detach) {
-        let vacated = self.locked(|state| {
+        self.locked(|state| {
             let now = now();
             if let Some(path) = &mut state.path
                 && state.session.has_receiver()
@@ -195,10 +164,8 @@ impl SessionHandle {
             if how != Detach::Done {
                 state.wire = None;
             }
-            state.receiver = None;
-            std::mem::take(&mut state.vacancy)
+            state.wakers.receiver = None;
         });
-        vacated.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn handed_over(&self, attachment: u32) {
@@ -207,6 +174,10 @@ impl SessionHandle {
 
     pub(super) fn left(&self, attachment: u32) {
         self.locked(|state| state.session.handle_left(now(), attachment));
+    }
+
+    pub(super) fn written(&self, attachment: u32) {
+        self.locked(|state| state.session.handle_written(attachment));
     }
 
     pub(super) fn doubt(&self, attachment: u32) {
@@ -222,7 +193,7 @@ impl SessionHandle {
     pub(super) fn poll_vacant(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.session.has_receiver() {
-            store_one_more(&mut state.vacancy, context);
+            state.wakers.wait(For::Vacancy, context);
             return Poll::Pending;
         }
         Poll::Ready(())
@@ -234,7 +205,7 @@ impl SessionHandle {
         if state.session.is_settled() {
             return Poll::Ready(());
         }
-        store(&mut state.settled, context);
+        state.wakers.wait_for_settlement(context);
         Poll::Pending
     }
 
@@ -250,10 +221,13 @@ impl SessionHandle {
             if hurry {
                 state.session.handle_hurry();
             }
-            let now = now();
             let last = state.session.gives_way();
+            if !state.session.has_frame() {
+                state.wakers.wait_for_frame(context);
+                return Poll::Pending;
+            }
+            let now = now();
             let Some(frame) = state.session.poll_frame(now) else {
-                store(&mut state.receiver, context);
                 return Poll::Pending;
             };
             let heartbeat = matches!(frame, Frame::Heartbeat);
@@ -292,33 +266,20 @@ impl SessionHandle {
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
-        self.locked(|state| {
-            let now = now();
-            match state.session.handle_browser_messages(now, messages) {
-                Deliver::Full => {
-                    store_one_more(&mut state.room_in, context);
-                    Poll::Pending
-                }
-                answer => {
-                    state.wrote(now);
-                    Poll::Ready(answer)
-                }
-            }
-        })
+        self.locked(|state| state.hand_in(now(), context, messages))
     }
 
-    /// Anything came from the browser's WebSocket.
-    pub fn alive(&self) {
+    /// Something came on the browser's WebSocket, with `messages` in it or none: [`Self::poll_deliver`], and the browser is
+    /// known to be alive.
+    pub fn poll_hear(&self, context: &Context<'_>, messages: &mut Vec<Message>) -> Poll<Deliver> {
         self.locked(|state| {
             let now = now();
-            if let Some(path) = &mut state.path {
-                path.heard(now);
-                if path.is_stale(now) {
-                    state.session.handle_silence(path.silence(now));
-                }
+            state.hear(now);
+            if messages.is_empty() {
+                return Poll::Ready(Deliver::Accepted);
             }
-            state.session.handle_alive(now);
-        });
+            state.hand_in(now, context, messages)
+        })
     }
 
     /// The browser closed its WebSocket with `reason`.
@@ -353,7 +314,7 @@ impl SessionHandle {
             Ok(()) => Poll::Ready(Ok(())),
             Err(Refused::Full(refused)) => {
                 *message = Some(refused);
-                store_one_more(&mut state.room_out, context);
+                state.wakers.wait(For::RoomOut, context);
                 Poll::Pending
             }
             Err(Refused::Ended(refused)) => {
@@ -369,7 +330,7 @@ impl SessionHandle {
             Some(message) => Poll::Ready(Some(message)),
             None if state.session.end().is_some() => Poll::Ready(None),
             None => {
-                store(&mut state.backend, context);
+                state.wakers.wait_for_message(context);
                 Poll::Pending
             }
         })
@@ -381,7 +342,7 @@ impl SessionHandle {
             if state.session.is_proven() || state.session.end().is_some() {
                 return Poll::Ready(state.session.is_proven());
             }
-            store_one_more(&mut state.watchers, context);
+            state.wakers.wait(For::Event, context);
             Poll::Pending
         })
     }
@@ -392,7 +353,7 @@ impl SessionHandle {
             if state.session.end().is_some() {
                 return Poll::Ready(());
             }
-            store_one_more(&mut state.watchers, context);
+            state.wakers.wait(For::Event, context);
             Poll::Pending
         })
     }
@@ -402,7 +363,7 @@ impl SessionHandle {
         self.locked(|state| match state.session.end() {
             Some(end) if state.session.is_closed() => Poll::Ready(end.clone()),
             _ => {
-                store_one_more(&mut state.watchers, context);
+                state.wakers.wait(For::Event, context);
                 Poll::Pending
             }
         })
@@ -414,7 +375,7 @@ impl SessionHandle {
             if state.session.is_closed() && state.session.has_given_all() {
                 return Poll::Ready(());
             }
-            store_one_more(&mut state.watchers, context);
+            state.wakers.wait(For::Event, context);
             Poll::Pending
         })
     }
@@ -432,12 +393,33 @@ impl SessionHandle {
             if state.session.is_closed() {
                 return Schedule::Closed;
             }
-            store(&mut state.driver, context);
+            state.wakers.wait_for_deadline(context);
             state
                 .session
                 .poll_timeout()
                 .map_or(Schedule::Idle, Schedule::At)
         })
+    }
+
+    /// The task of `context`, which has receiver, backend and driver of this session, begins a turn: until it ends, what
+    /// would wake the task is noted instead. What it has to look at, whatever else it was woken for.
+    pub(super) fn begin_turn(&self, context: &Context<'_>) -> Due {
+        self.state.lock().wakers.begin_turn(context)
+    }
+
+    /// What was noted since the last question; the turn goes on.
+    pub(super) fn noted(&self) -> Due {
+        self.state.lock().wakers.noted()
+    }
+
+    /// What was noted since the last question; when that is nothing, the turn is over.
+    pub(super) fn end_turn(&self) -> Due {
+        self.state.lock().wakers.end_turn()
+    }
+
+    /// The task that had turns is done.
+    pub(super) fn end_turns(&self) {
+        self.state.lock().wakers.end_turns();
     }
 
     pub(super) fn timeout(&self) {
@@ -449,6 +431,34 @@ impl SessionHandle {
 }
 
 impl Locked {
+    fn hear(&mut self, now: Instant) {
+        if let Some(path) = &mut self.path {
+            path.heard(now);
+            if path.is_stale(now) {
+                self.session.handle_silence(path.silence(now));
+            }
+        }
+        self.session.handle_alive(now);
+    }
+
+    fn hand_in(
+        &mut self,
+        now: Instant,
+        context: &Context<'_>,
+        messages: &mut Vec<Message>,
+    ) -> Poll<Deliver> {
+        match self.session.handle_browser_messages(now, messages) {
+            Deliver::Full => {
+                self.wakers.wait(For::RoomIn, context);
+                Poll::Pending
+            }
+            answer => {
+                self.wrote(now);
+                Poll::Ready(answer)
+            }
+        }
+    }
+
     /// The browser sent something: it has read what is before that.
     fn wrote(&mut self, now: Instant) {
         if let Some(path) = &mut self.path
@@ -463,7 +473,9 @@ impl Locked {
         const STEP: usize = 16 * 1024;
         let queued = self.session.queued_bytes();
         if queued <= FREE_QUEUE_MEMORY {
-            self.reserved = None;
+            if self.reserved.is_some() {
+                self.reserved = None;
+            }
             return;
         }
         let wanted = queued.next_multiple_of(STEP);
@@ -483,31 +495,14 @@ impl Locked {
         }
     }
 
-    fn collect(&mut self, to_wake: &mut ToWake) {
-        let wakes = self.session.poll_wakes();
-        let take = |wanted: bool, slot: &mut Option<Waker>| if wanted { slot.take() } else { None };
-        let take_all = |wanted: bool, list: &mut Vec<Waker>| {
-            if wanted {
-                std::mem::take(list)
-            } else {
-                Vec::new()
-            }
-        };
-        to_wake.one = [
-            take(wakes.receiver, &mut self.receiver),
-            take(wakes.backend, &mut self.backend),
-            take(wakes.driver, &mut self.driver),
-            take(wakes.settled, &mut self.settled),
-        ];
-        to_wake.many = [
-            take_all(wakes.room_in, &mut self.room_in),
-            take_all(wakes.room_out, &mut self.room_out),
-            take_all(wakes.backend, &mut self.watchers),
-        ];
-        if wakes.cut_off {
-            to_wake.cut_off = self.wire.clone();
-        }
-        to_wake.report = self.path.as_mut().and_then(|path| path.take_report());
+    fn news(&mut self, wakes: Wakes) -> Option<Box<News>> {
+        let report = self.path.as_mut().and_then(|path| path.take_report());
+        (wakes.cut_off || report.is_some()).then(|| {
+            Box::new(News {
+                cut_off: self.wire.clone().filter(|_| wakes.cut_off),
+                report,
+            })
+        })
     }
 }
 

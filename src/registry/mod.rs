@@ -13,6 +13,7 @@ mod registration;
 #[cfg(test)]
 mod tests;
 mod tombstones;
+mod wakers;
 mod wire;
 
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ pub(crate) use handle::now;
 pub use receiver::Receiver;
 use registration::{Key, Registration};
 use tombstones::Tombstones;
+pub use wakers::Due;
 pub use wire::Wire;
 
 /// Bounds on all sessions together: of a process, or, as children of those, of one service.

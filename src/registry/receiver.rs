@@ -124,17 +124,18 @@ impl Receiver {
     /// What was taken so far was handed to the connection. Where the connection tells of flushes, it is settled by the
     /// next one; elsewhere this is all there is to know.
     pub fn handed_over(&self, complete: bool) {
-        self.handle.handed_over(self.attachment);
         match &self.wire {
-            Some(wire) => wire.carries(&self.handle, self.attachment, complete),
-            None => self.handle.left(self.attachment),
+            Some(wire) => {
+                self.handle.handed_over(self.attachment);
+                wire.carries(&self.handle, self.attachment, complete);
+            }
+            None => self.handle.written(self.attachment),
         }
     }
 
     /// What was taken so far was written to the socket.
     pub fn left(&self) {
-        self.handle.handed_over(self.attachment);
-        self.handle.left(self.attachment);
+        self.handle.written(self.attachment);
     }
 
     /// Ends the attachment in order: the browser will come back.

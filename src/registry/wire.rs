@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::handle::{SessionHandle, now, store};
+use super::handle::{SessionHandle, now};
+use super::wakers::store;
 
 /// One browser connection, shared by its I/O and by the receivers of the requests on it.
 #[derive(Default)]

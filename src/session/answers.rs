@@ -105,6 +105,15 @@ pub struct Wakes {
     pub room_out: bool,
     /// Whoever waits for the backend to have dealt with what was handed in.
     pub settled: bool,
+    /// Whoever waits for the receiver to be gone.
+    pub vacant: bool,
     /// The connection of the receiver, to end it: it takes nothing any more.
     pub cut_off: bool,
+}
+
+impl Wakes {
+    /// Whether nobody is to be woken.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }

@@ -121,6 +121,7 @@ impl Session {
             return;
         };
         self.detached_at = now;
+        self.wakes.vacant = true;
         let goes_on = self.state != State::Opening
             && self.taken == 0
             && receiver.can_resume(now, how == Detach::Ended);
@@ -143,6 +144,14 @@ impl Session {
         if attachment == self.attachment {
             self.detached_at = self.detached_at.max(now);
             self.release(self.handed_over);
+        }
+    }
+
+    /// What the receiver of `attachment`, which is still attached, took was written whole: handed over and left in one. A
+    /// response needs two steps, because a frame may be handed over while only the one before it has left.
+    pub fn handle_written(&mut self, attachment: u32) {
+        if attachment == self.attachment {
+            self.release(self.taken);
         }
     }
 
@@ -297,11 +306,13 @@ impl Session {
     }
 
     /// The next frame for the attached receiver, if there is one. Order: `o`, messages, `c`; `h` when nothing else is there.
+    /// [`Wakes::receiver`] tells when another is there behind it.
     pub fn poll_frame(&mut self, now: Instant) -> Option<Frame<'_>> {
-        let receiver = self
-            .receiver
-            .as_mut()
-            .filter(|receiver| !receiver.close_taken)?;
+        if !self.has_frame() {
+            return None;
+        }
+        let has_untaken = self.has_untaken();
+        let receiver = self.receiver.as_mut()?;
         if self.state == State::Opening {
             self.state = if self.end.is_some() {
                 State::Closing
@@ -309,12 +320,14 @@ impl Session {
                 State::Open
             };
             receiver.took_open(now, self.config.heartbeat_delay);
+            self.wakes.receiver |= self.has_frame();
             return Some(Frame::Open);
         }
-        if self.taken < self.outbound.len() && self.state != State::Closed {
+        if has_untaken {
             receiver.took_messages(now, self.config.heartbeat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
+            self.wakes.receiver |= self.has_frame();
             let (front, back) = self.outbound.messages().as_slices();
             let in_front = from.min(front.len());
             return Some(Frame::Messages(Messages::new(
@@ -330,9 +343,6 @@ impl Session {
                 self.wakes.backend = true;
             }
             return self.end.as_deref().map(|end| Frame::Close(&end.reason));
-        }
-        if !receiver.heartbeat_due {
-            return None;
         }
         receiver.took_heartbeat(now);
         if receiver.manner.liveness == Liveness::Pong {

@@ -25,6 +25,23 @@ impl Session {
         receiver.is_some_and(|receiver| receiver.manner.one_frame || receiver.recycles)
     }
 
+    /// Whether [`Self::poll_frame`] has a frame for the attached receiver.
+    pub fn has_frame(&self) -> bool {
+        let receiver = self.receiver.as_ref();
+        receiver.is_some_and(|receiver| {
+            let there = self.state == State::Opening
+                || self.has_untaken()
+                || self.end.is_some()
+                || receiver.heartbeat_due;
+            there && !receiver.close_taken
+        })
+    }
+
+    /// Whether there are messages for a receiver to take.
+    pub(super) fn has_untaken(&self) -> bool {
+        self.taken < self.outbound.len() && self.state != State::Closed
+    }
+
     /// Whether a receiver is attached.
     pub fn has_receiver(&self) -> bool {
         self.receiver.is_some()

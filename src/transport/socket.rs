@@ -1,5 +1,9 @@
 //! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
 
+mod large_reads;
+#[cfg(test)]
+mod tests;
+
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -17,10 +21,11 @@ use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
 use crate::network::Proof;
 use crate::protocol::message::{MessageLimits, decode_websocket};
 use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, framing};
-use crate::registry::{Driver, Receiver};
+use crate::registry::{Driver, Due, Receiver};
 use crate::session::{Deliver, SessionConfig};
 
 use super::TransportConfig;
+use large_reads::LargeReads;
 
 /// What the messages of the WebSocket are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +36,14 @@ pub(super) enum Mode {
     Raw,
 }
 
-/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket.
+/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket. [`LargeReads`] makes up for the small
+/// read buffer.
 pub(super) fn websocket_config(
     transport: &TransportConfig,
     session: &SessionConfig,
 ) -> WebSocketConfig {
-    const BUFFER: usize = 4096;
+    const READ_BUFFER: usize = 1024;
+    const WRITE_BUFFER: usize = 4096;
     // An escaped character takes up to six bytes. A JSON array around one message of full size must still fit.
     let incoming = transport
         .max_body_size
@@ -48,8 +55,8 @@ pub(super) fn websocket_config(
         .saturating_mul(6)
         .saturating_add(64 * 1024);
     WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
         .max_write_buffer_size(outgoing)
         .max_message_size(Some(incoming))
         .max_frame_size(Some(incoming))
@@ -59,7 +66,8 @@ pub(super) fn websocket_config(
 pub(super) async fn accepted<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     config: WebSocketConfig,
-) -> WebSocketStream<S> {
+) -> WebSocketStream<LargeReads<S>> {
+    let stream = LargeReads::new(stream);
     WebSocketStream::from_raw_socket(stream, Role::Server, Some(config)).await
 }
 
@@ -90,6 +98,7 @@ impl<S> Running<S> {
             unflushed: false,
             pong_due: false,
             incoming: Vec::new(),
+            readable: true,
             reading: true,
             shut: false,
             closing: None,
@@ -100,13 +109,33 @@ impl<S> Running<S> {
             driven: false,
         }
     }
+}
 
-    fn poll_driver(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if !self.driven {
-            ready!(Pin::new(&mut self.driver).poll(context));
-            self.driven = true;
+impl<S: AsyncRead + AsyncWrite + Unpin> Running<S> {
+    /// What came goes to the session, the backend answers, one frame carries all answers. What is due after that.
+    fn poll_round(&mut self, context: &mut Context<'_>, due: Due) -> Due {
+        if let Some(pump) = &mut self.pump
+            && pump.poll_incoming(context, due.room).is_ready()
+        {
+            self.pump = None;
         }
-        Poll::Ready(())
+        if !self.driven {
+            self.driven = self.driver.poll_due(context, due).is_ready();
+        }
+        if let Some(pump) = &mut self.pump
+            && pump.poll_outgoing(context).is_ready()
+        {
+            self.pump = None;
+        }
+        if self.is_readable() {
+            self.driver.noted()
+        } else {
+            self.driver.end_turn()
+        }
+    }
+
+    fn is_readable(&self) -> bool {
+        self.pump.as_ref().is_some_and(|pump| pump.readable)
     }
 }
 
@@ -114,23 +143,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Running<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        while let Some(pump) = &mut self.pump {
-            if pump.poll(context).is_ready() {
-                self.pump = None;
-                break;
-            }
-            // The backend answers within the same turn; then the socket has something to write.
-            let _ = self.poll_driver(context);
-            let Some(pump) = &mut self.pump else { break };
-            match pump.poll_write(context) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(_)) => self.pump = None,
-                Poll::Pending => return Poll::Pending,
-            }
+        let mut due = self.driver.begin_turn(context);
+        if let Some(pump) = &mut self.pump {
+            pump.readable = true;
+        }
+        while self.is_readable() || !due.is_empty() {
+            due = self.poll_round(context, due);
         }
         // The backend may have something to finish. The driver itself, and with it the session's place in the counts, lives
         // until the socket is over: a stop waits for the close handshake.
-        self.poll_driver(context)
+        if self.driven && self.pump.is_none() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -170,6 +196,8 @@ pub(super) struct Pump<S> {
     pong_due: bool,
     /// Messages that the session had no room for yet; nothing is read meanwhile.
     incoming: Vec<Message>,
+    /// There may be more to read in this turn.
+    readable: bool,
     reading: bool,
     /// Our side of the connection was shut.
     shut: bool,
@@ -178,39 +206,55 @@ pub(super) struct Pump<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
-    /// Ready when the WebSocket is over.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let wrote = match self.poll_write(context) {
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => true,
-                Poll::Pending => false,
-            };
-            let read = match self.poll_read(context) {
+    /// Reads and hands in what the socket has, but not so much that the answers would wait. Ready when the WebSocket is over.
+    fn poll_incoming(&mut self, context: &mut Context<'_>, has_room: bool) -> Poll<()> {
+        const AT_ONCE: usize = 64;
+        self.readable |= has_room;
+        for _ in 0..AT_ONCE {
+            if !self.readable {
+                break;
+            }
+            match self.poll_read(context) {
+                Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(Over)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) => true,
-                Poll::Pending => false,
-            };
-            if let Some(deadline) = &mut self.closing
-                && deadline.as_mut().poll(context).is_ready()
-            {
-                return Poll::Ready(());
+                Poll::Pending => self.readable = false,
             }
-            if !wrote && !read {
-                return Poll::Pending;
-            }
+        }
+        Poll::Pending
+    }
+
+    /// Takes a frame, if the one before is written, and writes it. Ready when the WebSocket is over.
+    fn poll_outgoing(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Poll::Ready(Err(_)) = self.poll_write(context) {
+            return Poll::Ready(());
+        }
+        match &mut self.closing {
+            Some(deadline) => deadline.as_mut().poll(context),
+            None => Poll::Pending,
         }
     }
 
-    /// Ready when something was done: a frame taken, or everything flushed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        // A frame is taken only when the one before is on the socket: what a slow browser has not read stays in the queue.
+        ready!(self.poll_flush(context))?;
+        ready!(self.poll_frame(context))?;
+        self.poll_flush(context)
+    }
+
+    fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.unflushed {
             ready!(Pin::new(&mut self.socket).poll_flush(context))?;
             self.unflushed = false;
-            self.pong_due = false;
             self.receiver.left();
-            return Poll::Ready(Ok(()));
+            // What reading waited for.
+            self.readable |= self.pong_due || self.closing.is_some();
+            self.pong_due = false;
         }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ready when there is something to flush.
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         if self.closing.is_some() {
             return Poll::Pending;
         }
@@ -227,7 +271,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 self.proof = Proving::Done;
             }
         }
-        // A frame is taken only when the one before is on the socket: what a slow browser has not read stays in the queue.
         let (mode, closing_mode) = (self.mode, self.closing_mode);
         let outgoing = ready!(
             self.receiver
@@ -266,20 +309,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         Pin::new(&mut self.socket).start_send(message)
     }
 
-    /// Ready when something was read or handed in; `Over` at the end of the WebSocket.
+    /// Ready when something was read and handed in; `Over` at the end of the WebSocket.
     fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
         if !self.incoming.is_empty() {
-            return match ready!(
-                self.receiver
-                    .handle()
-                    .poll_deliver(context, &mut self.incoming)
-            ) {
-                Deliver::Accepted => Poll::Ready(Ok(())),
-                Deliver::Ended | Deliver::Full => {
-                    self.incoming.clear();
-                    Poll::Ready(Ok(()))
-                }
-            };
+            let handle = self.receiver.handle();
+            let delivered = ready!(handle.poll_deliver(context, &mut self.incoming));
+            self.delivered(delivered);
+            return Poll::Ready(Ok(()));
         }
         if self.pong_due {
             return Poll::Pending;
@@ -289,8 +325,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
         match ready!(Pin::new(&mut self.socket).poll_next(context)) {
             Some(Ok(message)) => {
-                self.receiver.handle().alive();
                 self.receive(message);
+                let handle = self.receiver.handle();
+                let delivered = ready!(handle.poll_hear(context, &mut self.incoming));
+                self.delivered(delivered);
                 Poll::Ready(Ok(()))
             }
             Some(Err(error)) => match violation(&error) {
@@ -302,6 +340,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 None => Poll::Ready(Err(Over)),
             },
             None => Poll::Ready(Err(Over)),
+        }
+    }
+
+    /// What an ended session did not take is void.
+    fn delivered(&mut self, answer: Deliver) {
+        if answer != Deliver::Accepted {
+            self.incoming.clear();
         }
     }
 
@@ -416,7 +461,12 @@ impl Outgoing {
             }
             (Mode::Raw, Frame::Open) => Self::Nothing,
             (Mode::Raw, Frame::Messages(messages)) => {
-                Self::Many(messages.iter().map(raw_message).collect())
+                let count = messages.len();
+                let mut messages = messages.iter().map(raw_message);
+                match messages.next() {
+                    Some(only) if count == 1 => Self::One(only),
+                    first => Self::Many(first.into_iter().chain(messages).collect()),
+                }
             }
         }
     }

@@ -26,6 +26,8 @@ struct Model {
     resumes: bool,
     first_end: Option<End>,
     closed: bool,
+    /// The receiver looked in vain for a frame, or was not told of one behind the frame that it took.
+    waits: bool,
 }
 
 impl Model {
@@ -73,6 +75,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
                     model.left(model.taken);
                     model.receiver = Some(attachment);
                     model.closes_taken = 0;
+                    model.waits = false;
                 }
                 Attach::Busy => assert!(model.receiver.is_some()),
                 Attach::Ended(reason) => {
@@ -113,6 +116,9 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
             if random.random_bool(0.7) {
                 session.handle_left(*now, session.attachment());
                 model.left(model.handed_over);
+            } else if random.random_bool(0.3) && session.has_receiver() {
+                session.handle_written(session.attachment());
+                model.left(model.taken);
             }
         }
         4 => {
@@ -157,6 +163,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mu
                 .skip(model.taken)
                 .copied()
                 .collect::<Vec<_>>();
+            model.waits = true;
             match session.poll_frame(*now) {
                 None => {}
                 Some(_) if model.receiver.is_none() => panic!("a frame without a receiver"),
@@ -240,6 +247,11 @@ fn check_invariants(session: &mut Session, model: &mut Model) {
         }
         assert!(wakes.backend, "the backend was not told of the end");
     }
+    model.waits &= !wakes.receiver;
+    assert!(
+        !model.waits || !session.has_frame(),
+        "the receiver was not told of a frame"
+    );
     assert_eq!(session.is_closed(), model.closed, "closed");
     assert!(
         !session.is_closed() || session.end().is_some(),
