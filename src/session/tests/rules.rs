@@ -102,6 +102,32 @@ fn queued_messages_precede_the_close_frame() {
     assert_eq!(frame(&mut session, now).as_deref(), Some("c:1000"));
 }
 
+/// Polls that come and go move no timer: the driver is asked to look again when an earlier deadline has fired, not before.
+#[test]
+fn polls_that_come_and_go_leave_the_timer_alone() {
+    let start = epoch();
+    let (mut session, parked) = polling(start);
+    session.handle_detach(start, parked, Detach::Done);
+    let armed = session.poll_timeout();
+    session.poll_wakes();
+    for second in 1..5 {
+        let now = start + second * SECOND;
+        let Attach::Granted(poll) = session.handle_attach(now, Manner::new(Liveness::Connection))
+        else {
+            panic!("it is free");
+        };
+        assert_eq!(session.poll_timeout(), armed);
+        session.handle_detach(now, poll, Detach::Done);
+        assert!(
+            !session.poll_wakes().driver,
+            "the deadline has become later"
+        );
+    }
+    session.handle_timeout(start + 5 * SECOND, false);
+    assert!(!session.is_closed());
+    assert_eq!(session.poll_timeout(), Some(start + 9 * SECOND));
+}
+
 /// A session nobody reads ends after `disconnect_delay`, exactly. (sockjs-protocol, session URLs)
 #[test]
 fn session_without_receiver_ends_after_disconnect_delay() {
