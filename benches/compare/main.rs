@@ -4,11 +4,13 @@
 //! What counts is the processor time that a server spends on a message, and the ratio between servers in one run.
 
 mod chart;
+mod figures;
 mod floor;
 mod machine;
 mod measure;
 mod peer;
 mod report;
+mod scenarios;
 mod tungstenite;
 
 use std::error::Error;
@@ -17,8 +19,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use measure::{Measured, Shape, Suite};
+use figures::{Measured, Shape};
+use measure::Suite;
 use peer::Peer;
+use scenarios::{SCENARIOS, Scenario};
 
 /// Compare sockjs-gateway with other servers, by the processor time they spend on a message
 #[derive(Debug, Parser)]
@@ -39,13 +43,9 @@ struct Arguments {
         default_value = "raw-websocket,websocket,xhr-streaming,eventsource,xhr-polling"
     )]
     transports: Vec<String>,
-    /// What is measured, with commas: echo, connect, idle, fan-out
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "echo,connect,idle,fan-out"
-    )]
-    scenarios: Vec<String>,
+    /// What is measured, with commas; without it, everything: echo, connect, fan-out, idle
+    #[arg(long, value_delimiter = ',', value_parser = parse_scenario)]
+    scenarios: Vec<&'static Scenario>,
     /// Sizes and sessions of echo, with commas: BYTESxSESSIONS
     #[arg(long, value_delimiter = ',', default_value = "64x100,64x1000,4096x100")]
     shapes: Vec<Shape>,
@@ -75,6 +75,14 @@ fn parse_peer(name: &str) -> Result<Peer, String> {
         .find(|peer| peer.name().split(' ').next() == Some(name));
     known.copied().ok_or_else(|| {
         let names: Vec<_> = Peer::ALL.iter().map(|peer| peer.name()).collect();
+        format!("there are {}", names.join(", "))
+    })
+}
+
+fn parse_scenario(name: &str) -> Result<&'static Scenario, String> {
+    let known = SCENARIOS.iter().find(|scenario| scenario.name == name);
+    known.ok_or_else(|| {
+        let names: Vec<_> = SCENARIOS.iter().map(|scenario| scenario.name).collect();
         format!("there are {}", names.join(", "))
     })
 }
@@ -124,42 +132,20 @@ fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {
     } else {
         arguments.peers.clone()
     };
+    let scenarios = if arguments.scenarios.is_empty() {
+        SCENARIOS.iter().collect()
+    } else {
+        arguments.scenarios.clone()
+    };
     let folder = peer::prepare(&peers)?;
     let suite = Suite {
         peers,
         folder,
         rounds: arguments.rounds.max(1),
         seconds: arguments.seconds.max(1),
+        transports: arguments.transports.clone(),
+        shapes: arguments.shapes.clone(),
+        idle: arguments.idle,
     };
-    let mut measured = Measured::begin(&suite);
-    for scenario in &arguments.scenarios {
-        match scenario.as_str() {
-            "echo" => {
-                for transport in &arguments.transports {
-                    for shape in &arguments.shapes {
-                        suite.echo(transport, *shape, &mut measured)?;
-                    }
-                }
-            }
-            "connect" => {
-                for transport in &arguments.transports {
-                    suite.connect(transport, &mut measured)?;
-                }
-            }
-            "idle" => {
-                for transport in &arguments.transports {
-                    suite.idle(transport, arguments.idle, &mut measured)?;
-                }
-            }
-            "fan-out" => {
-                for transport in &arguments.transports {
-                    suite.fan_out(transport, &mut measured)?;
-                }
-            }
-            unknown => {
-                return Err(format!("there is no scenario {unknown:?}; --help lists them").into());
-            }
-        }
-    }
-    Ok(measured)
+    suite.measure(&scenarios)
 }

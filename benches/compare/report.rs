@@ -5,32 +5,13 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::chart;
-use super::measure::{Measured, Row, Shape};
+use super::figures::{Measured, Row, Shape, median};
+use super::scenarios::{SCENARIOS, Scenario};
 
 const BEGIN: &str = "<!-- begin measured -->";
 const END: &str = "<!-- end measured -->";
 const FLOOR: &str = "floor";
 const GATEWAY: &str = "sockjs-gateway";
-
-/// What a scenario's rows are about, and their unit.
-const SCENARIOS: [(&str, &str, &str); 4] = [
-    ("echo", "Echo", "µs of the server for each message"),
-    (
-        "connect",
-        "Opening and closing",
-        "µs of the server for each session",
-    ),
-    (
-        "fan-out",
-        "Fan-out",
-        "µs of the server for each message that is delivered",
-    ),
-    (
-        "idle",
-        "Idle sessions",
-        "KiB of the server for each session",
-    ),
-];
 
 /// All tables.
 pub(crate) fn markdown(measured: &Measured) -> String {
@@ -50,14 +31,19 @@ pub(crate) fn markdown(measured: &Measured) -> String {
     for (name, version) in &measured.versions {
         let _ = writeln!(out, "- {name} {version}");
     }
-    for (scenario, title, unit) in SCENARIOS {
+    for scenario in SCENARIOS {
         let rows: Vec<_> = measured
             .rows
             .iter()
-            .filter(|row| row.scenario == scenario)
+            .filter(|row| row.scenario == scenario.name)
             .collect();
         if !rows.is_empty() {
-            let _ = write!(out, "\n### {title}\n\n{}", table(&rows, scenario, unit));
+            let _ = write!(
+                out,
+                "\n### {}\n\n{}",
+                scenario.title,
+                table(&rows, scenario)
+            );
         }
     }
     out
@@ -90,18 +76,15 @@ fn find<'a>(rows: &[&'a Row], case: (&str, Shape), peer: &str) -> Option<&'a Row
         .find(|row| row.transport == case.0 && row.shape == case.1 && row.peer == peer)
 }
 
-fn table(rows: &[&Row], scenario: &str, unit: &str) -> String {
+fn table(rows: &[&Row], scenario: &Scenario) -> String {
     let peers = peers(rows);
     let mut out = format!(
-        "{unit}\n\n| transport | bytes | sessions | {} | load |\n",
+        "{}\n\n| transport | bytes | sessions | {} | load |\n",
+        scenario.unit,
         peers.join(" | ")
     );
     let _ = writeln!(out, "|---|---|---|{}---|", "---|".repeat(peers.len()));
-    let scale = if scenario == "idle" {
-        1.0 / 1024.0
-    } else {
-        1.0
-    };
+    let scale = scenario.scale;
     for case in cases(rows) {
         let (transport, shape) = case;
         let _ = write!(out, "| {transport} | {} | {} |", shape.size, shape.sessions);
@@ -110,10 +93,10 @@ fn table(rows: &[&Row], scenario: &str, unit: &str) -> String {
             let row = find(rows, case, peer);
             let cell = match (row.and_then(Row::median), floor) {
                 (None, _) => " – |".to_owned(),
-                (Some(value), Some(floor)) if scenario != "idle" => {
-                    format!(" {:.1} ({:.2}) |", value * scale, value / floor)
+                (Some(value), Some(floor)) if scenario.name != "idle" => {
+                    format!(" {:.1} ({:.2}) |", value / scale, value / floor)
                 }
-                (Some(value), _) => format!(" {:.1} |", value * scale),
+                (Some(value), _) => format!(" {:.1} |", value / scale),
             };
             let wrong = row.map_or(0, |row| row.wrong);
             out.push_str(&if wrong > 0 {
@@ -122,7 +105,7 @@ fn table(rows: &[&Row], scenario: &str, unit: &str) -> String {
                 cell
             });
         }
-        let load = find(rows, case, GATEWAY).and_then(|row| super::measure::median(&row.load));
+        let load = find(rows, case, GATEWAY).and_then(|row| median(&row.load));
         let _ = writeln!(
             out,
             " {} |",
