@@ -61,6 +61,7 @@ pub(super) async fn hold(seat: Seat) {
         return;
     };
     let control = &seat.run.control;
+    let mut heard = client.heartbeats();
     let lives = poll_fn(|context| {
         control.register(seat.index, context.waker());
         if control.phase() >= Phase::Draining {
@@ -72,6 +73,13 @@ pub(super) async fn hold(seat: Seat) {
             }
             seat.tally.lock().foreign += 1;
         }
+        let new = client.heartbeats() - heard;
+        if new > 0
+            && let Some(second) = control.second(control.now())
+        {
+            seat.tally.lock().beat(second, new);
+        }
+        heard += new;
         Poll::Pending
     });
     if !lives.await {

@@ -6,8 +6,8 @@ use crate::client::Transport;
 
 use super::payload::MIN_SIZE;
 
-/// One address has some 28 000 ports towards one server, and a session over HTTP uses two.
-const MAX_SESSIONS: usize = 10_000;
+/// One address has some 28 000 ports towards one server, and a session over HTTP that sends uses two.
+const MAX_CONNECTIONS: usize = 20_000;
 const MAX_IN_FLIGHT: usize = 10_000;
 const MAX_SIZE: usize = 1 << 20;
 /// Bytes that may be on their way at once.
@@ -78,7 +78,8 @@ impl Plan {
             fits.then_some(())
                 .ok_or_else(|| format!("--{name}: {value} is not between {least} and {most}"))
         };
-        between("sessions", self.sessions, 1, MAX_SESSIONS)?;
+        let most = MAX_CONNECTIONS / self.connections_of_one();
+        between("sessions", self.sessions, 1, most)?;
         between("in-flight", self.in_flight, 1, MAX_IN_FLIGHT)?;
         between("size", self.size, MIN_SIZE, MAX_SIZE)?;
         between("threads", self.threads, 1, MAX_THREADS)?;
@@ -123,10 +124,19 @@ impl Plan {
         }
     }
 
+    /// Connections that a session has, but for the one that sends to all: over HTTP, one that receives and, where it sends,
+    /// another.
+    fn connections_of_one(&self) -> usize {
+        if self.scenario == Scenario::Echo && !self.transport.is_websocket() {
+            2
+        } else {
+            1
+        }
+    }
+
     /// File descriptors that are needed: the connections of all sessions, and what a program has open anyway.
     pub(super) fn descriptors(&self) -> u64 {
-        let connections = if self.transport.is_websocket() { 1 } else { 2 };
-        (self.seats() * connections + 16 * self.threads + 64) as u64
+        (self.seats() * self.connections_of_one() + 16 * self.threads + 64) as u64
     }
 }
 
@@ -195,7 +205,11 @@ mod tests {
         type Change = fn(&mut Plan);
         let wrong: &[(Change, &str)] = &[
             (|plan| plan.sessions = 0, "--sessions"),
-            (|plan| plan.sessions = 10_001, "--sessions"),
+            (|plan| plan.sessions = 20_001, "--sessions"),
+            (
+                |plan| (plan.sessions, plan.transport) = (10_001, Transport::XhrPolling),
+                "--sessions",
+            ),
             (|plan| plan.in_flight = 0, "--in-flight"),
             (|plan| plan.size = 31, "--size"),
             (|plan| plan.size = 2 << 20, "--size"),
@@ -251,11 +265,14 @@ mod tests {
         }
     }
 
+    /// Those that are silent have one connection, on every transport.
     #[test]
-    fn http_sessions_need_two_descriptors() {
+    fn http_sessions_that_send_need_two_descriptors() {
         let mut plan = plan();
         let sockets = plan.descriptors();
         plan.transport = Transport::XhrPolling;
         assert_eq!(plan.descriptors() - sockets, 100);
+        plan.scenario = Scenario::Idle;
+        assert_eq!(plan.descriptors(), sockets);
     }
 }

@@ -52,6 +52,8 @@ struct Sessions {
     /// Opened while it was measured, when that is what is measured.
     per_second: Option<f64>,
     heartbeats: u64,
+    /// Of silent sessions: how many came in each second that was measured.
+    heartbeats_by_second: Option<Vec<u64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -98,6 +100,14 @@ fn process(usage: &Usage, time: Duration, counted: u64) -> Process {
         resident_bytes: usage.resident,
         bytes_per_session: None,
     }
+}
+
+/// With zeros for the seconds at the end in which nothing came. A second that was begun counts as one.
+fn by_second(beats: &[u64], time: Duration) -> Vec<u64> {
+    let seconds = time.as_secs_f64().ceil() as usize;
+    let mut beats = beats.to_vec();
+    beats.resize(seconds.max(beats.len()), 0);
+    beats
 }
 
 /// To three digits behind the point.
@@ -158,6 +168,8 @@ impl Report {
                 opening_ms: rounded(measured.opening.as_secs_f64() * 1e3),
                 per_second: (plan.scenario == Scenario::Connect).then_some(per_second),
                 heartbeats: tally.heartbeats,
+                heartbeats_by_second: (plan.scenario == Scenario::Idle)
+                    .then(|| by_second(&tally.beats, measured.time)),
             },
             messages,
             latency_us: tally.latency.summary(),

@@ -196,6 +196,12 @@ fn idle_sessions_are_held() {
         assert_eq!(report["sessions"]["opened"], 8);
         assert_eq!(report["sessions"]["ended"], 0);
         assert!(report["server"]["bytes_per_session"].is_number());
+        let by_second = report["sessions"]["heartbeats_by_second"].as_array();
+        let [beats] = by_second.expect("seconds").as_slice() else {
+            panic!("less than a second was measured: {report:#}");
+        };
+        assert!(number(beats) > 0.0, "{report:#}");
+        assert!(number(beats) <= number(&report["sessions"]["heartbeats"]));
     }
 }
 
@@ -283,7 +289,7 @@ fn wrong_arguments_are_usage_errors() {
         (&[][..], "<URL>"),
         (&["nonsense"], "http://"),
         (&["http://192.0.2.1/echo"], "--yes-really"),
-        (&[address, "--sessions", "1000000"], "between 1 and 10000"),
+        (&[address, "--sessions", "1000000"], "between 1 and 20000"),
         (&[address, "--size", "1"], "between 32 and"),
         (&[address, "--duration", "2h"], "--duration"),
         (&[address, "--rate", "0"], "--rate"),
