@@ -55,6 +55,11 @@ pub(super) async fn open_and_close(seat: Seat) {
     }
 }
 
+/// Opens a session, and leaves it to its server.
+pub(super) async fn leave(seat: Seat) {
+    drop(seat.open().await);
+}
+
 /// Opens a session, and keeps it open while the run lasts.
 pub(super) async fn hold(seat: Seat) {
     let Some(mut client) = seat.open().await else {

@@ -31,6 +31,8 @@ pub(super) enum Scenario {
     Idle,
     /// One session sends, and all others wait for its messages: a `broadcast:` service
     FanOut,
+    /// `/info` is asked for, over connections that are kept
+    Info,
 }
 
 impl Scenario {
@@ -40,11 +42,17 @@ impl Scenario {
             Self::Connect => "connect",
             Self::Idle => "idle",
             Self::FanOut => "fan-out",
+            Self::Info => "info",
         }
     }
 
     pub(super) const fn sends(self) -> bool {
         matches!(self, Self::Echo | Self::FanOut)
+    }
+
+    /// Whether what it does can be done at a rate.
+    const fn is_paced(self) -> bool {
+        self.sends() || matches!(self, Self::Info)
     }
 }
 
@@ -65,6 +73,8 @@ pub(super) struct Plan {
     pub(super) threads: usize,
     /// Whether `/info` is asked before a session is opened.
     pub(super) info: bool,
+    /// Whether sessions are left by their browsers once they are open.
+    pub(super) unpolled: bool,
 }
 
 impl Plan {
@@ -94,8 +104,12 @@ impl Plan {
         if self.warmup > MAX_WARMUP {
             return Err("--warmup: it must not be longer than ten minutes".to_owned());
         }
+        let polls = self.scenario == Scenario::Idle && self.transport == Transport::XhrPolling;
+        if self.unpolled && !polls {
+            return Err("--unpolled: it goes with idle over xhr-polling".to_owned());
+        }
         if let Some(rate) = self.rate {
-            if !self.scenario.sends() {
+            if !self.scenario.is_paced() {
                 let name = self.scenario.name();
                 return Err(format!("--rate: {name} sends no messages"));
             }
@@ -115,10 +129,10 @@ impl Plan {
         self.sessions + usize::from(self.scenario == Scenario::FanOut)
     }
 
-    /// Those that send.
+    /// Those that send, or ask.
     pub(super) const fn senders(&self) -> usize {
         match self.scenario {
-            Scenario::Echo => self.sessions,
+            Scenario::Echo | Scenario::Info => self.sessions,
             Scenario::FanOut => 1,
             Scenario::Connect | Scenario::Idle => 0,
         }
@@ -197,6 +211,7 @@ mod tests {
             rate: None,
             threads: 1,
             info: true,
+            unpolled: false,
         }
     }
 
@@ -227,6 +242,7 @@ mod tests {
                 |plan| (plan.scenario, plan.rate) = (Scenario::Idle, Some(1.0)),
                 "--rate",
             ),
+            (|plan| plan.unpolled = true, "--unpolled"),
             (
                 |plan| (plan.in_flight, plan.size) = (10_000, 1 << 20),
                 "at once",

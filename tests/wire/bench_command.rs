@@ -177,6 +177,35 @@ fn openings_are_counted() {
     }
 }
 
+/// `/info` is asked in a closed loop, and at a rate.
+#[test]
+fn answers_of_info_are_counted() {
+    let server = echo_server("");
+    for rate in [None, Some(["--rate", "25"])] {
+        let address = url(&server, "/echo");
+        let more = rate.as_ref().map_or(&[][..], |rate| &rate[..]);
+        let fixed = [&address, "--scenario", "info", "--sessions", "4"];
+        let report = bench(&[&fixed, more].concat());
+        let answers = &report["answers"];
+        assert!(number(&answers["counted"]) > 0.0, "{report:#}");
+        assert_eq!(answers["asked"], answers["received"], "{report:#}");
+        assert_eq!(answers["late_us"].is_null(), rate.is_none(), "{report:#}");
+        assert_eq!(report["messages"], Value::Null);
+        assert_ordered(&report["latency_us"]);
+    }
+}
+
+/// Sessions that were opened and left stay open at the server.
+#[test]
+fn unpolled_sessions_are_left_to_the_server() {
+    let server = echo_server("disconnect_delay = \"1m\"");
+    let address = url(&server, "/echo");
+    let idle = ["--scenario", "idle", "--unpolled", "--sessions", "8"];
+    let report = bench(&[&[&address, "--transport", "xhr-polling"], &idle[..]].concat());
+    assert_eq!(report["sessions"]["opened"], 8);
+    assert_eq!(report["sessions"]["ended"], 0);
+}
+
 /// Silent sessions live, hear heartbeats, and their memory is measured.
 #[test]
 fn idle_sessions_are_held() {
