@@ -6,6 +6,7 @@
 mod chart;
 mod figures;
 mod floor;
+mod frames;
 mod machine;
 mod measure;
 mod peer;
