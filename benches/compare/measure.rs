@@ -1,5 +1,6 @@
 //! Turns of servers under the load of `sockjs-gateway bench`, and what came of them.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,8 +10,13 @@ use serde_json::Value;
 
 use super::figures::{Measured, Row, Shape};
 use super::machine::{this_machine, version_of};
-use super::peer::{Peer, Running, pinned};
-use super::scenarios::Scenario;
+use super::peer::{Peer, Running, Setting, pinned};
+use super::scenarios::{Contestant, How, Scenario};
+
+/// Before what is measured; a server has done the same in the turns before.
+const WARMUP: &str = "500ms";
+/// Of the messages that were to be sent, those that may have not been when the time was over.
+const UNSENT: f64 = 0.01;
 
 /// What is compared, and how often.
 #[derive(Debug)]
@@ -24,13 +30,16 @@ pub(crate) struct Suite {
     pub(crate) shapes: Vec<Shape>,
     /// Sessions that idle.
     pub(crate) idle: usize,
+    /// Files that a process may have open.
+    pub(crate) files: usize,
 }
 
 /// One load, but for the server's address.
-struct Load<'a> {
-    scenario: &'a Scenario,
-    transport: &'a str,
-    shape: Shape,
+#[derive(Clone, Copy)]
+pub(crate) struct Load<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) transport: &'a str,
+    pub(crate) shape: Shape,
 }
 
 impl Suite {
@@ -49,41 +58,52 @@ impl Suite {
             rows: Vec::new(),
         };
         for &scenario in scenarios {
-            for transport in &self.transports {
-                for shape in (scenario.shapes)(self) {
+            if measured.machine.processors < scenario.processors {
+                continue;
+            }
+            let transports = self.transports.iter().map(String::as_str);
+            let transports = transports.filter(|transport| {
+                scenario.transports.is_empty() || scenario.transports.contains(transport)
+            });
+            for transport in transports {
+                for shape in (scenario.shapes)(self, transport) {
                     let load = Load {
                         scenario,
                         transport,
                         shape,
                     };
-                    measured.rows.extend(self.take_turns(&load)?);
+                    let rows = match scenario.how {
+                        How::Turns => self.take_turns(load)?,
+                        How::Info => self.ask_info(load)?,
+                        How::Churn => self.churn(load)?,
+                    };
+                    measured.rows.extend(rows);
+                }
+                // It uses all of them.
+                if scenario.how == How::Churn {
+                    break;
                 }
             }
         }
         Ok(measured)
     }
 
-    fn take_turns(&self, load: &Load<'_>) -> Result<Vec<Row>, Box<dyn Error>> {
-        let mut running: Vec<(Peer, Running, String)> = Vec::new();
-        for peer in &self.peers {
-            let server = peer.start(&self.folder)?;
-            let broadcast = load.scenario.load == "fan-out";
-            if let Some(url) = peer.url(server.port, load.transport, broadcast) {
-                running.push((*peer, server, url));
+    fn take_turns(&self, load: Load<'_>) -> Result<Vec<Row>, Box<dyn Error>> {
+        let contestants = (load.scenario.contestants)(self, load.transport, load.shape);
+        let needed = contestants.iter().any(|one| one.has_upstream);
+        let upstream = needed.then(|| self.start_upstream()).transpose()?;
+        let broadcast = load.scenario.load == "fan-out";
+        let mut running: Vec<(Running, String)> = Vec::new();
+        let mut rows = Vec::new();
+        for contestant in &contestants {
+            // A server that has no such service is not started.
+            if contestant.peer.url(0, load.transport, broadcast).is_none() {
+                continue;
             }
+            let (server, url) = self.start(contestant, load, upstream.as_ref())?;
+            running.push((server, url));
+            rows.push(load.row(contestant.name));
         }
-        let mut rows: Vec<Row> = running
-            .iter()
-            .map(|(peer, _, _)| Row {
-                scenario: load.scenario.name.to_owned(),
-                transport: load.transport.to_owned(),
-                shape: load.shape,
-                peer: peer.name().to_owned(),
-                turns: Vec::new(),
-                load: Vec::new(),
-                wrong: 0,
-            })
-            .collect();
         for round in 0..self.rounds.min(load.scenario.rounds) {
             for turn in 0..running.len() {
                 // Who comes after whom changes from round to round.
@@ -92,49 +112,158 @@ impl Suite {
                 } else {
                     running.len() - 1 - turn
                 };
-                let (peer, server, url) = &running[at];
-                let report = self.put_load(load, url, server.pid())?;
-                let row = &mut rows[at];
-                row.turns.extend((load.scenario.figure)(&report));
-                row.load.extend(number(&report, "/bench/us_per_unit"));
-                row.wrong += ["/messages/lost", "/messages/reordered", "/sessions/failed"]
-                    .iter()
-                    .filter_map(|field| report.pointer(field)?.as_u64())
-                    .sum::<u64>();
-                writeln!(
-                    std::io::stderr(),
-                    "{} {} {} {}: {:.2} (load {:.2})",
-                    load.scenario.name,
-                    load.transport,
-                    load.shape,
-                    peer.name(),
-                    row.turns.last().copied().unwrap_or(f64::NAN),
-                    row.load.last().copied().unwrap_or(f64::NAN),
-                )?;
+                let (server, url) = &running[at];
+                let report = self.command(load, url, server.pid());
+                let report = report_of(pinned(&report, load.scenario.load_on))?;
+                load.take(&mut rows[at], &report)?;
             }
         }
         Ok(rows)
     }
 
-    /// Runs the load on the second processor, and gives its report.
-    fn put_load(&self, load: &Load<'_>, url: &str, pid: u32) -> Result<Value, Box<dyn Error>> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
-        command
-            .args(["bench", url, "--json", "--scenario", load.scenario.load])
-            .args(["--transport", load.transport])
-            .args(["--sessions", &load.shape.sessions.to_string()])
-            .args(["--duration", &format!("{}s", self.seconds)])
-            .args(["--pid", &pid.to_string()])
-            .args(load.scenario.more);
-        if load.shape.size > 0 {
-            command.args(["--size", &load.shape.size.to_string()]);
-        }
-        let output = pinned(&command, 1).stdin(Stdio::null()).output()?;
-        serde_json::from_slice(&output.stdout).map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("the load of {url} gave no report: {said}").into()
-        })
+    /// The echo that gateways pass messages on to. It runs beside the load, so that it takes no time from them.
+    fn start_upstream(&self) -> Result<Running, Box<dyn Error>> {
+        let setting = Setting {
+            processors: "1",
+            ..Setting::USUAL
+        };
+        Ok(Peer::Floor.start(&self.folder, &setting)?)
     }
+
+    /// Starts a server, and gives where its service is.
+    pub(crate) fn start(
+        &self,
+        contestant: &Contestant,
+        load: Load<'_>,
+        upstream: Option<&Running>,
+    ) -> Result<(Running, String), Box<dyn Error>> {
+        let port = upstream.map(|upstream| upstream.port);
+        let setting = Setting {
+            upstream: port.filter(|_| contestant.has_upstream),
+            ..contestant.setting
+        };
+        let server = contestant.peer.start(&self.folder, &setting)?;
+        let broadcast = load.scenario.load == "fan-out";
+        let url = contestant
+            .peer
+            .url(server.port, load.transport, broadcast)
+            .ok_or("the server has no such service")?;
+        Ok((server, url))
+    }
+
+    /// `sockjs-gateway bench` as the scenario wants it.
+    pub(crate) fn command(&self, load: Load<'_>, url: &str, pid: u32) -> Command {
+        let Load {
+            scenario,
+            transport,
+            shape,
+        } = load;
+        let seconds = scenario.seconds.unwrap_or(self.seconds);
+        let mut command = bench(url, scenario.load, transport, shape.sessions);
+        command
+            .args(["--duration", &format!("{seconds}s")])
+            .args(["--pid", &pid.to_string()]);
+        if !scenario.more.contains(&"--warmup") {
+            command.args(["--warmup", WARMUP]);
+        }
+        command.args(scenario.more);
+        if shape.size > 0 && scenario.load != "info" {
+            command.args(["--size", &shape.size.to_string()]);
+        }
+        if shape.in_flight > 1 {
+            command.args(["--in-flight", &shape.in_flight.to_string()]);
+        }
+        command
+    }
+}
+
+/// `sockjs-gateway bench` with what it always needs.
+pub(crate) fn bench(url: &str, scenario: &str, transport: &str, sessions: usize) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
+    command
+        .args(["bench", url, "--json", "--scenario", scenario])
+        .args(["--transport", transport])
+        .args(["--sessions", &sessions.to_string()]);
+    command
+}
+
+/// Runs a load to its end, and gives its report.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn report_of(mut command: Command) -> Result<Value, Box<dyn Error>> {
+    let output = command.stdin(Stdio::null()).output()?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("{command:?} gave no report: {said}").into()
+    })
+}
+
+impl Load<'_> {
+    pub(crate) fn row(&self, peer: &str) -> Row {
+        Row {
+            scenario: self.scenario.name.to_owned(),
+            transport: self.transport.to_owned(),
+            shape: self.shape,
+            peer: peer.to_owned(),
+            turns: Vec::new(),
+            load: Vec::new(),
+            also: BTreeMap::new(),
+            wrong: 0,
+        }
+    }
+
+    /// Takes the figures of one turn, and tells how it was.
+    pub(crate) fn take(&self, row: &mut Row, report: &Value) -> std::io::Result<()> {
+        let figure = (self.scenario.figure)(report);
+        row.turns.extend(figure);
+        row.load.extend(number(report, "/bench/us_per_unit"));
+        for (name, of) in self.scenario.also {
+            if let Some(value) = of(report) {
+                row.also.entry((*name).to_owned()).or_default().push(value);
+            }
+        }
+        let wrong = wrong_in(report, self.scenario.keeps_rate);
+        row.wrong += wrong.max(u64::from(figure.is_none()));
+        let mut told = format!(
+            "{} {} {} {}: {:.2} (load {:.2})",
+            row.scenario,
+            row.transport,
+            row.shape,
+            row.peer,
+            figure.unwrap_or(f64::NAN),
+            row.load.last().copied().unwrap_or(f64::NAN),
+        );
+        if wrong > 0 {
+            told += &format!("; WRONG {wrong}: {}", report["problems"]);
+        }
+        writeln!(std::io::stderr(), "{told}")
+    }
+}
+
+/// Messages and sessions that went wrong. `keeps_rate`: and those that were not sent when it was time, if they are many.
+pub(crate) fn wrong_in(report: &Value, keeps_rate: bool) -> u64 {
+    let count = |field: &str| report.pointer(field).and_then(Value::as_u64).unwrap_or(0);
+    let fields = [
+        "/messages/lost",
+        "/messages/reordered",
+        "/messages/duplicated",
+        "/sessions/failed",
+        "/sessions/ended",
+    ];
+    let mut wrong = fields.into_iter().map(count).sum();
+    // With connect, there are as many as there can be.
+    if report["scenario"] != "connect" {
+        wrong += count("/sessions/wanted").saturating_sub(count("/sessions/opened"));
+    }
+    if keeps_rate {
+        let unsent = count("/messages/unsent") + count("/answers/unsent");
+        let sent = count("/messages/sent") + count("/answers/asked");
+        if unsent as f64 > UNSENT * (sent + unsent) as f64 {
+            wrong += unsent;
+        }
+    }
+    wrong
 }
 
 pub(crate) fn number(report: &Value, field: &str) -> Option<f64> {
