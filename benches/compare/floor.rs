@@ -58,6 +58,8 @@ struct Floor {
     free: Vec<usize>,
     sessions: Vec<Session>,
     by_id: HashMap<Vec<u8>, usize>,
+    /// The connection whose bytes are being taken: what goes out on it goes at the end, in one write.
+    current: Option<usize>,
 }
 
 /// Serves on `address` for ever, after it has told `bound` where.
@@ -73,6 +75,7 @@ pub(crate) fn serve(address: SocketAddr, bound: impl FnOnce(SocketAddr)) -> io::
         free: Vec::new(),
         sessions: Vec::new(),
         by_id: HashMap::new(),
+        current: None,
     };
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; 256 * 1024];
@@ -163,6 +166,7 @@ impl Floor {
             return;
         };
         let mut incoming = std::mem::take(&mut connection.incoming);
+        self.current = Some(at);
         let mut used = 0;
         while let Some(connection) = &self.connections[at] {
             let taken = match connection.purpose {
@@ -178,6 +182,7 @@ impl Floor {
         if let Some(connection) = &mut self.connections[at] {
             connection.incoming = incoming;
         }
+        self.current = None;
         self.flush(at);
     }
 
@@ -383,7 +388,9 @@ impl Floor {
                 self.answer(at, "application/javascript; charset=UTF-8", &body);
             }
         }
-        self.flush(at);
+        if self.current != Some(at) {
+            self.flush(at);
+        }
     }
 
     /// Sends what waited for a receiver.
