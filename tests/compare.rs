@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use figures::{Machine, Measured, Row, Shape};
+use figures::{Machine, Measured, Row, Shape, wrong_in};
+use serde_json::json;
 use targets::{
     Bound, FLOOR, GATEWAY, ONE_WORKER, RELAY, TWO_WORKERS, Target, both_legs, judge, scaling,
 };
@@ -184,4 +185,38 @@ fn ten_thousand_sessions_are_nearly_that_many() {
     let promise = "idle, xhr-polling, its poll waiting";
     assert_eq!(target(&enough, promise).value, Some(4.0));
     assert_eq!(target(&few, promise).value, None);
+}
+
+/// A server that did not do what it was asked for is not compared with one that did.
+#[test]
+fn everything_that_went_wrong_counts() {
+    let good = json!({
+        "scenario": "echo",
+        "sessions": {"wanted": 2, "opened": 2, "failed": 0, "ended": 0},
+        "messages": {"lost": 0, "reordered": 0, "duplicated": 0, "sent": 990, "unsent": 10},
+    });
+    assert_eq!(wrong_in(&good, true), 0);
+    for (field, wrong) in [
+        ("/messages/lost", 1),
+        ("/messages/reordered", 1),
+        ("/messages/duplicated", 1),
+        ("/sessions/failed", 1),
+        ("/sessions/ended", 1),
+        ("/sessions/opened", 1),
+        ("/messages/unsent", 11),
+    ] {
+        let mut report = good.clone();
+        let value = report.pointer_mut(field).expect("there is such a field");
+        let count = value.as_u64().expect("it is a number");
+        *value = if field == "/sessions/opened" {
+            json!(count - 1)
+        } else {
+            json!(count + 1)
+        };
+        assert_eq!(wrong_in(&report, true), wrong, "{field}");
+    }
+    // Without a rate to keep, nothing is late.
+    let mut late = good;
+    late["messages"]["unsent"] = json!(500);
+    assert_eq!(wrong_in(&late, false), 0);
 }

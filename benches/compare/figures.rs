@@ -5,6 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Of the messages that were to be sent, those that may have not been when the time was over.
+const UNSENT: f64 = 0.01;
 
 /// What a load is made of. In `--shapes`: `64x100`, or `64x100*16` with 16 messages of each session on their way at a time.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -164,4 +168,29 @@ impl Measured {
             })
             .collect()
     }
+}
+
+/// Messages and sessions that went wrong. `keeps_rate`: and those that were not sent when it was time, if they are many.
+pub(crate) fn wrong_in(report: &Value, keeps_rate: bool) -> u64 {
+    let count = |field: &str| report.pointer(field).and_then(Value::as_u64).unwrap_or(0);
+    let fields = [
+        "/messages/lost",
+        "/messages/reordered",
+        "/messages/duplicated",
+        "/sessions/failed",
+        "/sessions/ended",
+    ];
+    let mut wrong = fields.into_iter().map(count).sum();
+    // With connect, there are as many as there can be.
+    if report["scenario"] != "connect" {
+        wrong += count("/sessions/wanted").saturating_sub(count("/sessions/opened"));
+    }
+    if keeps_rate {
+        let unsent = count("/messages/unsent") + count("/answers/unsent");
+        let sent = count("/messages/sent") + count("/answers/asked");
+        if unsent as f64 > UNSENT * (sent + unsent) as f64 {
+            wrong += unsent;
+        }
+    }
+    wrong
 }

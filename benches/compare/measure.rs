@@ -8,15 +8,13 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use super::figures::{Measured, Row, Shape};
+use super::figures::{Measured, Row, Shape, wrong_in};
 use super::machine::{this_machine, version_of};
 use super::peer::{Peer, Running, Setting, pinned};
 use super::scenarios::{Contestant, How, Scenario};
 
 /// Before what is measured; a server has done the same in the turns before.
 const WARMUP: &str = "500ms";
-/// Of the messages that were to be sent, those that may have not been when the time was over.
-const UNSENT: f64 = 0.01;
 
 /// What is compared, and how often.
 #[derive(Debug)]
@@ -239,31 +237,6 @@ impl Load<'_> {
         }
         writeln!(std::io::stderr(), "{told}")
     }
-}
-
-/// Messages and sessions that went wrong. `keeps_rate`: and those that were not sent when it was time, if they are many.
-pub(crate) fn wrong_in(report: &Value, keeps_rate: bool) -> u64 {
-    let count = |field: &str| report.pointer(field).and_then(Value::as_u64).unwrap_or(0);
-    let fields = [
-        "/messages/lost",
-        "/messages/reordered",
-        "/messages/duplicated",
-        "/sessions/failed",
-        "/sessions/ended",
-    ];
-    let mut wrong = fields.into_iter().map(count).sum();
-    // With connect, there are as many as there can be.
-    if report["scenario"] != "connect" {
-        wrong += count("/sessions/wanted").saturating_sub(count("/sessions/opened"));
-    }
-    if keeps_rate {
-        let unsent = count("/messages/unsent") + count("/answers/unsent");
-        let sent = count("/messages/sent") + count("/answers/asked");
-        if unsent as f64 > UNSENT * (sent + unsent) as f64 {
-            wrong += unsent;
-        }
-    }
-    wrong
 }
 
 pub(crate) fn number(report: &Value, field: &str) -> Option<f64> {

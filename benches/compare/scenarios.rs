@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::figures::Shape;
 use super::measure::{Suite, number};
 use super::peer::{Peer, Setting};
+use super::targets::{ONE_WORKER, TWO_WORKERS, WITH_UPSTREAM};
 
 /// Takes a figure out of a report of the load.
 type Figure = fn(&Value) -> Option<f64>;
@@ -144,6 +145,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         title: "Echo of an upstream",
         // The relay has none.
         more: &["--no-info"],
+        transports: &WITH_UPSTREAM,
         shapes: |_, _| vec![Shape::new(64, 100), Shape::new(4096, 100)],
         contestants: |suite, transport, _| {
             let mut all = suite.only(&[Peer::Floor]);
@@ -268,6 +270,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         transports: &["websocket"],
         shapes: |_, _| vec![Shape::new(64, 1000)],
         contestants: |suite, _, _| suite.only(&[Peer::Floor, Peer::Gateway]),
+        rounds: 3,
         seconds: Some(10),
         keeps_rate: true,
         figure: |report| number(report, "/latency_us/p99"),
@@ -335,7 +338,7 @@ impl Suite {
             },
             ..Contestant::from(Peer::Gateway)
         };
-        vec![with("1 worker", 1, "0"), with("2 workers", 2, "0,1")]
+        vec![with(ONE_WORKER, 1, "0"), with(TWO_WORKERS, 2, "0,1")]
     }
 
     /// The shapes of echo, with as many sessions as this machine lets a process have connections.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::figures::Row;
-use super::measure::{Load, Suite, bench, number, report_of, wrong_in};
+use super::figures::{Row, Shape, wrong_in};
+use super::measure::{Load, Suite, bench, number, report_of};
 use super::peer::pinned;
 
 /// Sessions after which the memory counts as used, and after which it is compared.
@@ -96,7 +96,7 @@ impl Suite {
                 let busy = busy.spawn()?;
                 sleep(OPENING);
                 let asking = Load {
-                    shape: super::figures::Shape {
+                    shape: Shape {
                         sessions: ASKING,
                         ..load.shape
                     },

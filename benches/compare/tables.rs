@@ -143,7 +143,7 @@ fn cell(row: Option<&Row>, scale: f64, to: Option<f64>) -> String {
         return NONE.to_owned();
     };
     match (row.median(), to) {
-        _ if row.wrong > 0 => format!("failed: {} lost", row.wrong),
+        _ if row.wrong > 0 => format!("failed: {} wrong", row.wrong),
         (None, _) => NONE.to_owned(),
         (Some(value), Some(to)) => format!("{:.1} ({:.2})", value / scale, value / to),
         (Some(value), None) => format!("{:.1}", value / scale),
@@ -332,7 +332,7 @@ fn with_others(scenario: &Scenario, rows: &[&Row], others: &[&str]) -> String {
             row.transport,
             row.shape.sessions,
             if row.wrong > 0 {
-                format!("failed: {} lost", row.wrong)
+                format!("failed: {} wrong", row.wrong)
             } else {
                 times(value)
             }
