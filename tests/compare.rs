@@ -220,3 +220,15 @@ fn everything_that_went_wrong_counts() {
     late["messages"]["unsent"] = json!(500);
     assert_eq!(wrong_in(&late, false), 0);
 }
+
+/// Latencies of a machine that has no time are not the gateway's.
+#[test]
+fn info_is_not_judged_where_the_floor_is_too_slow_itself() {
+    for (floor, value) in [(900.0, Some(3.0)), (1100.0, None)] {
+        let measured = measured(&[
+            ("info", "websocket", MANY, GATEWAY, 3000.0),
+            ("info", "websocket", MANY, FLOOR, floor),
+        ]);
+        assert_eq!(target(&measured, "/info while").value, value);
+    }
+}
