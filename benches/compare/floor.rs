@@ -12,6 +12,8 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use tungstenite::handshake::derive_accept_key;
 
+use super::frames::{self, field};
+
 const LISTENER: Token = Token(usize::MAX);
 
 /// How frames reach the browser.
@@ -56,6 +58,8 @@ struct Floor {
     free: Vec<usize>,
     sessions: Vec<Session>,
     by_id: HashMap<Vec<u8>, usize>,
+    /// The connection whose bytes are being taken: what goes out on it goes at the end, in one write.
+    current: Option<usize>,
 }
 
 /// Serves on `address` for ever, after it has told `bound` where.
@@ -71,6 +75,7 @@ pub(crate) fn serve(address: SocketAddr, bound: impl FnOnce(SocketAddr)) -> io::
         free: Vec::new(),
         sessions: Vec::new(),
         by_id: HashMap::new(),
+        current: None,
     };
     let mut events = Events::with_capacity(1024);
     let mut buffer = vec![0; 256 * 1024];
@@ -161,6 +166,7 @@ impl Floor {
             return;
         };
         let mut incoming = std::mem::take(&mut connection.incoming);
+        self.current = Some(at);
         let mut used = 0;
         while let Some(connection) = &self.connections[at] {
             let taken = match connection.purpose {
@@ -176,6 +182,7 @@ impl Floor {
         if let Some(connection) = &mut self.connections[at] {
             connection.incoming = incoming;
         }
+        self.current = None;
         self.flush(at);
     }
 
@@ -315,37 +322,11 @@ impl Floor {
 
     /// The frame at the start of `bytes`. Gives its length, 0 while it is not complete. (RFC 6455 §5.2)
     fn take_frame(&mut self, at: usize, session: usize, bytes: &mut [u8]) -> usize {
-        let &mut [first, second, ..] = bytes else {
+        let Some(frame) = frames::take(bytes) else {
             return 0;
         };
-        let (length, start) = match (second & 0x7f, &bytes[2..]) {
-            (126, [a, b, ..]) => (usize::from(u16::from_be_bytes([*a, *b])), 4),
-            (127, [a, b, c, d, e, f, g, h, ..]) => {
-                let length = u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]);
-                (usize::try_from(length).unwrap_or(usize::MAX), 10)
-            }
-            (126 | 127, _) => return 0,
-            (short, _) => (usize::from(short), 2),
-        };
-        let end = start + 4 + length;
-        if bytes.len() < end {
-            return 0;
-        }
-        let (head, payload) = bytes[..end].split_at_mut(start + 4);
-        let mask: [u8; 4] = head[start..].try_into().expect("four bytes");
-        let [a, b, c, d] = mask;
-        let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-        let mut words = payload.chunks_exact_mut(8);
-        for eight in &mut words {
-            let bytes: [u8; 8] = (&*eight).try_into().expect("eight bytes");
-            eight.copy_from_slice(&(u64::from_ne_bytes(bytes) ^ word).to_ne_bytes());
-        }
-        words
-            .into_remainder()
-            .iter_mut()
-            .zip(mask.iter().cycle())
-            .for_each(|(byte, mask)| *byte ^= mask);
-        match first & 0x0f {
+        let payload = &bytes[frame.payload.clone()];
+        match frame.opcode {
             1 | 2 => self.echo(session, payload),
             8 => {
                 self.write(at, &[0x88, 0]);
@@ -353,13 +334,13 @@ impl Floor {
                 self.close(at);
             }
             9 => {
-                let mut pong = vec![0x8a, length as u8];
+                let mut pong = vec![0x8a, payload.len() as u8];
                 pong.extend_from_slice(payload);
                 self.write(at, &pong);
             }
             _ => {}
         }
-        end
+        frame.payload.end
     }
 
     fn echo(&mut self, from: usize, array: &[u8]) {
@@ -407,7 +388,9 @@ impl Floor {
                 self.answer(at, "application/javascript; charset=UTF-8", &body);
             }
         }
-        self.flush(at);
+        if self.current != Some(at) {
+            self.flush(at);
+        }
     }
 
     /// Sends what waited for a receiver.
@@ -419,17 +402,8 @@ impl Floor {
 
     /// The head of a text frame.
     fn write_head(&mut self, at: usize, length: usize) {
-        match length {
-            0..126 => self.write(at, &[0x81, length as u8]),
-            126..65536 => {
-                let [a, b] = (length as u16).to_be_bytes();
-                self.write(at, &[0x81, 126, a, b]);
-            }
-            _ => {
-                let mut head = vec![0x81, 127];
-                head.extend_from_slice(&(length as u64).to_be_bytes());
-                self.write(at, &head);
-            }
+        if let Some(connection) = &mut self.connections[at] {
+            frames::push_head(&mut connection.outgoing, 0x81, false, length);
         }
     }
 
@@ -463,12 +437,3 @@ impl Floor {
 }
 
 const INFO: &[u8] = br#"{"websocket":true,"cookie_needed":false,"origins":["*:*"],"entropy":1}"#;
-
-/// The value of a header field, without spaces around it.
-fn field<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    head.split(|&byte| byte == b'\n').find_map(|line| {
-        let (found, value) = line.split_at_checked(name.len())?;
-        let value = value.strip_prefix(b":")?;
-        found.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
-    })
-}

@@ -3,35 +3,23 @@
 use std::path::Path;
 use std::process::Command;
 
-use serde::{Deserialize, Serialize};
-
+use super::figures::Machine;
 use super::peer::Peer;
 
-/// The machine, in words.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Machine {
-    pub(crate) processor: String,
-    pub(crate) processors: usize,
-    pub(crate) memory_gib: u64,
-    pub(crate) kernel: String,
-}
-
-impl Machine {
-    pub(crate) fn this() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let value = |text: &str, name: &str| {
-            let line = text.lines().find(|line| line.starts_with(name))?;
-            Some(line.split_once(':')?.1.trim().to_owned())
-        };
-        let memory = value(&read("/proc/meminfo"), "MemTotal");
-        let kib = memory.and_then(|memory| memory.split(' ').next()?.parse::<u64>().ok());
-        Self {
-            processor: value(&read("/proc/cpuinfo"), "model name")
-                .unwrap_or_else(|| "unknown".to_owned()),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
-            memory_gib: kib.unwrap_or_default().div_ceil(1 << 20),
-            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
-        }
+pub(crate) fn this_machine() -> Machine {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.starts_with(name))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    };
+    let memory = value(&read("/proc/meminfo"), "MemTotal");
+    let kib = memory.and_then(|memory| memory.split(' ').next()?.parse::<u64>().ok());
+    Machine {
+        processor: value(&read("/proc/cpuinfo"), "model name")
+            .unwrap_or_else(|| "unknown".to_owned()),
+        processors: std::thread::available_parallelism().map_or(1, usize::from),
+        memory_gib: kib.unwrap_or_default().div_ceil(1 << 20),
+        kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
     }
 }
 
@@ -50,7 +38,7 @@ pub(crate) fn version_of(peer: Peer, folder: &Path) -> Option<String> {
         Some(format!("{} on Node {node}", manifest["version"].as_str()?))
     };
     match peer {
-        Peer::Floor => None,
+        Peer::Floor | Peer::Relay => None,
         Peer::Gateway => Some(env!("CARGO_PKG_VERSION").to_owned()),
         Peer::Tungstenite => None,
         Peer::SockjsNode => package("sockjs"),

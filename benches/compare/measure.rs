@@ -1,37 +1,20 @@
 //! Turns of servers under the load of `sockjs-gateway bench`, and what came of them.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::machine::{Machine, version_of};
-use super::peer::{Peer, Running, pinned};
+use super::figures::{Measured, Row, Shape, wrong_in};
+use super::machine::{this_machine, version_of};
+use super::peer::{Peer, Running, Setting, pinned};
+use super::scenarios::{Contestant, How, Scenario};
 
-/// A message's size and the number of sessions that send it.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Shape {
-    pub(crate) size: usize,
-    pub(crate) sessions: usize,
-}
-
-impl FromStr for Shape {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('x').and_then(|(size, sessions)| {
-            Some(Self {
-                size: size.parse().ok()?,
-                sessions: sessions.parse().ok()?,
-            })
-        });
-        parsed.ok_or_else(|| format!("{text:?} is not BYTESxSESSIONS, like 64x100"))
-    }
-}
+/// Before what is measured; a server has done the same in the turns before.
+const WARMUP: &str = "500ms";
 
 /// What is compared, and how often.
 #[derive(Debug)]
@@ -41,173 +24,85 @@ pub(crate) struct Suite {
     pub(crate) folder: PathBuf,
     pub(crate) rounds: usize,
     pub(crate) seconds: u32,
-}
-
-/// All turns of one server at one thing.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub(crate) struct Row {
-    pub(crate) scenario: String,
-    pub(crate) transport: String,
-    pub(crate) shape: Shape,
-    pub(crate) peer: String,
-    /// Microseconds of the server's processor time for each message, or opened session; bytes for each idle session.
-    pub(crate) turns: Vec<f64>,
-    /// Microseconds of the load's own processor time for each.
-    pub(crate) load: Vec<f64>,
-    /// Messages and sessions that went wrong in all turns.
-    pub(crate) wrong: u64,
-}
-
-impl Row {
-    pub(crate) fn median(&self) -> Option<f64> {
-        median(&self.turns)
-    }
-}
-
-pub(crate) fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied()
-}
-
-/// Everything that was measured.
-#[derive(Debug, Deserialize, Serialize)]
-pub(crate) struct Measured {
-    pub(crate) machine: Machine,
-    pub(crate) rounds: usize,
-    pub(crate) seconds: u32,
-    /// Name and version of each server.
-    pub(crate) versions: Vec<(String, String)>,
-    pub(crate) rows: Vec<Row>,
-}
-
-impl Measured {
-    pub(crate) fn begin(suite: &Suite) -> Self {
-        let versions = suite.peers.iter().filter_map(|peer| {
-            let version = version_of(*peer, &suite.folder)?;
-            Some((peer.name().to_owned(), version))
-        });
-        Self {
-            machine: Machine::this(),
-            rounds: suite.rounds,
-            seconds: suite.seconds,
-            versions: versions.collect(),
-            rows: Vec::new(),
-        }
-    }
+    pub(crate) transports: Vec<String>,
+    pub(crate) shapes: Vec<Shape>,
+    /// Sessions that idle.
+    pub(crate) idle: usize,
+    /// Files that a process may have open.
+    pub(crate) files: usize,
 }
 
 /// One load, but for the server's address.
-struct Load<'a> {
-    scenario: &'a str,
-    transport: &'a str,
-    shape: Shape,
-    more: &'a [&'a str],
+#[derive(Clone, Copy)]
+pub(crate) struct Load<'a> {
+    pub(crate) scenario: &'a Scenario,
+    pub(crate) transport: &'a str,
+    pub(crate) shape: Shape,
 }
 
 impl Suite {
-    pub(crate) fn echo(
-        &self,
-        transport: &str,
-        shape: Shape,
-        measured: &mut Measured,
-    ) -> Result<(), Box<dyn Error>> {
-        let size = shape.size.to_string();
-        let more = ["--size", &size];
-        let load = Load {
-            scenario: "echo",
-            transport,
-            shape,
-            more: &more,
+    /// # Errors
+    /// What keeps a server or the load from running.
+    pub(crate) fn measure(&self, scenarios: &[&Scenario]) -> Result<Measured, Box<dyn Error>> {
+        let versions = self.peers.iter().filter_map(|peer| {
+            let version = version_of(*peer, &self.folder)?;
+            Some((peer.name().to_owned(), version))
+        });
+        let mut measured = Measured {
+            machine: this_machine(),
+            rounds: self.rounds,
+            seconds: self.seconds,
+            versions: versions.collect(),
+            rows: Vec::new(),
         };
-        self.take_turns(&load, self.rounds, measured, |report| {
-            number(report, "/server/us_per_unit")
-        })
-    }
-
-    pub(crate) fn connect(
-        &self,
-        transport: &str,
-        measured: &mut Measured,
-    ) -> Result<(), Box<dyn Error>> {
-        let load = Load {
-            scenario: "connect",
-            transport,
-            shape: Shape {
-                size: 0,
-                sessions: 16,
-            },
-            more: &["--no-info"],
-        };
-        self.take_turns(&load, self.rounds, measured, |report| {
-            number(report, "/server/us_per_unit")
-        })
-    }
-
-    /// Each turn with a server of its own: memory that was given back is not seen again.
-    pub(crate) fn idle(
-        &self,
-        transport: &str,
-        sessions: usize,
-        measured: &mut Measured,
-    ) -> Result<(), Box<dyn Error>> {
-        let load = Load {
-            scenario: "idle",
-            transport,
-            shape: Shape { size: 0, sessions },
-            more: &["--no-info"],
-        };
-        self.take_turns(&load, 1, measured, |report| {
-            number(report, "/server/bytes_per_session")
-        })
-    }
-
-    pub(crate) fn fan_out(
-        &self,
-        transport: &str,
-        measured: &mut Measured,
-    ) -> Result<(), Box<dyn Error>> {
-        let load = Load {
-            scenario: "fan-out",
-            transport,
-            shape: Shape {
-                size: 64,
-                sessions: 1000,
-            },
-            more: &["--size", "64", "--rate", "10"],
-        };
-        self.take_turns(&load, self.rounds, measured, |report| {
-            number(report, "/server/us_per_unit")
-        })
-    }
-
-    fn take_turns(
-        &self,
-        load: &Load<'_>,
-        rounds: usize,
-        measured: &mut Measured,
-        figure: impl Fn(&Value) -> Option<f64>,
-    ) -> Result<(), Box<dyn Error>> {
-        let mut running: Vec<(Peer, Running, String)> = Vec::new();
-        for peer in &self.peers {
-            let server = peer.start(&self.folder)?;
-            if let Some(url) = peer.url(server.port, load.transport, load.scenario == "fan-out") {
-                running.push((*peer, server, url));
+        for &scenario in scenarios {
+            if measured.machine.processors < scenario.processors {
+                continue;
+            }
+            let transports = self.transports.iter().map(String::as_str);
+            let transports = transports.filter(|transport| {
+                scenario.transports.is_empty() || scenario.transports.contains(transport)
+            });
+            for transport in transports {
+                for shape in (scenario.shapes)(self, transport) {
+                    let load = Load {
+                        scenario,
+                        transport,
+                        shape,
+                    };
+                    let rows = match scenario.how {
+                        How::Turns => self.take_turns(load)?,
+                        How::Info => self.ask_info(load)?,
+                        How::Churn => self.churn(load)?,
+                    };
+                    measured.rows.extend(rows);
+                }
+                // It uses all of them.
+                if scenario.how == How::Churn {
+                    break;
+                }
             }
         }
-        let mut rows: Vec<Row> = running
-            .iter()
-            .map(|(peer, _, _)| Row {
-                scenario: load.scenario.to_owned(),
-                transport: load.transport.to_owned(),
-                shape: load.shape,
-                peer: peer.name().to_owned(),
-                turns: Vec::new(),
-                load: Vec::new(),
-                wrong: 0,
-            })
-            .collect();
-        for round in 0..rounds {
+        Ok(measured)
+    }
+
+    fn take_turns(&self, load: Load<'_>) -> Result<Vec<Row>, Box<dyn Error>> {
+        let contestants = (load.scenario.contestants)(self, load.transport, load.shape);
+        let needed = contestants.iter().any(|one| one.has_upstream);
+        let upstream = needed.then(|| self.start_upstream()).transpose()?;
+        let broadcast = load.scenario.load == "fan-out";
+        let mut running: Vec<(Running, String)> = Vec::new();
+        let mut rows = Vec::new();
+        for contestant in &contestants {
+            // A server that has no such service is not started.
+            if contestant.peer.url(0, load.transport, broadcast).is_none() {
+                continue;
+            }
+            let (server, url) = self.start(contestant, load, upstream.as_ref())?;
+            running.push((server, url));
+            rows.push(load.row(contestant.name));
+        }
+        for round in 0..self.rounds.min(load.scenario.rounds) {
             for turn in 0..running.len() {
                 // Who comes after whom changes from round to round.
                 let at = if round % 2 == 0 {
@@ -215,50 +110,135 @@ impl Suite {
                 } else {
                     running.len() - 1 - turn
                 };
-                let (peer, server, url) = &running[at];
-                let report = self.put_load(load, url, server.pid())?;
-                let row = &mut rows[at];
-                row.turns.extend(figure(&report));
-                row.load.extend(number(&report, "/bench/us_per_unit"));
-                row.wrong += ["/messages/lost", "/messages/reordered", "/sessions/failed"]
-                    .iter()
-                    .filter_map(|field| report.pointer(field)?.as_u64())
-                    .sum::<u64>();
-                writeln!(
-                    std::io::stderr(),
-                    "{} {} {}x{} {}: {:.2} (load {:.2})",
-                    load.scenario,
-                    load.transport,
-                    load.shape.size,
-                    load.shape.sessions,
-                    peer.name(),
-                    row.turns.last().copied().unwrap_or(f64::NAN),
-                    row.load.last().copied().unwrap_or(f64::NAN),
-                )?;
+                let (server, url) = &running[at];
+                let report = self.command(load, url, server.pid());
+                let report = report_of(pinned(&report, load.scenario.load_on))?;
+                load.take(&mut rows[at], &report)?;
             }
         }
-        measured.rows.extend(rows);
-        Ok(())
+        Ok(rows)
     }
 
-    /// Runs the load on the second processor, and gives its report.
-    fn put_load(&self, load: &Load<'_>, url: &str, pid: u32) -> Result<Value, Box<dyn Error>> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
+    /// The echo that gateways pass messages on to. It runs beside the load, so that it takes no time from them.
+    fn start_upstream(&self) -> Result<Running, Box<dyn Error>> {
+        let setting = Setting {
+            processors: "1",
+            ..Setting::USUAL
+        };
+        Ok(Peer::Floor.start(&self.folder, &setting)?)
+    }
+
+    /// Starts a server, and gives where its service is.
+    pub(crate) fn start(
+        &self,
+        contestant: &Contestant,
+        load: Load<'_>,
+        upstream: Option<&Running>,
+    ) -> Result<(Running, String), Box<dyn Error>> {
+        let port = upstream.map(|upstream| upstream.port);
+        let setting = Setting {
+            upstream: port.filter(|_| contestant.has_upstream),
+            ..contestant.setting
+        };
+        let server = contestant.peer.start(&self.folder, &setting)?;
+        let broadcast = load.scenario.load == "fan-out";
+        let url = contestant
+            .peer
+            .url(server.port, load.transport, broadcast)
+            .ok_or("the server has no such service")?;
+        Ok((server, url))
+    }
+
+    /// `sockjs-gateway bench` as the scenario wants it.
+    pub(crate) fn command(&self, load: Load<'_>, url: &str, pid: u32) -> Command {
+        let Load {
+            scenario,
+            transport,
+            shape,
+        } = load;
+        let seconds = scenario.seconds.unwrap_or(self.seconds);
+        let mut command = bench(url, scenario.load, transport, shape.sessions);
         command
-            .args(["bench", url, "--json", "--scenario", load.scenario])
-            .args(["--transport", load.transport])
-            .args(["--sessions", &load.shape.sessions.to_string()])
-            .args(["--duration", &format!("{}s", self.seconds)])
-            .args(["--pid", &pid.to_string()])
-            .args(load.more);
-        let output = pinned(&command, 1).stdin(Stdio::null()).output()?;
-        serde_json::from_slice(&output.stdout).map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            format!("the load of {url} gave no report: {said}").into()
-        })
+            .args(["--duration", &format!("{seconds}s")])
+            .args(["--pid", &pid.to_string()]);
+        if !scenario.more.contains(&"--warmup") {
+            command.args(["--warmup", WARMUP]);
+        }
+        command.args(scenario.more);
+        if shape.size > 0 && scenario.load != "info" {
+            command.args(["--size", &shape.size.to_string()]);
+        }
+        if shape.in_flight > 1 {
+            command.args(["--in-flight", &shape.in_flight.to_string()]);
+        }
+        command
     }
 }
 
-fn number(report: &Value, field: &str) -> Option<f64> {
+/// `sockjs-gateway bench` with what it always needs.
+pub(crate) fn bench(url: &str, scenario: &str, transport: &str, sessions: usize) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
+    command
+        .args(["bench", url, "--json", "--scenario", scenario])
+        .args(["--transport", transport])
+        .args(["--sessions", &sessions.to_string()]);
+    command
+}
+
+/// Runs a load to its end, and gives its report.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn report_of(mut command: Command) -> Result<Value, Box<dyn Error>> {
+    let output = command.stdin(Stdio::null()).output()?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        format!("{command:?} gave no report: {said}").into()
+    })
+}
+
+impl Load<'_> {
+    pub(crate) fn row(&self, peer: &str) -> Row {
+        Row {
+            scenario: self.scenario.name.to_owned(),
+            transport: self.transport.to_owned(),
+            shape: self.shape,
+            peer: peer.to_owned(),
+            turns: Vec::new(),
+            load: Vec::new(),
+            also: BTreeMap::new(),
+            wrong: 0,
+        }
+    }
+
+    /// Takes the figures of one turn, and tells how it was.
+    pub(crate) fn take(&self, row: &mut Row, report: &Value) -> std::io::Result<()> {
+        let figure = (self.scenario.figure)(report);
+        row.turns.extend(figure);
+        row.load.extend(number(report, "/bench/us_per_unit"));
+        for (name, of) in self.scenario.also {
+            if let Some(value) = of(report) {
+                row.also.entry((*name).to_owned()).or_default().push(value);
+            }
+        }
+        let wrong = wrong_in(report, self.scenario.keeps_rate);
+        row.wrong += wrong.max(u64::from(figure.is_none()));
+        let mut told = format!(
+            "{} {} {} {}: {:.2} (load {:.2})",
+            row.scenario,
+            row.transport,
+            row.shape,
+            row.peer,
+            figure.unwrap_or(f64::NAN),
+            row.load.last().copied().unwrap_or(f64::NAN),
+        );
+        if wrong > 0 {
+            told += &format!("; WRONG {wrong}: {}", report["problems"]);
+        }
+        writeln!(std::io::stderr(), "{told}")
+    }
+}
+
+pub(crate) fn number(report: &Value, field: &str) -> Option<f64> {
     report.pointer(field)?.as_f64()
 }

@@ -14,6 +14,30 @@ pub(crate) enum Peer {
     SockjsNode,
     Ws,
     Aiohttp,
+    /// The floor of a gateway with an upstream; only compared where there is one.
+    Relay,
+}
+
+/// How a server is started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setting {
+    /// Where it runs, as `taskset` lists processors.
+    pub(crate) processors: &'static str,
+    /// Port of the echo that the gateway, or its floor, passes messages on to.
+    pub(crate) upstream: Option<u16>,
+    /// The gateway's configuration.
+    pub(crate) config: &'static str,
+    /// Threads of the gateway; otherwise one for each processor that it may use.
+    pub(crate) workers: Option<usize>,
+}
+
+impl Setting {
+    pub(crate) const USUAL: Self = Self {
+        processors: "0",
+        upstream: None,
+        config: "gateway.toml",
+        workers: None,
+    };
 }
 
 impl Peer {
@@ -34,6 +58,7 @@ impl Peer {
             Self::SockjsNode => "sockjs-node",
             Self::Ws => "ws",
             Self::Aiohttp => "aiohttp sockjs",
+            Self::Relay => "floor-relay",
         }
     }
 
@@ -61,7 +86,7 @@ impl Peer {
         }
     }
 
-    fn command(self, folder: &Path) -> Command {
+    fn command(self, folder: &Path, setting: &Setting) -> Command {
         let this = || {
             let mut command =
                 Command::new(std::env::current_exe().expect("the path of this program"));
@@ -75,11 +100,26 @@ impl Peer {
         };
         match self {
             Self::Floor | Self::Tungstenite => this(),
+            Self::Relay => {
+                let mut command = this();
+                let port = setting.upstream.unwrap_or_default();
+                command.arg("--upstream").arg(port.to_string());
+                command
+            }
             Self::Gateway => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
-                command
-                    .args(["run", "--config"])
-                    .arg(folder.join("gateway.toml"));
+                match setting.upstream {
+                    Some(port) => command
+                        .args(["--listen", "127.0.0.1:0", "--prefix", "/echo"])
+                        .args(["--origin", "*", "--to"])
+                        .arg(format!("ws://127.0.0.1:{port}/echo/websocket")),
+                    None => command
+                        .args(["run", "--config"])
+                        .arg(folder.join(setting.config)),
+                };
+                if let Some(workers) = setting.workers {
+                    command.env("TOKIO_WORKER_THREADS", workers.to_string());
+                }
                 command
             }
             Self::SockjsNode => node("sockjs-node.js"),
@@ -92,12 +132,12 @@ impl Peer {
         }
     }
 
-    /// Starts it on a free port, on the first processor where `taskset` can pin it.
+    /// Starts it on a free port, on its processors where `taskset` can pin it.
     ///
     /// # Errors
     /// Why it does not run.
-    pub(crate) fn start(self, folder: &Path) -> io::Result<Running> {
-        let mut command = pinned(&self.command(folder), 0);
+    pub(crate) fn start(self, folder: &Path, setting: &Setting) -> io::Result<Running> {
+        let mut command = pinned(&self.command(folder, setting), setting.processors);
         command.stdin(Stdio::null());
         // The gateway tells its address in its log, the others print their port.
         if self == Self::Gateway {
@@ -192,18 +232,23 @@ fn port_in(line: &str) -> Option<u16> {
     digits.parse().ok()
 }
 
-/// `command` on one processor, where this machine can do that.
-pub(crate) fn pinned(command: &Command, processor: usize) -> Command {
+/// `command` on some processors, as `taskset` lists them, where this machine can do that.
+pub(crate) fn pinned(command: &Command, processors: &str) -> Command {
     let several = std::thread::available_parallelism().is_ok_and(|count| count.get() > 1);
-    let taskset = PathBuf::from("/usr/bin/taskset");
-    if !several || !taskset.exists() {
-        let mut same = Command::new(command.get_program());
-        same.args(command.get_args());
-        return same;
+    let taskset = Path::new("/usr/bin/taskset");
+    let mut pinned = if several && taskset.exists() {
+        let mut pinned = Command::new(taskset);
+        pinned.args(["-c", processors]).arg(command.get_program());
+        pinned
+    } else {
+        Command::new(command.get_program())
+    };
+    pinned.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            pinned.env(name, value);
+        }
     }
-    let mut pinned = Command::new(taskset);
-    pinned.arg("-c").arg(processor.to_string());
-    pinned.arg(command.get_program()).args(command.get_args());
     pinned
 }
 

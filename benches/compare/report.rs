@@ -1,136 +1,16 @@
-//! The tables of `docs/performance.md`, and its charts.
+//! The measured part of `docs/performance.md`, and its charts.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::chart;
-use super::measure::{Measured, Row, Shape};
+use super::figures::{Measured, Row, Shape};
+use super::tables::{cases, find, peers};
+use super::targets::FLOOR;
 
 const BEGIN: &str = "<!-- begin measured -->";
 const END: &str = "<!-- end measured -->";
-const FLOOR: &str = "floor";
-const GATEWAY: &str = "sockjs-gateway";
-
-/// What a scenario's rows are about, and their unit.
-const SCENARIOS: [(&str, &str, &str); 4] = [
-    ("echo", "Echo", "µs of the server for each message"),
-    (
-        "connect",
-        "Opening and closing",
-        "µs of the server for each session",
-    ),
-    (
-        "fan-out",
-        "Fan-out",
-        "µs of the server for each message that is delivered",
-    ),
-    (
-        "idle",
-        "Idle sessions",
-        "KiB of the server for each session",
-    ),
-];
-
-/// All tables.
-pub(crate) fn markdown(measured: &Measured) -> String {
-    let mut out = String::new();
-    let machine = &measured.machine;
-    let _ = writeln!(
-        out,
-        "Measured on {} processors of type {}, {} GiB, Linux {}, server and load on one each; medians of {} turns of {} s, in \
-         brackets the ratio to the floor.\n",
-        machine.processors,
-        machine.processor,
-        machine.memory_gib,
-        machine.kernel,
-        measured.rounds,
-        measured.seconds
-    );
-    for (name, version) in &measured.versions {
-        let _ = writeln!(out, "- {name} {version}");
-    }
-    for (scenario, title, unit) in SCENARIOS {
-        let rows: Vec<_> = measured
-            .rows
-            .iter()
-            .filter(|row| row.scenario == scenario)
-            .collect();
-        if !rows.is_empty() {
-            let _ = write!(out, "\n### {title}\n\n{}", table(&rows, scenario, unit));
-        }
-    }
-    out
-}
-
-fn peers<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
-    let mut peers: Vec<&str> = Vec::new();
-    for row in rows {
-        if !peers.contains(&row.peer.as_str()) {
-            peers.push(&row.peer);
-        }
-    }
-    peers
-}
-
-fn cases<'a>(rows: &[&'a Row]) -> Vec<(&'a str, Shape)> {
-    let mut cases: Vec<(&str, Shape)> = Vec::new();
-    for row in rows {
-        let case = (row.transport.as_str(), row.shape);
-        if !cases.contains(&case) {
-            cases.push(case);
-        }
-    }
-    cases
-}
-
-fn find<'a>(rows: &[&'a Row], case: (&str, Shape), peer: &str) -> Option<&'a Row> {
-    rows.iter()
-        .copied()
-        .find(|row| row.transport == case.0 && row.shape == case.1 && row.peer == peer)
-}
-
-fn table(rows: &[&Row], scenario: &str, unit: &str) -> String {
-    let peers = peers(rows);
-    let mut out = format!(
-        "{unit}\n\n| transport | bytes | sessions | {} | load |\n",
-        peers.join(" | ")
-    );
-    let _ = writeln!(out, "|---|---|---|{}---|", "---|".repeat(peers.len()));
-    let scale = if scenario == "idle" {
-        1.0 / 1024.0
-    } else {
-        1.0
-    };
-    for case in cases(rows) {
-        let (transport, shape) = case;
-        let _ = write!(out, "| {transport} | {} | {} |", shape.size, shape.sessions);
-        let floor = find(rows, case, FLOOR).and_then(Row::median);
-        for peer in &peers {
-            let row = find(rows, case, peer);
-            let cell = match (row.and_then(Row::median), floor) {
-                (None, _) => " – |".to_owned(),
-                (Some(value), Some(floor)) if scenario != "idle" => {
-                    format!(" {:.1} ({:.2}) |", value * scale, value / floor)
-                }
-                (Some(value), _) => format!(" {:.1} |", value * scale),
-            };
-            let wrong = row.map_or(0, |row| row.wrong);
-            out.push_str(&if wrong > 0 {
-                cell.replace(" |", &format!(", {wrong} lost |"))
-            } else {
-                cell
-            });
-        }
-        let load = find(rows, case, GATEWAY).and_then(|row| super::measure::median(&row.load));
-        let _ = writeln!(
-            out,
-            " {} |",
-            load.map_or_else(|| "–".to_owned(), |load| format!("{load:.1}"))
-        );
-    }
-    out
-}
 
 /// Replaces what is between the markers of `page`, and draws the charts beside it.
 ///
@@ -155,7 +35,9 @@ pub(crate) fn write(page: &Path, tables: &str, measured: &Measured) -> Result<()
     let mut charts = String::new();
     let mut shapes: Vec<Shape> = Vec::new();
     for (_, shape) in cases(&echoes) {
-        if !shapes.contains(&shape) {
+        // The others are not of all servers.
+        let is_usual = shape.size <= 4096 && shape.sessions <= 1000 && shape.in_flight == 1;
+        if is_usual && !shapes.contains(&shape) {
             shapes.push(shape);
         }
     }

@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// Transport of all sessions
     #[arg(long, value_name = "NAME", default_value = "websocket", value_parser = transport_parser())]
     transport: Transport,
-    /// Sessions; with fan-out those that listen, with connect those that are being opened at a time
+    /// Sessions; with fan-out those that listen, with connect those that are being opened at a time, with info connections
     #[arg(long, value_name = "NUMBER", default_value_t = 100)]
     sessions: usize,
     /// Messages of a session that may be on their way, without --rate
@@ -60,7 +60,7 @@ pub(crate) struct Arguments {
         conflicts_with = "rate"
     )]
     in_flight: usize,
-    /// Messages per second of each session that sends, whether those before have come back or not
+    /// Messages, or requests, per second of each session that sends, whether those before have come back or not
     #[arg(long, value_name = "NUMBER")]
     rate: Option<f64>,
     /// Bytes of a message, 32 at least
@@ -81,6 +81,9 @@ pub(crate) struct Arguments {
     /// Do not ask for /info before a session is opened
     #[arg(long)]
     no_info: bool,
+    /// With idle over xhr-polling: sessions are opened by one poll, and have neither another nor a connection then
+    #[arg(long)]
+    unpolled: bool,
     /// Print an object instead of a table
     #[arg(long)]
     json: bool,
@@ -102,6 +105,7 @@ impl Arguments {
             rate: self.rate,
             threads: self.threads,
             info: !self.no_info,
+            unpolled: self.unpolled,
         };
         plan.check()?;
         Ok(plan)

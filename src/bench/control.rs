@@ -85,6 +85,13 @@ impl Control {
         (self.begin.load(Ordering::Relaxed)..self.end()).contains(&time)
     }
 
+    /// In which second of the measured time `time` is; `None` outside of it.
+    pub(super) fn second(&self, time: u64) -> Option<usize> {
+        let since = time.checked_sub(self.begin.load(Ordering::Relaxed))?;
+        let second = usize::try_from(since / 1_000_000_000).ok();
+        second.filter(|_| time < self.end())
+    }
+
     /// Lets sessions send.
     pub(super) fn run(&self, start: Instant) {
         self.start.store(self.time(start), Ordering::Relaxed);

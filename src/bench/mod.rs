@@ -5,6 +5,7 @@
 
 pub(crate) mod command;
 mod control;
+mod inquiries;
 mod openings;
 mod payload;
 mod plan;

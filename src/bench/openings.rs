@@ -55,12 +55,18 @@ pub(super) async fn open_and_close(seat: Seat) {
     }
 }
 
+/// Opens a session, and leaves it to its server.
+pub(super) async fn leave(seat: Seat) {
+    drop(seat.open().await);
+}
+
 /// Opens a session, and keeps it open while the run lasts.
 pub(super) async fn hold(seat: Seat) {
     let Some(mut client) = seat.open().await else {
         return;
     };
     let control = &seat.run.control;
+    let mut heard = client.heartbeats();
     let lives = poll_fn(|context| {
         control.register(seat.index, context.waker());
         if control.phase() >= Phase::Draining {
@@ -72,6 +78,13 @@ pub(super) async fn hold(seat: Seat) {
             }
             seat.tally.lock().foreign += 1;
         }
+        let new = client.heartbeats() - heard;
+        if new > 0
+            && let Some(second) = control.second(control.now())
+        {
+            seat.tally.lock().beat(second, new);
+        }
+        heard += new;
         Poll::Pending
     });
     if !lives.await {

@@ -6,8 +6,8 @@ use crate::client::Transport;
 
 use super::payload::MIN_SIZE;
 
-/// One address has some 28 000 ports towards one server, and a session over HTTP uses two.
-const MAX_SESSIONS: usize = 10_000;
+/// One address has some 28 000 ports towards one server, and a session over HTTP that sends uses two.
+const MAX_CONNECTIONS: usize = 20_000;
 const MAX_IN_FLIGHT: usize = 10_000;
 const MAX_SIZE: usize = 1 << 20;
 /// Bytes that may be on their way at once.
@@ -31,6 +31,8 @@ pub(super) enum Scenario {
     Idle,
     /// One session sends, and all others wait for its messages: a `broadcast:` service
     FanOut,
+    /// `/info` is asked for, over connections that are kept
+    Info,
 }
 
 impl Scenario {
@@ -40,11 +42,17 @@ impl Scenario {
             Self::Connect => "connect",
             Self::Idle => "idle",
             Self::FanOut => "fan-out",
+            Self::Info => "info",
         }
     }
 
     pub(super) const fn sends(self) -> bool {
         matches!(self, Self::Echo | Self::FanOut)
+    }
+
+    /// Whether what it does can be done at a rate.
+    const fn is_paced(self) -> bool {
+        self.sends() || matches!(self, Self::Info)
     }
 }
 
@@ -65,6 +73,8 @@ pub(super) struct Plan {
     pub(super) threads: usize,
     /// Whether `/info` is asked before a session is opened.
     pub(super) info: bool,
+    /// Whether sessions are left by their browsers once they are open.
+    pub(super) unpolled: bool,
 }
 
 impl Plan {
@@ -78,7 +88,8 @@ impl Plan {
             fits.then_some(())
                 .ok_or_else(|| format!("--{name}: {value} is not between {least} and {most}"))
         };
-        between("sessions", self.sessions, 1, MAX_SESSIONS)?;
+        let most = MAX_CONNECTIONS / self.connections_of_one();
+        between("sessions", self.sessions, 1, most)?;
         between("in-flight", self.in_flight, 1, MAX_IN_FLIGHT)?;
         between("size", self.size, MIN_SIZE, MAX_SIZE)?;
         between("threads", self.threads, 1, MAX_THREADS)?;
@@ -93,8 +104,12 @@ impl Plan {
         if self.warmup > MAX_WARMUP {
             return Err("--warmup: it must not be longer than ten minutes".to_owned());
         }
+        let polls = self.scenario == Scenario::Idle && self.transport == Transport::XhrPolling;
+        if self.unpolled && !polls {
+            return Err("--unpolled: it goes with idle over xhr-polling".to_owned());
+        }
         if let Some(rate) = self.rate {
-            if !self.scenario.sends() {
+            if !self.scenario.is_paced() {
                 let name = self.scenario.name();
                 return Err(format!("--rate: {name} sends no messages"));
             }
@@ -114,19 +129,28 @@ impl Plan {
         self.sessions + usize::from(self.scenario == Scenario::FanOut)
     }
 
-    /// Those that send.
+    /// Those that send, or ask.
     pub(super) const fn senders(&self) -> usize {
         match self.scenario {
-            Scenario::Echo => self.sessions,
+            Scenario::Echo | Scenario::Info => self.sessions,
             Scenario::FanOut => 1,
             Scenario::Connect | Scenario::Idle => 0,
         }
     }
 
+    /// Connections that a session has, but for the one that sends to all: over HTTP, one that receives and, where it sends,
+    /// another.
+    fn connections_of_one(&self) -> usize {
+        if self.scenario == Scenario::Echo && !self.transport.is_websocket() {
+            2
+        } else {
+            1
+        }
+    }
+
     /// File descriptors that are needed: the connections of all sessions, and what a program has open anyway.
     pub(super) fn descriptors(&self) -> u64 {
-        let connections = if self.transport.is_websocket() { 1 } else { 2 };
-        (self.seats() * connections + 16 * self.threads + 64) as u64
+        (self.seats() * self.connections_of_one() + 16 * self.threads + 64) as u64
     }
 }
 
@@ -187,6 +211,7 @@ mod tests {
             rate: None,
             threads: 1,
             info: true,
+            unpolled: false,
         }
     }
 
@@ -195,7 +220,11 @@ mod tests {
         type Change = fn(&mut Plan);
         let wrong: &[(Change, &str)] = &[
             (|plan| plan.sessions = 0, "--sessions"),
-            (|plan| plan.sessions = 10_001, "--sessions"),
+            (|plan| plan.sessions = 20_001, "--sessions"),
+            (
+                |plan| (plan.sessions, plan.transport) = (10_001, Transport::XhrPolling),
+                "--sessions",
+            ),
             (|plan| plan.in_flight = 0, "--in-flight"),
             (|plan| plan.size = 31, "--size"),
             (|plan| plan.size = 2 << 20, "--size"),
@@ -213,6 +242,7 @@ mod tests {
                 |plan| (plan.scenario, plan.rate) = (Scenario::Idle, Some(1.0)),
                 "--rate",
             ),
+            (|plan| plan.unpolled = true, "--unpolled"),
             (
                 |plan| (plan.in_flight, plan.size) = (10_000, 1 << 20),
                 "at once",
@@ -251,11 +281,14 @@ mod tests {
         }
     }
 
+    /// Those that are silent have one connection, on every transport.
     #[test]
-    fn http_sessions_need_two_descriptors() {
+    fn http_sessions_that_send_need_two_descriptors() {
         let mut plan = plan();
         let sockets = plan.descriptors();
         plan.transport = Transport::XhrPolling;
         assert_eq!(plan.descriptors() - sockets, 100);
+        plan.scenario = Scenario::Idle;
+        assert_eq!(plan.descriptors(), sockets);
     }
 }

@@ -31,7 +31,9 @@ pub(super) struct Report {
     sessions: Sessions,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Messages>,
-    /// Microseconds of each message, or each opening.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answers: Option<Answers>,
+    /// Microseconds of each message, opening or answer.
     latency_us: Option<Summary>,
     server: Option<Process>,
     bench: Process,
@@ -52,6 +54,8 @@ struct Sessions {
     /// Opened while it was measured, when that is what is measured.
     per_second: Option<f64>,
     heartbeats: u64,
+    /// Of silent sessions: how many came in each second that was measured.
+    heartbeats_by_second: Option<Vec<u64>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +76,20 @@ struct Messages {
     counted: u64,
     per_second: f64,
     /// Microseconds from when messages were to be sent until they were.
+    late_us: Option<Summary>,
+}
+
+/// To requests for `/info`.
+#[derive(Debug, Serialize)]
+struct Answers {
+    rate: Option<f64>,
+    asked: u64,
+    received: u64,
+    unsent: u64,
+    /// Received while it was measured.
+    counted: u64,
+    per_second: f64,
+    /// Microseconds from when requests were to be sent until they were.
     late_us: Option<Summary>,
 }
 
@@ -98,6 +116,14 @@ fn process(usage: &Usage, time: Duration, counted: u64) -> Process {
         resident_bytes: usage.resident,
         bytes_per_session: None,
     }
+}
+
+/// With zeros for the seconds at the end in which nothing came. A second that was begun counts as one.
+fn by_second(beats: &[u64], time: Duration) -> Vec<u64> {
+    let seconds = time.as_secs_f64().ceil() as usize;
+    let mut beats = beats.to_vec();
+    beats.resize(seconds.max(beats.len()), 0);
+    beats
 }
 
 /// To three digits behind the point.
@@ -130,9 +156,19 @@ impl Report {
             per_second,
             late_us: tally.lateness.summary(),
         });
+        let answers = (plan.scenario == Scenario::Info).then(|| Answers {
+            rate: plan.rate,
+            asked: tally.sent,
+            received: tally.received,
+            unsent: tally.unsent,
+            counted: tally.counted,
+            per_second,
+            late_us: plan.rate.and_then(|_| tally.lateness.summary()),
+        });
         let server = measured.server.map(|(usage, resident_before)| {
             let grown = usage.resident.saturating_sub(resident_before);
-            let held = plan.scenario != Scenario::Connect && tally.opened > 0;
+            let held =
+                !matches!(plan.scenario, Scenario::Connect | Scenario::Info) && tally.opened > 0;
             Process {
                 bytes_per_session: held.then(|| rounded(grown as f64 / tally.opened as f64)),
                 ..process(&usage, measured.time, tally.counted)
@@ -158,8 +194,11 @@ impl Report {
                 opening_ms: rounded(measured.opening.as_secs_f64() * 1e3),
                 per_second: (plan.scenario == Scenario::Connect).then_some(per_second),
                 heartbeats: tally.heartbeats,
+                heartbeats_by_second: (plan.scenario == Scenario::Idle)
+                    .then(|| by_second(&tally.beats, measured.time)),
             },
             messages,
+            answers,
             latency_us: tally.latency.summary(),
             server,
             bench: process(&measured.own, measured.time, tally.counted),
@@ -201,17 +240,24 @@ impl Report {
                 "bench and server used {all:.2} of {processors} processors: latencies are those of a machine that is full"
             ));
         }
-        if let Some(messages) = &self.messages {
-            if let Some(late) = messages.late_us.as_ref().filter(|late| late.p99 > LATE) {
+        let paced = self
+            .messages
+            .as_ref()
+            .map(|messages| (&messages.late_us, messages.unsent));
+        let asked = self
+            .answers
+            .as_ref()
+            .map(|answers| (&answers.late_us, answers.unsent));
+        if let Some((late, unsent)) = paced.or(asked) {
+            if let Some(late) = late.as_ref().filter(|late| late.p99 > LATE) {
                 doubts.push(format!(
                     "1 of 100 messages was sent more than {:.1} ms late, because sessions or the bench could not keep up with --rate; latencies contain that",
                     late.p99 / 1e3
                 ));
             }
-            if messages.unsent > 0 {
+            if unsent > 0 {
                 doubts.push(format!(
-                    "{} messages were not sent in time: the service, or this machine, cannot keep up with --rate",
-                    messages.unsent
+                    "{unsent} messages were not sent in time: the service, or this machine, cannot keep up with --rate"
                 ));
             }
         }
@@ -258,13 +304,25 @@ impl Report {
             row("messages", &messages.counts());
             row("load", &messages.load());
         }
+        if let Some(answers) = &self.answers {
+            let Answers {
+                asked,
+                received,
+                per_second,
+                ..
+            } = answers;
+            row(
+                "answers",
+                &format!("{asked} asked for, {received} received; {per_second:.0} per second"),
+            );
+        }
         if let Some(latency) = &self.latency_us {
             row("latency", &times(latency));
         }
-        let unit = if self.scenario == Scenario::Connect.name() {
-            "session"
-        } else {
-            "message"
+        let unit = match self.scenario {
+            name if name == Scenario::Connect.name() => "session",
+            name if name == Scenario::Info.name() => "answer",
+            _ => "message",
         };
         if let Some(server) = &self.server {
             row("server", &server.text(unit));

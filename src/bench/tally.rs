@@ -80,6 +80,8 @@ pub(super) struct Tally {
     pub(super) counted: u64,
     /// Frames of silence: `h`, and Pings.
     pub(super) heartbeats: u64,
+    /// Those of silent sessions, by the second of the measured time in which they came.
+    pub(super) beats: Vec<u64>,
     pub(super) latency: Times,
     /// From when messages were to be sent to when they were.
     pub(super) lateness: Times,
@@ -98,6 +100,14 @@ impl Tally {
         *self.problems.entry(what.to_owned()).or_default() += count;
     }
 
+    /// Counts heartbeats that came in one second of the measured time.
+    pub(super) fn beat(&mut self, second: usize, count: u64) {
+        if self.beats.len() <= second {
+            self.beats.resize(second + 1, 0);
+        }
+        self.beats[second] += count;
+    }
+
     pub(super) fn add(&mut self, other: &Self) {
         self.opened += other.opened;
         self.failed += other.failed;
@@ -111,6 +121,9 @@ impl Tally {
         self.unsent += other.unsent;
         self.counted += other.counted;
         self.heartbeats += other.heartbeats;
+        for (second, count) in other.beats.iter().enumerate() {
+            self.beat(second, *count);
+        }
         self.latency.add(&other.latency);
         self.lateness.add(&other.lateness);
         for (what, count) in &other.problems {
@@ -176,5 +189,15 @@ mod tests {
         assert_eq!((one.sent, one.lost), (3, 3));
         assert_eq!(one.problems.values().sum::<u64>(), 102);
         assert!(one.problems.len() <= MAX_PROBLEMS + 1);
+    }
+
+    #[test]
+    fn heartbeats_are_counted_by_the_second() {
+        let (mut one, mut other) = (Tally::default(), Tally::default());
+        one.beat(1, 2);
+        other.beat(1, 1);
+        other.beat(3, 4);
+        one.add(&other);
+        assert_eq!(one.beats, [0, 3, 0, 4]);
     }
 }

@@ -11,7 +11,7 @@ use super::control::Phase;
 use super::plan::Scenario;
 use super::seat::{Run, Seat};
 use super::tally::Tally;
-use super::{openings, traffic};
+use super::{inquiries, openings, traffic};
 
 /// Longest sleep of who wakes sessions, so that it notices the end.
 const MAX_SLEEP: Duration = Duration::from_millis(50);
@@ -59,7 +59,9 @@ async fn serve(seats: Vec<Seat>) {
                 match run.plan.scenario {
                     Scenario::Echo | Scenario::FanOut => traffic::serve(seat).await,
                     Scenario::Connect => openings::open_and_close(seat).await,
+                    Scenario::Idle if run.plan.unpolled => openings::leave(seat).await,
                     Scenario::Idle => openings::hold(seat).await,
+                    Scenario::Info => inquiries::ask(seat).await,
                 }
                 run.control.finish();
             })

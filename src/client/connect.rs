@@ -80,7 +80,7 @@ pub(super) async fn establish(
     let mut websocket = true;
     let (mut round_trip, mut connection) = (None, None);
     if config.info && config.transports != [Transport::RawWebsocket] {
-        let asking = timeout(INFO_TIMEOUT, ask_info(shared));
+        let asking = timeout(INFO_TIMEOUT, ask_info(shared, None));
         let asked = match asking.await {
             Ok(asked) => asked,
             Err(_) => Err(lost(format_args!(
@@ -172,12 +172,20 @@ fn without_query(url: &str) -> &str {
     url.split('?').next().unwrap_or_default()
 }
 
-/// What `/info` says, and the connection when it can be used again.
-async fn ask_info(shared: &Shared) -> Result<(Info, Option<Connection>), CloseReason> {
+/// What `/info` says, and the connection when it can be used again. `idle`: one that was used before.
+pub(super) async fn ask_info(
+    shared: &Shared,
+    mut idle: Option<Connection>,
+) -> Result<(Info, Option<Connection>), CloseReason> {
     let address = &shared.config.address;
     let target = address.target("info");
-    let link = dial(Arc::clone(address), shared.config.tls.clone()).await;
-    let mut connection = Connection::new(link.map_err(lost)?);
+    let mut connection = match idle.take_if(|idle| idle.is_ready()) {
+        Some(idle) => idle,
+        None => {
+            let link = dial(Arc::clone(address), shared.config.tls.clone()).await;
+            Connection::new(link.map_err(lost)?)
+        }
+    };
     connection.start(shared.request(address, "GET", &target, &[], ""));
     let head = poll_fn(|context| connection.poll_head(context)).await;
     let head = head.map_err(lost)?;

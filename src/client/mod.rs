@@ -49,6 +49,8 @@ pub(crate) mod frames;
 mod http;
 mod inbox;
 mod info;
+#[cfg(feature = "cli")]
+mod inquiry;
 mod link;
 mod outbox;
 mod receiver;
@@ -63,6 +65,8 @@ use crate::protocol::{CloseReason, Message};
 
 pub use builder::{Backoff, Builder};
 pub use error::Error;
+#[cfg(feature = "cli")]
+pub(crate) use inquiry::Inquiry;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use transport::{Transport, UnknownTransport};

@@ -177,6 +177,35 @@ fn openings_are_counted() {
     }
 }
 
+/// `/info` is asked in a closed loop, and at a rate.
+#[test]
+fn answers_of_info_are_counted() {
+    let server = echo_server("");
+    for rate in [None, Some(["--rate", "25"])] {
+        let address = url(&server, "/echo");
+        let more = rate.as_ref().map_or(&[][..], |rate| &rate[..]);
+        let fixed = [&address, "--scenario", "info", "--sessions", "4"];
+        let report = bench(&[&fixed, more].concat());
+        let answers = &report["answers"];
+        assert!(number(&answers["counted"]) > 0.0, "{report:#}");
+        assert_eq!(answers["asked"], answers["received"], "{report:#}");
+        assert_eq!(answers["late_us"].is_null(), rate.is_none(), "{report:#}");
+        assert_eq!(report["messages"], Value::Null);
+        assert_ordered(&report["latency_us"]);
+    }
+}
+
+/// Sessions that were opened and left stay open at the server.
+#[test]
+fn unpolled_sessions_are_left_to_the_server() {
+    let server = echo_server("disconnect_delay = \"1m\"");
+    let address = url(&server, "/echo");
+    let idle = ["--scenario", "idle", "--unpolled", "--sessions", "8"];
+    let report = bench(&[&[&address, "--transport", "xhr-polling"], &idle[..]].concat());
+    assert_eq!(report["sessions"]["opened"], 8);
+    assert_eq!(report["sessions"]["ended"], 0);
+}
+
 /// Silent sessions live, hear heartbeats, and their memory is measured.
 #[test]
 fn idle_sessions_are_held() {
@@ -196,6 +225,12 @@ fn idle_sessions_are_held() {
         assert_eq!(report["sessions"]["opened"], 8);
         assert_eq!(report["sessions"]["ended"], 0);
         assert!(report["server"]["bytes_per_session"].is_number());
+        let by_second = report["sessions"]["heartbeats_by_second"].as_array();
+        let [beats] = by_second.expect("seconds").as_slice() else {
+            panic!("less than a second was measured: {report:#}");
+        };
+        assert!(number(beats) > 0.0, "{report:#}");
+        assert!(number(beats) <= number(&report["sessions"]["heartbeats"]));
     }
 }
 
@@ -283,7 +318,7 @@ fn wrong_arguments_are_usage_errors() {
         (&[][..], "<URL>"),
         (&["nonsense"], "http://"),
         (&["http://192.0.2.1/echo"], "--yes-really"),
-        (&[address, "--sessions", "1000000"], "between 1 and 10000"),
+        (&[address, "--sessions", "1000000"], "between 1 and 20000"),
         (&[address, "--size", "1"], "between 32 and"),
         (&[address, "--duration", "2h"], "--duration"),
         (&[address, "--rate", "0"], "--rate"),
