@@ -209,6 +209,20 @@ impl Wakers {
 
     /// Those whom `wakes` means, but for the task whose turn it is.
     pub(super) fn choose(&mut self, wakes: Wakes) -> Option<ToWake> {
+        // Mostly nobody waits, and then it should cost nothing.
+        let anybody = wakes.driver
+            || (wakes.receiver && self.receiver.is_some())
+            || (wakes.backend && self.backend.is_some())
+            || (wakes.settled && self.settled.is_some())
+            || !self.others.is_empty();
+        if anybody {
+            self.choose_among(wakes)
+        } else {
+            None
+        }
+    }
+
+    fn choose_among(&mut self, wakes: Wakes) -> Option<ToWake> {
         let mut chosen = None;
         let mut noted = Due::default();
         let task = match self.turn {
