@@ -136,6 +136,11 @@ impl Wakers {
     /// The receiver found no frame.
     pub(super) fn wait_for_frame(&mut self, context: &Context<'_>) {
         store(&mut self.receiver, context);
+        self.frame_taken();
+    }
+
+    /// The receiver took the frame that was there.
+    pub(super) fn frame_taken(&mut self) {
         self.due.frame = false;
     }
 
@@ -411,6 +416,9 @@ mod tests {
         wakers.wait_for_message(&context);
         let due = wakers.end_turn();
         assert!(due.room && !due.message, "{due:?}");
+        wake(&mut wakers, FRAME);
+        wakers.frame_taken();
+        assert!(wakers.end_turn().is_empty());
     }
 
     /// A future that moves to another task is looked at as a whole, and that task is woken from then on.
