@@ -12,7 +12,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
-use paths::{Echo, Text, decode, framings, wrap};
+use paths::{Echo, SocketEcho, Text, decode, framings, wrap};
 use sockjs_gateway::Message;
 
 /// Runs of a path that are counted; twice as many are counted too, so that what comes before and after cancels out.
@@ -46,6 +46,16 @@ fn cases() -> Vec<(String, Box<dyn FnMut()>)> {
     cases.push((
         "session echo".to_owned(),
         Box::new(move || echo.round(&message)),
+    ));
+    let mut raw = None;
+    cases.push((
+        "raw echo".to_owned(),
+        Box::new(move || raw.get_or_insert_with(SocketEcho::raw).round()),
+    ));
+    let mut sockjs = None;
+    cases.push((
+        "websocket echo".to_owned(),
+        Box::new(move || sockjs.get_or_insert_with(SocketEcho::sockjs).round()),
     ));
     cases
 }

@@ -4,7 +4,7 @@ mod paths;
 
 use divan::Bencher;
 use divan::counter::BytesCount;
-use paths::{Echo, Text, decode, framings, wrap};
+use paths::{Echo, SocketEcho, Text, decode, framings, wrap};
 use sockjs_gateway::Message;
 
 fn main() {
@@ -71,4 +71,16 @@ fn session_echo(bencher: Bencher<'_, '_>) {
     let message = Message::from(Text::Ascii.of(64));
     let mut echo = Echo::new();
     bencher.bench_local(|| echo.round(&message));
+}
+
+#[divan::bench]
+fn raw_echo(bencher: Bencher<'_, '_>) {
+    let mut socket = SocketEcho::raw();
+    bencher.bench_local(|| socket.round());
+}
+
+#[divan::bench]
+fn websocket_echo(bencher: Bencher<'_, '_>) {
+    let mut socket = SocketEcho::sockjs();
+    bencher.bench_local(|| socket.round());
 }

@@ -1,6 +1,8 @@
 //! The paths that every message takes, one function each: measured in time by `micro.rs`, in instructions by
 //! `instructions.rs`.
 
+mod socket;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,6 +11,8 @@ use sockjs_gateway::protocol::framing::{self, Framing};
 use sockjs_gateway::protocol::message::{MessageLimits, decode_messages};
 use sockjs_gateway::protocol::{Frame, Message, Messages};
 use sockjs_gateway::session::{Attach, Liveness, Manner, Session};
+
+pub(crate) use socket::SocketEcho;
 
 const LIMITS: MessageLimits = MessageLimits {
     max_messages: 1024,

@@ -55,10 +55,16 @@ impl DecodeError {
 ///
 /// Source: sockjs-protocol, `XhrPolling.test_invalid_json`, `JSONEncoding.test_xhr_server_decodes`.
 pub fn decode_messages(body: &[u8], limits: &MessageLimits) -> Result<Vec<Message>, DecodeError> {
-    decode_text(&lenient_text(body), limits)
+    let mut messages = Vec::new();
+    decode_text(&lenient_text(body), limits, &mut messages)?;
+    Ok(messages)
 }
 
-fn decode_text(text: &str, limits: &MessageLimits) -> Result<Vec<Message>, DecodeError> {
+fn decode_text(
+    text: &str,
+    limits: &MessageLimits,
+    messages: &mut Vec<Message>,
+) -> Result<(), DecodeError> {
     if text.is_empty() {
         return Err(DecodeError::PayloadExpected);
     }
@@ -67,23 +73,28 @@ fn decode_text(text: &str, limits: &MessageLimits) -> Result<Vec<Message>, Decod
         at: 0,
         max_message_size: limits.max_message_size,
     };
-    match parser.array(limits.max_messages) {
-        Ok(messages) => Ok(messages),
-        Err(Stop::Over(error)) => Err(error),
-        Err(Stop::NotStrings) => Err(classify(text)),
-    }
+    parser
+        .array(limits.max_messages, messages)
+        .map_err(|stop| match stop {
+            Stop::Over(error) => error,
+            Stop::NotStrings => classify(text),
+        })
 }
 
-/// Decodes one WebSocket text message: as [`decode_messages`], but nothing at all gives no messages, and a bare JSON
-/// string is one message (sockjs-node accepts it).
+/// Decodes one WebSocket text message into `messages`, which is empty before: as [`decode_messages`], but nothing at all gives
+/// no messages, and a bare JSON string is one message (sockjs-node accepts it).
 ///
 /// # Errors
-/// As [`decode_messages`].
+/// As [`decode_messages`]; what was decoded before the error is in `messages`.
 ///
 /// Source: sockjs-protocol, `Websocket.test_empty_frame`, `Websocket.test_broken_json`.
-pub fn decode_websocket(text: &str, limits: &MessageLimits) -> Result<Vec<Message>, DecodeError> {
+pub fn decode_websocket(
+    text: &str,
+    limits: &MessageLimits,
+    messages: &mut Vec<Message>,
+) -> Result<(), DecodeError> {
     if text.is_empty() {
-        return Ok(Vec::new());
+        return Ok(());
     }
     if text.trim_start_matches(is_json_space).starts_with('"') {
         let mut parser = Parser {
@@ -96,12 +107,16 @@ pub fn decode_websocket(text: &str, limits: &MessageLimits) -> Result<Vec<Messag
             .string()
             .and_then(|message| parser.end().map(|()| message))
         {
-            Ok(message) => Ok(vec![Message::Text(message)]),
+            Ok(message) => {
+                messages.push(Message::Text(message));
+                Ok(())
+            }
             Err(Stop::Over(error)) => Err(error),
             Err(Stop::NotStrings) => Err(DecodeError::BrokenJson),
         };
     }
-    decode_text(text.strip_prefix('\u{feff}').unwrap_or(text), limits)
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    decode_text(text, limits, messages)
 }
 
 /// The JSON text of a `jsonp_send` form body: field `d`, percent-decoded, `+` as space.
@@ -155,14 +170,13 @@ struct Parser<'a> {
 }
 
 impl Parser<'_> {
-    fn array(&mut self, max_messages: usize) -> Result<Vec<Message>, Stop> {
-        let mut messages = Vec::new();
+    fn array(&mut self, max_messages: usize, messages: &mut Vec<Message>) -> Result<(), Stop> {
         self.skip_space();
         self.expect(b'[')?;
         self.skip_space();
         if self.peek() == Some(b']') {
             self.at += 1;
-            return self.end().map(|()| messages);
+            return self.end();
         }
         loop {
             if messages.len() == max_messages {
@@ -174,7 +188,7 @@ impl Parser<'_> {
                 Some(b',') => self.at += 1,
                 Some(b']') => {
                     self.at += 1;
-                    return self.end().map(|()| messages);
+                    return self.end();
                 }
                 _ => return Err(Stop::NotStrings),
             }
@@ -323,7 +337,8 @@ mod tests {
     }
 
     fn websocket(text: &str) -> Result<Vec<String>, DecodeError> {
-        texts(decode_websocket(text, &LIMITS))
+        let mut messages = Vec::new();
+        texts(decode_websocket(text, &LIMITS, &mut messages).map(|()| messages))
     }
 
     fn texts(decoded: Result<Vec<Message>, DecodeError>) -> Result<Vec<String>, DecodeError> {

@@ -45,8 +45,8 @@ impl Driver {
         }
     }
 
-    /// Begins a turn of the task of `context`, see [`Wakers`](super::wakers::Wakers): what is to be looked at, whatever else
-    /// the task was woken for.
+    /// Begins a turn of the task of `context`: until it ends, what would wake the task is noted instead. What is to be looked
+    /// at, whatever else the task was woken for.
     pub fn begin_turn(&self, context: &Context<'_>) -> Due {
         self.handle.begin_turn(context)
     }

@@ -230,6 +230,7 @@ impl SessionHandle {
             let Some(frame) = state.session.poll_frame(now) else {
                 return Poll::Pending;
             };
+            state.wakers.frame_taken();
             let heartbeat = matches!(frame, Frame::Heartbeat);
             let read = read(frame);
             if let Some(path) = &mut state.path {

@@ -136,6 +136,11 @@ impl Wakers {
     /// The receiver found no frame.
     pub(super) fn wait_for_frame(&mut self, context: &Context<'_>) {
         store(&mut self.receiver, context);
+        self.frame_taken();
+    }
+
+    /// The receiver took the frame that was there.
+    pub(super) fn frame_taken(&mut self) {
         self.due.frame = false;
     }
 
@@ -209,6 +214,20 @@ impl Wakers {
 
     /// Those whom `wakes` means, but for the task whose turn it is.
     pub(super) fn choose(&mut self, wakes: Wakes) -> Option<ToWake> {
+        // Mostly nobody waits, and then it should cost nothing.
+        let anybody = wakes.driver
+            || (wakes.receiver && self.receiver.is_some())
+            || (wakes.backend && self.backend.is_some())
+            || (wakes.settled && self.settled.is_some())
+            || !self.others.is_empty();
+        if anybody {
+            self.choose_among(wakes)
+        } else {
+            None
+        }
+    }
+
+    fn choose_among(&mut self, wakes: Wakes) -> Option<ToWake> {
         let mut chosen = None;
         let mut noted = Due::default();
         let task = match self.turn {
@@ -397,6 +416,9 @@ mod tests {
         wakers.wait_for_message(&context);
         let due = wakers.end_turn();
         assert!(due.room && !due.message, "{due:?}");
+        wake(&mut wakers, FRAME);
+        wakers.frame_taken();
+        assert!(wakers.end_turn().is_empty());
     }
 
     /// A future that moves to another task is looked at as a whole, and that task is woken from then on.

@@ -142,17 +142,18 @@ async fn receive(handle: &SessionHandle, decoder: &mut Decoder, config: &Transpo
                 return false;
             }
             Event::Fail => return false,
-            Event::Text(text) => match decode_websocket(&text, &config.messages) {
-                Err(_) => handle.violated(CloseReason::BROKEN_FRAMING),
-                Ok(mut messages) => {
-                    let delivered =
-                        tokio::time::timeout(config.deliver_timeout, handle.deliver(&mut messages))
-                            .await;
-                    if delivered != Ok(Deliver::Accepted) {
-                        return false;
-                    }
+            Event::Text(text) => {
+                let mut messages = Vec::new();
+                if decode_websocket(&text, &config.messages, &mut messages).is_err() {
+                    handle.violated(CloseReason::BROKEN_FRAMING);
+                    continue;
                 }
-            },
+                let delivering = handle.deliver(&mut messages);
+                let delivered = tokio::time::timeout(config.deliver_timeout, delivering).await;
+                if delivered != Ok(Deliver::Accepted) {
+                    return false;
+                }
+            }
         }
     }
     true

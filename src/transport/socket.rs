@@ -194,7 +194,7 @@ pub(super) struct Pump<S> {
     unflushed: bool,
     /// An answer to a Ping is among it. Nothing is read before it has left, so that answers cannot pile up.
     pong_due: bool,
-    /// Messages that the session had no room for yet; nothing is read meanwhile.
+    /// Messages on their way from the socket to the session. Nothing is read while the session has no room for them.
     incoming: Vec<Message>,
     /// There may be more to read in this turn.
     readable: bool,
@@ -343,10 +343,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         }
     }
 
-    /// What an ended session did not take is void.
+    /// What an ended session did not take is void. The list is kept for the next messages, unless it became long.
     fn delivered(&mut self, answer: Deliver) {
-        if answer != Deliver::Accepted {
-            self.incoming.clear();
+        const KEPT_CAPACITY: usize = 4;
+        if answer != Deliver::Accepted || self.incoming.capacity() > KEPT_CAPACITY {
+            self.incoming = Vec::new();
         }
     }
 
@@ -408,15 +409,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
     }
 
     fn decode(&mut self, text: &str) {
-        match decode_websocket(text, &self.limits) {
-            Ok(messages) => self.incoming = messages,
-            Err(DecodeError::TooManyMessages | DecodeError::MessageTooBig) => {
-                self.violated(CloseReason::TOO_BIG);
-            }
-            Err(DecodeError::PayloadExpected | DecodeError::BrokenJson) => {
-                self.violated(CloseReason::BROKEN_FRAMING);
-            }
-        }
+        let Err(error) = decode_websocket(text, &self.limits, &mut self.incoming) else {
+            return;
+        };
+        self.incoming.clear();
+        self.violated(match error {
+            DecodeError::TooManyMessages | DecodeError::MessageTooBig => CloseReason::TOO_BIG,
+            DecodeError::PayloadExpected | DecodeError::BrokenJson => CloseReason::BROKEN_FRAMING,
+        });
     }
 }
 
