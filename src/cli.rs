@@ -239,9 +239,23 @@ fn demo(listen: SocketAddr) -> Result<Prepared, String> {
     })
 }
 
+/// Every connection is an open file: as many as the system lets this process have. And memory that was given back by
+/// sessions is given back to the system after a while, whether others come or not.
+fn raise_limits() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(files) => info!(files, "open files allowed"),
+        Err(error) => warn!(%error, "the limit on open files cannot be raised"),
+    }
+    #[cfg(feature = "jemalloc")]
+    if let Err(error) = tikv_jemalloc_ctl::background_thread::write(true) {
+        tracing::debug!(%error, "memory is given back only when more is asked for");
+    }
+}
+
 impl Prepared {
     fn run(self) -> ExitCode {
         start_logging();
+        raise_limits();
         let runtime = match tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

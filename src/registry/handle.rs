@@ -81,10 +81,14 @@ impl SessionHandle {
         queue_memory: Arc<Budget>,
         path: Option<Path>,
     ) -> Arc<Self> {
+        let id = Uuid::new_v4();
+        let mut session = Session::new(config, now());
+        // Any of its random bytes will do.
+        session.beats_first_after(0.5 + f32::from(id.as_bytes()[0]) / 512.0);
         Arc::new(Self {
-            id: Uuid::new_v4(),
+            id,
             state: Mutex::new(Locked {
-                session: Session::new(config, now()),
+                session,
                 path: path.map(Box::new),
                 reserved: None,
                 wire: None,

@@ -93,15 +93,42 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
     assert_eq!(registry.get(&id("a")).err(), Some(None));
 }
 
-/// A heartbeat every 25 s to a receiver that waits.
+/// A heartbeat every 25 s to a receiver that waits, the first one earlier: sessions opened at once beat at different times.
 #[tokio::test(start_paused = true)]
 async fn parked_receiver_gets_a_heartbeat() {
     let registry = registry(echo, Budgets::new(10, 1 << 20));
-    let mut receiver = attach(&open(&registry, "a")).await;
-    assert_eq!(next_frame(&mut receiver).await, "o");
-    let started = tokio::time::Instant::now();
-    assert_eq!(next_frame(&mut receiver).await, "h");
-    assert_eq!(started.elapsed().as_secs(), 25);
+    let opened = tokio::time::Instant::now();
+    let mut receivers = Vec::new();
+    for session in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
+        let mut receiver = attach(&open(&registry, session)).await;
+        assert_eq!(next_frame(&mut receiver).await, "o");
+        receivers.push(receiver);
+    }
+    let beats = receivers.iter_mut().map(|receiver| async move {
+        assert_eq!(next_frame(receiver).await, "h");
+        let first = opened.elapsed();
+        assert_eq!(next_frame(receiver).await, "h");
+        (first, opened.elapsed() - first)
+    });
+    let beats = futures_util::future::join_all(beats).await;
+    for (first, next) in &beats {
+        assert!(
+            (12..=25).contains(&first.as_secs()),
+            "the first after {first:?}"
+        );
+        assert_eq!(next.as_secs(), 25);
+    }
+    let first = |choose: fn(Duration, Duration) -> Duration| {
+        beats
+            .iter()
+            .map(|beat| beat.0)
+            .reduce(choose)
+            .unwrap_or_default()
+    };
+    assert!(
+        first(Duration::max) - first(Duration::min) > Duration::from_secs(1),
+        "in phase: {beats:?}"
+    );
 }
 
 /// Over the limit new sessions are refused with a reason; an ended one makes room.

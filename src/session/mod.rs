@@ -17,6 +17,7 @@
 mod answers;
 mod attached;
 mod config;
+mod deadlines;
 mod end;
 mod id;
 mod questions;
@@ -54,6 +55,8 @@ pub struct Session {
     /// Counts receivers; names the last one.
     attachment: u32,
     detached_at: Instant,
+    /// How soon the first heartbeat is due, until it was taken: see [`Self::beats_first_after`].
+    first_beat: Option<Duration>,
     outbound: Queue,
     /// Messages at the front of `outbound` that a receiver took and that are not known to have left.
     taken: usize,
@@ -78,6 +81,7 @@ impl Session {
             receiver: None,
             attachment: 0,
             detached_at: now,
+            first_beat: None,
             outbound: Queue::new(),
             taken: 0,
             handed_over: 0,
@@ -103,7 +107,7 @@ impl Session {
         if self.attachment > 1 || manner.liveness == Liveness::Pong {
             self.prove();
         }
-        let mut receiver = Attached::new(now, manner, self.config.heartbeat_delay);
+        let mut receiver = Attached::new(now, manner, self.beat_delay());
         receiver.proof_at = (!self.proven).then(|| now + self.config.proof_delay);
         self.receiver = Some(receiver);
         self.check_deadline();
@@ -312,6 +316,7 @@ impl Session {
             return None;
         }
         let has_untaken = self.has_untaken();
+        let beat_delay = self.beat_delay();
         let receiver = self.receiver.as_mut()?;
         if self.state == State::Opening {
             self.state = if self.end.is_some() {
@@ -319,12 +324,12 @@ impl Session {
             } else {
                 State::Open
             };
-            receiver.took_open(now, self.config.heartbeat_delay);
+            receiver.took_open(now, beat_delay);
             self.wakes.receiver |= self.has_frame();
             return Some(Frame::Open);
         }
         if has_untaken {
-            receiver.took_messages(now, self.config.heartbeat_delay);
+            receiver.took_messages(now, beat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
             self.wakes.receiver |= self.has_frame();
@@ -345,8 +350,9 @@ impl Session {
             return self.end.as_deref().map(|end| Frame::Close(&end.reason));
         }
         receiver.took_heartbeat(now);
+        self.first_beat = None;
         if receiver.manner.liveness == Liveness::Pong {
-            receiver.awaits_pong(now, self.config.heartbeat_delay, self.config.pong_timeout);
+            receiver.awaits_pong(now, beat_delay, self.config.pong_timeout);
             self.check_deadline();
         }
         Some(Frame::Heartbeat)
@@ -361,17 +367,6 @@ impl Session {
         self.backend_busy = true;
         self.wakes.room_in = true;
         Some(message)
-    }
-
-    /// When [`Self::handle_timeout`] must be called next. The answer is remembered, and stays until then: a deadline that has
-    /// become later is seen when the earlier one fires, so that sessions between polls do not move a timer for each.
-    /// [`Wakes::driver`] tells when one has become earlier.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
-        self.armed = match (self.armed, self.deadline()) {
-            (Some(armed), Some(deadline)) => Some(armed.min(deadline)),
-            (armed, deadline) => armed.or(deadline),
-        };
-        self.armed
     }
 
     /// Whom the inputs and outputs since the last call want woken.
@@ -415,22 +410,5 @@ impl Session {
         if let Some(receiver) = &mut self.receiver {
             receiver.proof_at = None;
         }
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        match &self.receiver {
-            _ if self.state == State::Closed => None,
-            None => Some(self.detached_at + self.config.disconnect_delay),
-            Some(receiver) => receiver.deadline(),
-        }
-    }
-
-    fn check_deadline(&mut self) {
-        let earlier = match (self.deadline(), self.armed) {
-            (Some(deadline), Some(armed)) => deadline < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        self.wakes.driver |= earlier;
     }
 }

@@ -21,11 +21,12 @@ fn assert_heartbeat(carrier: Carrier) {
     let session = Session::new(&server, "/echo");
     let mut reader = carrier.reader(&server, &session);
     assert_eq!(reader.next_frame(), carrier.wrap("o"));
-    for _ in 0..3 {
+    // The first may come after half the time, so that sessions do not beat in phase.
+    for least in [0.4, 0.8, 0.8] {
         let silent_since = now();
         assert_eq!(reader.next_frame(), carrier.wrap("h"));
         let silence = silent_since.elapsed();
-        assert!(silence > BEAT.mul_f32(0.8), "`h` after {silence:?}");
+        assert!(silence > BEAT.mul_f32(least), "`h` after {silence:?}");
         assert!(silence < BEAT * 4, "`h` after {silence:?}");
     }
     session.send("[\"x\"]");

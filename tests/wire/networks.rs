@@ -149,7 +149,7 @@ fn info_can_be_made_to_take_time() {
 /// Their browsers come back by themselves. (sockjs-protocol demands the end for xhr and xhr_streaming only)
 #[test]
 fn eventsource_and_jsonp_outlive_a_cut_and_lose_nothing() {
-    let server = echo_server("heartbeat_delay = \"1300ms\"\nresponse_max_age = \"off\"");
+    let server = echo_server("heartbeat_delay = \"1800ms\"\nresponse_max_age = \"off\"");
     for carrier in [EVENTSOURCE, JSONP] {
         // A reset may mean that something was not read; here only a poll has not got anything yet.
         for reset in [false, carrier.polls] {
