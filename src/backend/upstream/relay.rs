@@ -30,6 +30,7 @@ pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, d
         connection,
         to_browser: None,
         unflushed: false,
+        blocked: false,
         readable: true,
         closing: false,
         liveness: config.ping_delay.map(|delay| Liveness::new(delay, config)),
@@ -54,6 +55,8 @@ struct Relay<'a> {
     /// A message the session has no room for yet; the upstream is not read meanwhile.
     to_browser: Option<Message>,
     unflushed: bool,
+    /// The upstream takes no bytes at the moment.
+    blocked: bool,
     /// The upstream's WebSocket can be read; after a message that is too big it cannot.
     readable: bool,
     /// Our close frame was written.
@@ -68,42 +71,58 @@ struct Gone;
 
 impl Relay<'_> {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let steps = [
-                Self::poll_to_upstream,
-                Self::poll_from_upstream,
-                Self::poll_clock,
-            ];
-            let mut moved = false;
-            for step in steps {
-                match step(self, context) {
-                    Poll::Ready(Ok(())) => moved = true,
-                    Poll::Ready(Err(Gone)) => return Poll::Ready(()),
-                    Poll::Pending => {}
-                }
-            }
-            if !moved {
-                return Poll::Pending;
+        // The clock first: what it writes leaves with the messages. Each of the others goes on until it has to wait.
+        let steps = [
+            Self::poll_clock,
+            Self::poll_from_upstream,
+            Self::poll_to_upstream,
+        ];
+        for step in steps {
+            if step(self, context).is_err() {
+                return Poll::Ready(());
             }
         }
+        Poll::Pending
     }
 
     /// Browser to upstream: takes messages only while the upstream takes bytes.
-    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        if self.unflushed {
-            if ready!(Pin::new(&mut self.socket).poll_flush(context)).is_err() {
-                return Poll::Ready(Err(self.lost()));
+    fn poll_to_upstream(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
+        self.blocked = false;
+        loop {
+            if self.unflushed {
+                match Pin::new(&mut self.socket).poll_flush(context) {
+                    Poll::Ready(Ok(())) => self.unflushed = false,
+                    Poll::Ready(Err(_)) => return Err(self.lost()),
+                    Poll::Pending => {
+                        self.blocked = true;
+                        break;
+                    }
+                }
             }
-            self.unflushed = false;
+            if self.closing || !self.take_batch(context)? {
+                break;
+            }
         }
-        if self.closing {
-            return Poll::Pending;
+        // Behind messages that it does not take, the end of the session would not be seen.
+        let ended =
+            self.closing || (self.blocked && self.connection.poll_ended(context).is_ready());
+        if ended && self.close_deadline.is_none() {
+            // However the upstream behaves from now on, even if it takes no bytes or never ends: it has that long.
+            let patience = self.dialler.config().pong_timeout;
+            self.close_deadline = Some(Box::pin(tokio::time::sleep(patience)));
+            // Whom it wakes has to be known.
+            self.poll_clock(context)?;
         }
-        // What is there goes out in one write.
+        Ok(())
+    }
+
+    /// Writes the messages that are there, to go out together; whether there were any.
+    fn take_batch(&mut self, context: &mut Context<'_>) -> Result<bool, Gone> {
         const BATCH: usize = 32;
         for _ in 0..BATCH {
             if Pin::new(&mut self.socket).poll_ready(context).is_pending() {
                 // The one before is not on the socket yet: what follows stays in the session's queue, where it counts.
+                self.blocked = true;
                 break;
             }
             match self.connection.poll_recv(context) {
@@ -119,11 +138,7 @@ impl Relay<'_> {
                 Poll::Pending => break,
             }
         }
-        if self.unflushed {
-            Poll::Ready(Ok(()))
-        } else {
-            Poll::Pending
-        }
+        Ok(self.unflushed)
     }
 
     fn write(&mut self, message: WsMessage) -> Result<(), Gone> {
@@ -136,19 +151,27 @@ impl Relay<'_> {
     }
 
     /// Upstream to browser: reads only while the session has room.
-    fn poll_from_upstream(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        if self.to_browser.is_some() {
-            let sent = ready!(self.connection.poll_send(context, &mut self.to_browser));
-            if sent.is_err() {
-                // The session has ended; the upstream is about to be told.
-                self.to_browser = None;
+    fn poll_from_upstream(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
+        loop {
+            if self.to_browser.is_some() {
+                match self.connection.poll_send(context, &mut self.to_browser) {
+                    Poll::Ready(Ok(())) => {}
+                    // The session has ended; the upstream is about to be told.
+                    Poll::Ready(Err(())) => self.to_browser = None,
+                    Poll::Pending => return Ok(()),
+                }
             }
-            return Poll::Ready(Ok(()));
+            if !self.readable {
+                return self.poll_discard(context);
+            }
+            let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(context) else {
+                return Ok(());
+            };
+            self.receive(message)?;
         }
-        if !self.readable {
-            return self.poll_discard(context);
-        }
-        let message = ready!(Pin::new(&mut self.socket).poll_next(context));
+    }
+
+    fn receive(&mut self, message: Option<Result<WsMessage, Error>>) -> Result<(), Gone> {
         if let Some(liveness) = &mut self.liveness {
             liveness.alive();
         }
@@ -174,25 +197,23 @@ impl Relay<'_> {
                 );
                 self.readable = false;
             }
-            Some(Err(_)) => return Poll::Ready(Err(self.lost())),
-            None => {
-                // After a close handshake this is the orderly end, and the session's end is decided already.
-                return Poll::Ready(Err(self.lost()));
-            }
+            // After a close handshake this is the orderly end, and the session's end is decided already.
+            Some(Err(_)) | None => return Err(self.lost()),
         }
-        Poll::Ready(Ok(()))
+        Ok(())
     }
 
     /// Reads what is still coming, so that the upstream gets our close frame rather than a reset.
-    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
         let mut scratch = [0; 4096];
-        let mut buffer = ReadBuf::new(&mut scratch);
-        let read = ready!(Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer));
-        Poll::Ready(if read.is_ok() && !buffer.filled().is_empty() {
-            Ok(())
-        } else {
-            Err(Gone)
-        })
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
+                Poll::Ready(_) => return Err(Gone),
+                Poll::Pending => return Ok(()),
+            }
+        }
     }
 
     fn binary(&mut self, bytes: Bytes) {
@@ -214,33 +235,34 @@ impl Relay<'_> {
         }
     }
 
-    fn poll_clock(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
-        if self.close_deadline.is_none() && self.connection.poll_ended(context).is_ready() {
-            // However the upstream behaves from now on, even if it takes no bytes or never ends: it has that long.
-            self.close_deadline = Some(Box::pin(tokio::time::sleep(
-                self.dialler.config().pong_timeout,
-            )));
-        }
+    fn poll_clock(&mut self, context: &mut Context<'_>) -> Result<(), Gone> {
         if let Some(deadline) = &mut self.close_deadline {
-            return deadline.as_mut().poll(context).map(|()| Err(Gone));
+            return match deadline.as_mut().poll(context) {
+                Poll::Ready(()) => Err(Gone),
+                Poll::Pending => Ok(()),
+            };
         }
         let Some(liveness) = &mut self.liveness else {
-            return Poll::Pending;
+            return Ok(());
         };
         if self.to_browser.is_some() {
             // Its answer would not be read now: the browser is slow, not the upstream.
             liveness.alive();
         }
-        match ready!(liveness.poll(context)) {
-            Due::Ping => {
-                self.write(WsMessage::Ping(Bytes::new()))?;
-                Poll::Ready(Ok(()))
-            }
-            Due::GiveUp => {
-                self.failed("Upstream does not answer");
-                Poll::Ready(Err(Gone))
+        while let Poll::Ready(due) = liveness.poll(context) {
+            match due {
+                Due::Ping => {
+                    self.unflushed = true;
+                    // An error shows when it is flushed.
+                    let _ = Pin::new(&mut self.socket).start_send(WsMessage::Ping(Bytes::new()));
+                }
+                Due::GiveUp => {
+                    self.failed("Upstream does not answer");
+                    return Err(Gone);
+                }
             }
         }
+        Ok(())
     }
 
     /// The upstream connection is gone. Where nothing else ended the session before, that is its end.
