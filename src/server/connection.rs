@@ -463,18 +463,22 @@ impl Exchange {
                     Poll::Pending => break,
                 },
                 Stage::Sending(_) if batch.is_full() => return Collected::Some,
-                Stage::Sending(body) => match Pin::new(body).poll_frame(context) {
-                    Poll::Pending => break,
-                    Poll::Ready(None) => {
+                Stage::Sending(body) => {
+                    let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) else {
+                        break;
+                    };
+                    // Asked at once: while the last data waits for room in the socket, the deadline has to know that it is.
+                    let ends = frame.is_none() || body.is_end_stream();
+                    match frame.map(|Ok(frame)| frame.into_data()) {
+                        Some(Ok(data)) if !data.is_empty() => batch.data(data, self.coding),
+                        // An empty chunk would end the body; trailers are not written.
+                        _ => {}
+                    }
+                    if ends {
                         batch.end(self.coding);
                         self.stage = Stage::Sent;
                     }
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) if !data.is_empty() => batch.data(data, self.coding),
-                        // An empty chunk would end the body; trailers are not written.
-                        _ => {}
-                    },
-                },
+                }
                 Stage::Sent => return Collected::All,
             }
         }
