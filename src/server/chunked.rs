@@ -65,14 +65,16 @@ impl Chunked {
                 Self::Trailers => {
                     let mut fields = [httparse::EMPTY_HEADER; 32];
                     match httparse::parse_headers(input, &mut fields) {
-                        Ok(httparse::Status::Complete((length, _))) => {
+                        Ok(httparse::Status::Complete((length, _)))
+                            if ends_with_cr_lf(&input[..length]) =>
+                        {
                             input.advance(length);
                             *self = Self::Ended;
                         }
                         Ok(httparse::Status::Partial) if input.len() <= MAX_TRAILERS => {
                             return Ok(None);
                         }
-                        Ok(httparse::Status::Partial) | Err(_) => return Err(Broken),
+                        Ok(_) | Err(_) => return Err(Broken),
                     }
                 }
                 Self::Ended => return Ok(None),
@@ -88,6 +90,11 @@ fn line(input: &[u8]) -> Result<Option<usize>, Broken> {
         None if input.len() < MAX_LINE => Ok(None),
         _ => Err(Broken),
     }
+}
+
+/// Whether each of the `lines` does. httparse takes LF alone, where others see the middle of a field and go on.
+fn ends_with_cr_lf(lines: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', lines).all(|end| end > 0 && lines[end - 1] == b'\r')
 }
 
 /// The size in `line`: hexadecimal digits, and perhaps extensions, which mean nothing here. (RFC 9112 §7.1.1)
@@ -164,6 +171,9 @@ mod tests {
             "fffffffffffffffff\r\n",
             "0\r\nBad Trailer\r\n\r\n",
             "0\r\n\rX\r\n\r\n",
+            "0\r\n\n",
+            "0\r\nT: x\n\r\n",
+            "0\r\nT: x\r\n\n",
         ] {
             let mut input = Bytes::from(broken);
             let mut chunked = Chunked::default();

@@ -347,7 +347,9 @@ impl Connection {
             return Poll::Ready(Ok(()));
         };
         if let Some(incoming) = &mut exchange.incoming {
-            if exchange.expects && incoming.is_wanted() {
+            // Behind the answer's head it would be taken for a part of the body.
+            let thinking = matches!(exchange.stage, Stage::Thinking(_));
+            if exchange.expects && thinking && incoming.is_asked() {
                 exchange.expects = false;
                 if self.input.is_empty() {
                     self.output.push(Bytes::from_static(encode::CONTINUE));
@@ -391,8 +393,6 @@ impl Connection {
             return Err(Over::Upgraded(taker));
         }
         match exchange.incoming.take() {
-            // Whether a body that was not asked for comes is not known.
-            Some(_) if exchange.expects => self.end(),
             _ if !exchange.keeps_alive => self.end(),
             Some(incoming) => {
                 self.deadline.enter(Phase::Head, &self.config);
@@ -463,18 +463,22 @@ impl Exchange {
                     Poll::Pending => break,
                 },
                 Stage::Sending(_) if batch.is_full() => return Collected::Some,
-                Stage::Sending(body) => match Pin::new(body).poll_frame(context) {
-                    Poll::Pending => break,
-                    Poll::Ready(None) => {
+                Stage::Sending(body) => {
+                    let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) else {
+                        break;
+                    };
+                    // Asked at once: while the last data waits for room in the socket, the deadline has to know that it is.
+                    let ends = frame.is_none() || body.is_end_stream();
+                    match frame.map(|Ok(frame)| frame.into_data()) {
+                        Some(Ok(data)) if !data.is_empty() => batch.data(data, self.coding),
+                        // An empty chunk would end the body; trailers are not written.
+                        _ => {}
+                    }
+                    if ends {
                         batch.end(self.coding);
                         self.stage = Stage::Sent;
                     }
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) if !data.is_empty() => batch.data(data, self.coding),
-                        // An empty chunk would end the body; trailers are not written.
-                        _ => {}
-                    },
-                },
+                }
                 Stage::Sent => return Collected::All,
             }
         }
@@ -484,6 +488,9 @@ impl Exchange {
 
     /// The answer is decided.
     fn respond(&mut self, response: Response<Body>, policies: &Policies, batch: &mut Batch) {
+        // Whether a body that was not asked for comes is not known.
+        let unknown = self.expects && self.incoming.is_some();
+        self.asked.keeps_alive &= !unknown;
         let begun = encode::head(&response, policies, self.asked, batch.bytes());
         self.coding = begun.coding;
         self.keeps_alive = begun.keeps_alive;

@@ -139,6 +139,7 @@ fn refusal(error: httparse::Error) -> StatusCode {
 /// What was `parsed`, with values that share the memory of `input`.
 fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, StatusCode> {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
+    const TOO_MANY: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
     else {
         return Err(BAD);
@@ -147,15 +148,13 @@ fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, Statu
         return Err(StatusCode::URI_TOO_LONG);
     }
     let mut said = Said::new(version == 0);
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
+    let mut headers = HeaderMap::try_with_capacity(parsed.headers.len()).map_err(|_| TOO_MANY)?;
     for field in parsed.headers.iter() {
         let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BAD)?;
         said.note(&name, field.value)?;
         let value = input.slice_ref(field.value);
-        headers.append(
-            name,
-            HeaderValue::from_maybe_shared(value).map_err(|_| BAD)?,
-        );
+        let value = HeaderValue::from_maybe_shared(value).map_err(|_| BAD)?;
+        headers.try_append(name, value).map_err(|_| TOO_MANY)?;
     }
     let mut request = Request::new(());
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| BAD)?;
@@ -368,6 +367,22 @@ mod tests {
                 let refused = read(head.as_bytes(), size).expect_err("too large");
                 assert_eq!(refused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
             }
+        }
+    }
+
+    /// Not even a limit that is set higher than a map can hold lets them be more.
+    #[test]
+    fn more_fields_than_a_map_holds_are_refused() {
+        let limits = Limits {
+            size: 1 << 20,
+            fields: 40_000,
+        };
+        for count in [25_000_u32, 33_000] {
+            let fields: String = (0..count).map(|name| format!("{name}:\r\n")).collect();
+            let mut input = Bytes::from(format!("GET / HTTP/1.1\r\n{fields}\r\n"));
+            let refused = HeadReader::default().read(&mut input, limits);
+            let status = refused.expect_err("too many");
+            assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
     }
 

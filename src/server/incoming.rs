@@ -98,9 +98,14 @@ impl Incoming {
         (RequestBody::Pieces(body), Some(rest))
     }
 
+    /// Whether its reader has asked for it.
+    pub(super) fn is_asked(&self) -> bool {
+        self.sender.is_asked()
+    }
+
     /// Whether its reader waits for it, or nobody will read it.
     pub(super) fn is_wanted(&self) -> bool {
-        self.sender.is_asked() || self.sender.is_abandoned()
+        self.is_asked() || self.sender.is_abandoned()
     }
 
     /// Reads on, if it is wanted. An error is the connection's.

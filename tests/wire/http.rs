@@ -134,6 +134,27 @@ fn expectation_of_a_body_too_large_is_refused() {
     assert!(matches!(status, 413 | 417), "status {status}");
 }
 
+/// Nor is one that nobody reads, and it is said that the connection ends: a body may follow, or a request. (RFC 9110 §10.1.1)
+#[test]
+fn expectation_of_a_body_that_nobody_reads_ends_the_connection() {
+    let server = echo_server("doctor = true");
+    for url in ["/nothing", "/echo", "/echo/doctor/stream?kind=drip"] {
+        let mut connection = server.connect();
+        connection.send_raw(
+            format!(
+                "GET {url} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+            )
+            .as_bytes(),
+        );
+        let answer = connection.read_until_ended(Duration::from_secs(5));
+        assert!(!answer.contains("100 Continue"), "{url}: {answer:?}");
+        assert!(
+            answer.contains("\r\nconnection: close\r\n"),
+            "{url}: {answer:?}"
+        );
+    }
+}
+
 /// Bodies may come in chunks, with extensions and trailers. (RFC 9112 §7.1)
 #[test]
 fn chunked_bodies_are_read() {

@@ -181,6 +181,23 @@ fn idle_connection_is_closed_at_idle_timeout() {
     assert_about(start.elapsed(), Duration::from_millis(900));
 }
 
+/// A peer that reads nothing of its answers has as long as one that idles, whether they are small or large.
+#[test]
+fn answers_that_nobody_reads_are_given_up_at_idle_timeout() {
+    let service = service("/echo", "echo:", "doctor = true");
+    let server = Server::with_config(&format!(
+        "[server]\nidle_timeout = \"400ms\"\ntcp_user_timeout = \"off\"\nmax_connections = 1\n{service}"
+    ));
+    for (path, count) in [("/echo", 40_000), ("/echo/doctor/sockjs.js", 1000)] {
+        let mut connection = server.connect();
+        connection.shrink_receive_buffer();
+        connection.limit_writes(Duration::from_millis(200));
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n");
+        connection.try_send_raw(request.repeat(count).as_bytes());
+        wait_for_a_place(&server);
+    }
+}
+
 /// No deadline of the connection touches a poll that waits, a stream or a WebSocket.
 #[test]
 fn deadlines_of_connections_leave_receivers_alone() {
@@ -253,6 +270,12 @@ fn connections_are_bounded() {
     }
     stream.connection.assert_silent(Duration::from_millis(5));
     drop(others);
+    wait_for_a_place(&server);
+}
+
+/// Connects until a connection is not closed at once, as one too many is.
+#[track_caller]
+fn wait_for_a_place(server: &Server) {
     let start = now();
     loop {
         let mut connection = server.connect();

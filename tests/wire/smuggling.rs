@@ -124,6 +124,9 @@ fn broken_chunks_smuggle_nothing() {
         "10000000000000000\r\n\r\n0\r\n\r\n",
         "5;a\nb\r\n[\"x\"]\r\n0\r\n\r\n",
         "0\r\nBad Trailer\r\n\r\n",
+        "0\r\n\n",
+        "0\r\nX: y\n\n",
+        "0\r\nX: y\n\r\n",
     ] {
         assert_not_smuggled(chunks, |path, smuggled| {
             format!(
