@@ -226,6 +226,9 @@ impl Connection {
             size: self.config.max_header_size.max(8192),
             fields: self.config.max_headers,
         };
+        if !self.heads.has_begun() {
+            HeadReader::skip_empty_lines(&mut self.input);
+        }
         if !self.input.is_empty() {
             match self.heads.read(&mut self.input, limits) {
                 Ok(Some(head)) => {
@@ -366,7 +369,14 @@ impl Connection {
         if exchange.followed {
             return Poll::Pending;
         }
-        if self.input.is_empty() && !self.ended {
+        loop {
+            // Behind a handshake they may be something else.
+            if exchange.taker.is_none() {
+                HeadReader::skip_empty_lines(&mut self.input);
+            }
+            if self.ended || !self.input.is_empty() {
+                break;
+            }
             let read = ready!(poll_more(&mut self.socket, context, &mut self.input))?;
             self.ended = read == 0;
         }

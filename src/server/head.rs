@@ -108,6 +108,13 @@ impl HeadReader {
         Ok(Some(head))
     }
 
+    /// Takes empty lines off the front of `input`: they are no request. (RFC 9112 §2.2)
+    pub(super) fn skip_empty_lines(input: &mut Bytes) {
+        while input.starts_with(b"\r\n") {
+            input.advance(2);
+        }
+    }
+
     /// Looks at what is new in `input`: whether there is an empty line in it.
     fn look(&mut self, input: &[u8]) -> bool {
         let mut found = false;

@@ -179,6 +179,21 @@ fn empty_line_between_requests_is_ignored() {
     }
 }
 
+/// Nor is it one behind a poll that waits: old clients send one behind each body.
+#[test]
+fn empty_line_behind_a_parked_poll_leaves_it_waiting() {
+    let server = echo_server("");
+    let session = opened(&server, "/echo");
+    let mut connection = park_poll(&server, &session);
+    connection.send_raw(b"\r\n");
+    connection.assert_silent(Duration::from_millis(50));
+    session.send("[\"x\"]");
+    read_response(&mut connection).assert_is(200, "a[\"x\"]\n");
+    connection
+        .exchange(&Request::get("/echo"))
+        .assert_is(200, "Welcome to SockJS!\n");
+}
+
 /// Behind a request that upgrades stand WebSocket frames; those that came in the same segment count.
 #[test]
 fn frames_in_the_segment_of_the_handshake_are_read() {
