@@ -14,7 +14,7 @@ impl Session {
 
     /// When [`Self::handle_timeout`] must be called next. The answer is remembered, and stays until then: a deadline that has
     /// become later is seen when the earlier one fires, so that sessions between polls do not move a timer for each.
-    /// [`Wakes::driver`] tells when one has become earlier.
+    /// [`Wakes::driver`](super::Wakes::driver) tells when one has become earlier.
     pub fn poll_timeout(&mut self) -> Option<Instant> {
         self.armed = match (self.armed, self.deadline()) {
             (Some(armed), Some(deadline)) => Some(armed.min(deadline)),
