@@ -2,8 +2,9 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::CatchUnwind;
@@ -26,6 +27,8 @@ pub struct Driver {
     backend: Option<CatchUnwind<AssertUnwindSafe<Served>>>,
     /// Armed for the earliest deadline known; a later one is only looked up when it fires.
     sleep: Option<Pin<Box<Sleep>>>,
+    /// What it is armed for; it may fire a little later.
+    armed_for: Option<Instant>,
     registration: Registration,
     closed: bool,
 }
@@ -40,6 +43,7 @@ impl Driver {
             handle,
             backend: Some(AssertUnwindSafe(backend).catch_unwind()),
             sleep: None,
+            armed_for: None,
             registration,
             closed: false,
         }
@@ -96,13 +100,14 @@ impl Driver {
             };
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
-                    if sleep.deadline() != deadline {
-                        sleep.as_mut().reset(deadline);
+                    if self.armed_for != Some(deadline) {
+                        sleep.as_mut().reset(in_company(deadline));
                     }
                     sleep
                 }
-                none => none.insert(Box::pin(tokio::time::sleep_until(deadline))),
+                none => none.insert(Box::pin(tokio::time::sleep_until(in_company(deadline)))),
             };
+            self.armed_for = Some(deadline);
             // Out of budget, the timer would not learn whom to wake, and the next turn would not ask it.
             let mut sleep = tokio::task::unconstrained(sleep.as_mut());
             if Pin::new(&mut sleep).poll(context).is_pending() {
@@ -147,6 +152,23 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.handle.end_turns();
+    }
+}
+
+/// Where a deadline that is far away is on the grid: a little later, together with others. A heartbeat that comes alone costs the
+/// wake-up of a processor; those of thousands of sessions stay spread over their time, but come in groups.
+fn in_company(deadline: Instant) -> Instant {
+    const FAR: Duration = Duration::from_secs(10);
+    const GRID: Duration = Duration::from_millis(500);
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    if deadline < Instant::now() + FAR {
+        return deadline;
+    }
+    let since = deadline.saturating_duration_since(*ORIGIN.get_or_init(Instant::now));
+    let over = since.as_millis() % GRID.as_millis();
+    match u64::try_from(over) {
+        Ok(over @ 1..) => deadline + GRID - Duration::from_millis(over),
+        _ => deadline,
     }
 }
 
