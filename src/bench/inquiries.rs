@@ -33,10 +33,7 @@ pub(super) async fn ask(seat: Seat) {
             break;
         };
         if let Err(error) = answer {
-            seat.failed(&error);
-            // A server that refuses is not asked in a tight loop.
-            let pause = tokio::time::sleep(std::time::Duration::from_millis(10));
-            seat.until_over(pause).await;
+            seat.refused(&error).await;
             continue;
         }
         let now = control.now();

@@ -29,10 +29,7 @@ pub(super) async fn open_and_close(seat: Seat) {
         let mut client = match opened {
             Ok(client) => client,
             Err(error) => {
-                seat.failed(&error);
-                // A server that refuses is not asked in a tight loop.
-                let pause = tokio::time::sleep(std::time::Duration::from_millis(10));
-                seat.until_over(pause).await;
+                seat.refused(&error).await;
                 continue;
             }
         };

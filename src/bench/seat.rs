@@ -90,6 +90,13 @@ impl Seat {
         tally.problem(&error.to_string());
     }
 
+    /// The same; a server that refuses is not asked again in a tight loop.
+    pub(super) async fn refused(&self, error: &Error) {
+        self.failed(error);
+        let pause = tokio::time::sleep(std::time::Duration::from_millis(10));
+        self.until_over(pause).await;
+    }
+
     /// A session ended that was not to.
     pub(super) fn ended(&self, reason: Option<&CloseReason>) {
         let mut tally = self.tally.lock();

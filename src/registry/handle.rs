@@ -255,14 +255,7 @@ impl SessionHandle {
 
     /// As [`Self::deliver`], without waiting.
     pub fn try_deliver(&self, messages: &mut Vec<Message>) -> Deliver {
-        self.locked(|state| {
-            let now = now();
-            let answer = state.session.handle_browser_messages(now, messages);
-            if answer != Deliver::Full {
-                state.wrote(now);
-            }
-            answer
-        })
+        self.locked(|state| state.take_in(now(), messages))
     }
 
     /// [`Self::deliver`] as a poll function.
@@ -452,16 +445,21 @@ impl Locked {
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
-        match self.session.handle_browser_messages(now, messages) {
+        match self.take_in(now, messages) {
             Deliver::Full => {
                 self.wakers.wait(For::RoomIn, context);
                 Poll::Pending
             }
-            answer => {
-                self.wrote(now);
-                Poll::Ready(answer)
-            }
+            answer => Poll::Ready(answer),
         }
+    }
+
+    fn take_in(&mut self, now: Instant, messages: &mut Vec<Message>) -> Deliver {
+        let answer = self.session.handle_browser_messages(now, messages);
+        if answer != Deliver::Full {
+            self.wrote(now);
+        }
+        answer
     }
 
     /// The browser sent something: it has read what is before that.

@@ -205,7 +205,7 @@ impl Connection {
     /// The answer that is being given, if any, is the last one.
     fn finish_soon(&mut self) {
         self.finishing = true;
-        if let State::Answering(exchange) = &mut self.state {
+        if let Some(exchange) = self.exchange() {
             exchange.asked.keeps_alive = false;
             exchange.keeps_alive = false;
         }
@@ -408,10 +408,7 @@ impl Connection {
                 self.deadline.enter(Phase::Head, &self.config);
                 self.state = State::Skipping(incoming, SKIPPED);
             }
-            None => {
-                self.deadline.enter(Phase::Idle, &self.config);
-                self.state = State::Waiting;
-            }
+            None => self.wait(),
         }
         Ok(())
     }
@@ -423,12 +420,15 @@ impl Connection {
         match ready!(incoming.poll(&mut self.socket, context, &mut self.input))? {
             Fed::Piece(length) if length <= *left => *left -= length,
             Fed::Piece(_) | Fed::Broken => self.end(),
-            Fed::Complete => {
-                self.deadline.enter(Phase::Idle, &self.config);
-                self.state = State::Waiting;
-            }
+            Fed::Complete => self.wait(),
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// The next request may come.
+    fn wait(&mut self) {
+        self.deadline.enter(Phase::Idle, &self.config);
+        self.state = State::Waiting;
     }
 
     /// Nothing more is answered.
