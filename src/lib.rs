@@ -62,6 +62,7 @@ pub mod client;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod doctor;
+pub mod moment;
 pub mod network;
 #[cfg(feature = "cli")]
 mod probe;
@@ -84,7 +85,7 @@ pub use protocol::{CloseReason, Message};
 #[doc(inline)]
 pub use registry::{
     Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer, SendError,
-    Sender, Served,
+    Sender, Sending, Served,
 };
 #[doc(inline)]
 pub use server::{Server, ServerConfig};

@@ -39,7 +39,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "session",
-        may_import: &["protocol", "session"],
+        may_import: &["moment", "protocol", "session"],
+        must_not_name: IMPURE,
+    },
+    Rule {
+        module: "moment",
+        may_import: &[],
         must_not_name: IMPURE,
     },
     Rule {
@@ -49,7 +54,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "network",
-        may_import: &["network", "throttle"],
+        may_import: &["moment", "network", "throttle"],
         must_not_name: &[
             "tokio",
             "hyper",
@@ -62,7 +67,9 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "registry",
-        may_import: &["network", "protocol", "session", "registry", "throttle"],
+        may_import: &[
+            "moment", "network", "protocol", "session", "registry", "throttle",
+        ],
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
     Rule {

@@ -5,8 +5,8 @@ mod socket;
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Instant;
 
+use sockjs_gateway::moment::Moment;
 use sockjs_gateway::protocol::framing::{self, Framing};
 use sockjs_gateway::protocol::message::{MessageLimits, decode_messages};
 use sockjs_gateway::protocol::{Frame, Message, Messages};
@@ -74,13 +74,13 @@ pub(crate) fn framings() -> [(&'static str, Box<dyn Framing>); 4] {
 pub(crate) struct Echo {
     session: Session,
     attachment: u32,
-    now: Instant,
+    now: Moment,
     batch: Vec<Message>,
 }
 
 impl Echo {
     pub(crate) fn new() -> Self {
-        let now = tokio::time::Instant::now().into_std();
+        let now = Moment::START;
         let mut session = Session::new(Arc::default(), now);
         let manner = Manner {
             streams: true,

@@ -1,6 +1,8 @@
 //! Whether something fails on a network: believed after bad experience, for a number of visits and a time, then tried again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 /// Visits for which a first failure is believed; twice as many after each further one.
 const TRUST: u16 = 4;
@@ -19,13 +21,13 @@ pub(super) struct Belief {
     failures: u8,
     /// Visits for which the failure is still believed.
     trust: u16,
-    until: Option<Instant>,
-    worked: Option<Instant>,
+    until: Option<Moment>,
+    worked: Option<Moment>,
 }
 
 impl Belief {
     /// It failed in a visit. `true` when that is believed from now on.
-    pub(super) fn failed(&mut self, now: Instant) -> bool {
+    pub(super) fn failed(&mut self, now: Moment) -> bool {
         self.failures = self.failures.saturating_add(1);
         let needed = if self.is_good(now) { 2 } else { 1 };
         let Some(agreeing) = self.failures.checked_sub(needed) else {
@@ -38,7 +40,7 @@ impl Belief {
     }
 
     /// It worked: failures before are forgotten.
-    pub(super) fn worked(&mut self, now: Instant) {
+    pub(super) fn worked(&mut self, now: Moment) {
         *self = Self {
             worked: Some(now),
             ..Self::default()
@@ -46,7 +48,7 @@ impl Belief {
     }
 
     /// Whether it is to be avoided in this visit. Counts the visit.
-    pub(super) fn avoids(&mut self, now: Instant) -> bool {
+    pub(super) fn avoids(&mut self, now: Moment) -> bool {
         if !self.is_bad(now) {
             return false;
         }
@@ -55,7 +57,7 @@ impl Belief {
     }
 
     /// Whether it is believed to fail.
-    pub(super) fn is_bad(&self, now: Instant) -> bool {
+    pub(super) fn is_bad(&self, now: Moment) -> bool {
         self.trust > 0 && self.until.is_some_and(|until| now < until)
     }
 
@@ -70,7 +72,7 @@ impl Belief {
     }
 
     /// Whether it worked lately.
-    pub(super) fn is_good(&self, now: Instant) -> bool {
+    pub(super) fn is_good(&self, now: Moment) -> bool {
         self.worked
             .is_some_and(|worked| now.saturating_duration_since(worked) < GOOD_FOR)
     }
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     /// How many visits in a row avoid it.
-    fn avoided(belief: &mut Belief, now: Instant) -> usize {
+    fn avoided(belief: &mut Belief, now: Moment) -> usize {
         (0..1000).take_while(|_| belief.avoids(now)).count()
     }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
+
+use crate::moment::Moment;
 
 use super::belief::Belief;
 use super::cuts::{Cuts, below};
@@ -52,12 +54,12 @@ struct State {
     undecided: u8,
     silence: Option<Silence>,
     ages: Cuts,
-    age_limit: Option<(Duration, Instant)>,
+    age_limit: Option<(Duration, Moment)>,
     visits: Visits,
     /// When a WebSocket last died right after opening.
-    killed: Option<Instant>,
+    killed: Option<Moment>,
     /// When a WebSocket was last found to live for long.
-    grown_up: Option<Instant>,
+    grown_up: Option<Moment>,
 }
 
 impl Network {
@@ -89,7 +91,7 @@ impl Network {
     /// these browsers come from, where it is another one.
     pub(super) fn offer_websocket(
         &self,
-        now: Instant,
+        now: Moment,
         service_does: bool,
         tunnel: Option<&Self>,
     ) -> bool {
@@ -107,7 +109,7 @@ impl Network {
     /// A WebSocket session is opened below `server`.
     pub fn open_websocket(
         self: &Arc<Self>,
-        now: Instant,
+        now: Moment,
         server: &str,
         client: Option<IpAddr>,
     ) -> Path {
@@ -118,14 +120,14 @@ impl Network {
     }
 
     /// What should have been a WebSocket handshake came as something else.
-    pub fn handshake_refused(&self, now: Instant, server: &str) {
+    pub fn handshake_refused(&self, now: Moment, server: &str) {
         self.handshake(now, self.server_key(server), Handshake::Failed);
     }
 
     /// An HTTP session is opened below `server`; its first request `streams`, or polls.
     pub fn open_http(
         self: &Arc<Self>,
-        now: Instant,
+        now: Moment,
         server: &str,
         streams: bool,
         client: Option<IpAddr>,
@@ -176,7 +178,7 @@ impl Network {
         self.shared.sessions.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn proof(&self, now: Instant) -> Proof {
+    pub(super) fn proof(&self, now: Moment) -> Proof {
         match self.shared.config.prove_websocket {
             WebsocketProof::Always => return Proof::Full,
             WebsocketProof::Never => return Proof::None,
@@ -184,7 +186,7 @@ impl Network {
             WebsocketProof::Auto => {}
         }
         let state = self.state.lock();
-        let lately = |at: Option<Instant>| {
+        let lately = |at: Option<Moment>| {
             at.is_some_and(|at| now.saturating_duration_since(at) < self.shared.config.remember)
         };
         if lately(state.killed) {
@@ -196,7 +198,7 @@ impl Network {
         }
     }
 
-    pub(super) fn silence(&self, now: Instant, session: Scout) -> Option<Duration> {
+    pub(super) fn silence(&self, now: Moment, session: Scout) -> Option<Duration> {
         let pinned = self.pin.as_ref().and_then(|pin| pin.heartbeat_delay);
         pinned.or_else(|| {
             let steps = self.shared.steps.filter(|_| self.shared.config.learn)?;
@@ -231,7 +233,7 @@ impl Network {
 
     pub(super) fn cut_in_silence(
         &self,
-        now: Instant,
+        now: Moment,
         session: Scout,
         gap: Duration,
         certainly: bool,
@@ -252,7 +254,7 @@ impl Network {
     }
 
     /// The age at which responses are to end.
-    pub(super) fn response_age(&self, now: Instant) -> Option<Duration> {
+    pub(super) fn response_age(&self, now: Moment) -> Option<Duration> {
         let learnt = self.state.lock().age_limit;
         let learnt = learnt
             .filter(|(_, until)| now < *until)
@@ -271,7 +273,7 @@ impl Network {
         }
     }
 
-    pub(super) fn cut_at_age(&self, now: Instant, age: Duration) -> Option<Finding> {
+    pub(super) fn cut_at_age(&self, now: Moment, age: Duration) -> Option<Finding> {
         let mut state = self.learning()?;
         let agreed = state.ages.cut(now, age);
         let (limit, remember) = match agreed {
@@ -288,12 +290,12 @@ impl Network {
         })
     }
 
-    pub(super) fn handshake(&self, now: Instant, server: ServerKey, handshake: Handshake) {
+    pub(super) fn handshake(&self, now: Moment, server: ServerKey, handshake: Handshake) {
         self.state.lock().visits.handshake(now, server, handshake);
     }
 
     /// A WebSocket that worked was cut off right after it was opened.
-    pub(super) fn websocket_killed(&self, now: Instant, server: ServerKey) -> Option<Finding> {
+    pub(super) fn websocket_killed(&self, now: Moment, server: ServerKey) -> Option<Finding> {
         let mut state = self.learning()?;
         state.killed = Some(now);
         // The fallback that follows is no second failure.
@@ -303,11 +305,11 @@ impl Network {
         believed.then_some(Finding::Websocket { how })
     }
 
-    pub(super) fn websocket_worked(&self, now: Instant) {
+    pub(super) fn websocket_worked(&self, now: Moment) {
         self.state.lock().websocket.worked(now);
     }
 
-    pub(super) fn websocket_grew_up(&self, now: Instant) {
+    pub(super) fn websocket_grew_up(&self, now: Moment) {
         let mut state = self.state.lock();
         state.websocket.worked(now);
         state.grown_up = Some(now);
@@ -315,18 +317,18 @@ impl Network {
     }
 
     /// The browser came back for more of what a stream had brought, or kept it for long.
-    pub(super) fn stream_used(&self, now: Instant, server: ServerKey) {
+    pub(super) fn stream_used(&self, now: Moment, server: ServerKey) {
         self.state.lock().visits.stream_used(now, server);
     }
 
-    pub(super) fn streaming_worked(&self, now: Instant, server: ServerKey) {
+    pub(super) fn streaming_worked(&self, now: Moment, server: ServerKey) {
         let mut state = self.state.lock();
         state.streaming.worked(now);
         state.undecided = 0;
         state.visits.stream_used(now, server);
     }
 
-    pub(super) fn streaming_failed(&self, now: Instant) -> Option<Finding> {
+    pub(super) fn streaming_failed(&self, now: Moment) -> Option<Finding> {
         let mut state = self.learning()?;
         state.undecided = 0;
         state.streaming.failed(now).then_some(Finding::Streaming)

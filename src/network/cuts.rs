@@ -1,6 +1,8 @@
 //! Times after which connections died: those that agree are somebody's timer.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 /// Samples that must agree before they mean anything: tabs are closed and trains drive into tunnels at any time.
 const AGREEING: usize = 3;
@@ -13,13 +15,13 @@ const REMEMBERED: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Cuts {
     times: Vec<Duration>,
-    last: Option<Instant>,
+    last: Option<Moment>,
 }
 
 impl Cuts {
     /// A connection died after `time`. The shortest of the samples that agree with it, once there are several.
-    pub(super) fn cut(&mut self, now: Instant, time: Duration) -> Option<Duration> {
-        let together = |last: Instant| now.saturating_duration_since(last) < TOGETHER;
+    pub(super) fn cut(&mut self, now: Moment, time: Duration) -> Option<Duration> {
+        let together = |last: Moment| now.saturating_duration_since(last) < TOGETHER;
         if self.last.is_some_and(together)
             && self.times.last().is_some_and(|last| agree(*last, time))
         {

@@ -37,12 +37,13 @@ use std::hash::BuildHasher as _;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, USER_AGENT, VIA};
 use parking_lot::Mutex;
 
+use crate::moment::Moment;
 use crate::throttle::Throttle;
 
 pub use client::{Network, Proof};
@@ -129,7 +130,7 @@ impl Networks {
         client: Option<IpAddr>,
         resolved: bool,
         headers: &HeaderMap,
-        now: Instant,
+        now: Moment,
         service_does: bool,
     ) -> bool {
         self.find(client, resolved, headers)

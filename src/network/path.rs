@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::finding::{Finding, Report};
 use super::responses::{Responses, Streams};
@@ -29,7 +31,7 @@ pub struct Path {
     place: Place,
     way: Way,
     /// When the silence was last asked for.
-    asked: Instant,
+    asked: Moment,
 }
 
 /// After this time a silence is asked for again, so that who lets longer ones happen is known to be there, and who no longer
@@ -74,7 +76,7 @@ impl Place {
     }
 
     /// A connection ended after such a silence: `certainly` cut off, or perhaps because its page went.
-    pub(super) fn cut_in_silence(&mut self, now: Instant, gap: Duration, certainly: bool) {
+    pub(super) fn cut_in_silence(&mut self, now: Moment, gap: Duration, certainly: bool) {
         let network = &self.network;
         let finding = network.cut_in_silence(now, self.session, gap, certainly);
         self.found(finding);
@@ -86,7 +88,7 @@ impl Path {
         network: Arc<Network>,
         server: ServerKey,
         client: Option<IpAddr>,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         Self {
             place: Place::new(network, server, client),
@@ -100,7 +102,7 @@ impl Path {
         server: ServerKey,
         client: Option<IpAddr>,
         streams: Streams,
-        now: Instant,
+        now: Moment,
     ) -> Self {
         Self {
             place: Place::new(network, server, client),
@@ -110,23 +112,23 @@ impl Path {
     }
 
     /// The silence after which a heartbeat is due; `None` leaves it to the service's.
-    pub fn silence(&mut self, now: Instant) -> Option<Duration> {
+    pub fn silence(&mut self, now: Moment) -> Option<Duration> {
         self.asked = now;
         self.place.network.silence(now, self.place.session)
     }
 
     /// Whether it is time to ask for the silence again.
-    pub fn is_stale(&self, now: Instant) -> bool {
+    pub fn is_stale(&self, now: Moment) -> bool {
         now.saturating_duration_since(self.asked) >= FRESH
     }
 
     /// How a WebSocket's way is proven before its `o`.
-    pub fn proof(&self, now: Instant) -> Proof {
+    pub fn proof(&self, now: Moment) -> Proof {
         self.place.network.proof(now)
     }
 
     /// A response begins, or a WebSocket. The browser's client waits for `pause` between two responses.
-    pub fn begun(&mut self, now: Instant, streams: bool, pause: Duration) -> ResponsePlan {
+    pub fn begun(&mut self, now: Moment, streams: bool, pause: Duration) -> ResponsePlan {
         match &mut self.way {
             Way::Socket(_) => ResponsePlan::default(),
             Way::Responses(responses) => responses.begun(&mut self.place, now, streams, pause),
@@ -135,7 +137,7 @@ impl Path {
 
     /// The browser sent messages. When the trial that is going on has its answer, the stream may go on until the instant that
     /// is returned.
-    pub fn wrote(&mut self, now: Instant) -> Option<Option<Instant>> {
+    pub fn wrote(&mut self, now: Moment) -> Option<Option<Moment>> {
         match &mut self.way {
             Way::Socket(_) => None,
             Way::Responses(responses) => responses.wrote(&mut self.place, now),
@@ -143,7 +145,7 @@ impl Path {
     }
 
     /// A frame goes to the browser; `heartbeat` when it is one.
-    pub fn said(&mut self, now: Instant, heartbeat: bool) {
+    pub fn said(&mut self, now: Moment, heartbeat: bool) {
         match &mut self.way {
             Way::Socket(socket) => socket.said(now, heartbeat),
             Way::Responses(responses) => responses.said(&mut self.place, now),
@@ -151,21 +153,21 @@ impl Path {
     }
 
     /// Something came on the browser's WebSocket.
-    pub fn heard(&mut self, now: Instant) {
+    pub fn heard(&mut self, now: Moment) {
         if let Way::Socket(socket) = &mut self.way {
             socket.heard(&mut self.place, now);
         }
     }
 
     /// A response ended in order.
-    pub fn finished(&mut self, now: Instant) {
+    pub fn finished(&mut self, now: Moment) {
         if let Way::Responses(responses) = &mut self.way {
             responses.finished(now);
         }
     }
 
     /// A response, or the WebSocket, was cut off.
-    pub fn aborted(&mut self, now: Instant) {
+    pub fn aborted(&mut self, now: Moment) {
         match &mut self.way {
             Way::Socket(socket) => socket.aborted(&mut self.place, now),
             Way::Responses(responses) => responses.aborted(&mut self.place, now),
@@ -173,14 +175,14 @@ impl Path {
     }
 
     /// Nobody answers at the other end (any more).
-    pub fn unresponsive(&mut self, now: Instant) {
+    pub fn unresponsive(&mut self, now: Moment) {
         if let Way::Socket(socket) = &mut self.way {
             socket.unresponsive(&mut self.place, now);
         }
     }
 
     /// The browser closed its WebSocket, or the server's side ended the session: nothing is to be learnt from the rest.
-    pub fn over(&mut self, now: Instant) {
+    pub fn over(&mut self, now: Moment) {
         if let Way::Socket(socket) = &self.way {
             socket.over(&self.place, now);
         }

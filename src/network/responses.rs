@@ -1,6 +1,8 @@
 //! What is asked of the responses of a session on an HTTP transport, and what their fate teaches.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::path::{Place, ResponsePlan, SHORTEST};
 use super::trial::{Outcome, Trial};
@@ -27,14 +29,14 @@ pub(super) struct Responses {
     streams: Streams,
     /// How many have begun, and when the last one did and ended.
     count: u32,
-    begun: Instant,
-    ended: Instant,
+    begun: Moment,
+    ended: Moment,
     under_way: bool,
     /// When something last went to the browser on this response.
-    said: Instant,
+    said: Moment,
     /// A silence before that, which may have been too long: what was written then may lead nowhere.
     unconfirmed: Option<Duration>,
-    first_message: Option<Instant>,
+    first_message: Option<Moment>,
     /// A trial that waits for the browser's first message.
     open_trial: Option<Trial>,
     /// The silence in which the last response was cut off.
@@ -42,7 +44,7 @@ pub(super) struct Responses {
 }
 
 impl Responses {
-    pub(super) fn new(streams: Streams, now: Instant) -> Self {
+    pub(super) fn new(streams: Streams, now: Moment) -> Self {
         Self {
             streams,
             count: 0,
@@ -60,7 +62,7 @@ impl Responses {
     pub(super) fn begun(
         &mut self,
         place: &mut Place,
-        now: Instant,
+        now: Moment,
         streams: bool,
         pause: Duration,
     ) -> ResponsePlan {
@@ -83,7 +85,7 @@ impl Responses {
             return ResponsePlan::default();
         }
         if matches!(self.streams, Streams::Trial(_)) && self.count > 1 {
-            let returned = now.checked_sub(pause).unwrap_or(now).max(self.ended);
+            let returned = (now - pause).max(self.ended);
             let trial = Trial {
                 begun: before,
                 ended: self.ended,
@@ -102,7 +104,7 @@ impl Responses {
     }
 
     /// The browser came back after a trial. Until it is known that streams flow, nothing may be held back.
-    fn end_trial(&mut self, place: &mut Place, now: Instant, trial: Trial) {
+    fn end_trial(&mut self, place: &mut Place, now: Moment, trial: Trial) {
         self.streams = Streams::OneFrame;
         place.network.streaming_undecided();
         match self.first_message {
@@ -111,7 +113,7 @@ impl Responses {
         }
     }
 
-    fn judge(&mut self, place: &mut Place, now: Instant, trial: Trial, first: Instant) {
+    fn judge(&mut self, place: &mut Place, now: Moment, trial: Trial, first: Moment) {
         match trial.judge(first) {
             Outcome::Flowing => self.flow(place, now),
             Outcome::Held => {
@@ -122,12 +124,12 @@ impl Responses {
         }
     }
 
-    fn flow(&mut self, place: &mut Place, now: Instant) {
+    fn flow(&mut self, place: &mut Place, now: Moment) {
         self.streams = Streams::Flowing;
         place.network.streaming_worked(now, place.server);
     }
 
-    pub(super) fn wrote(&mut self, place: &mut Place, now: Instant) -> Option<Option<Instant>> {
+    pub(super) fn wrote(&mut self, place: &mut Place, now: Moment) -> Option<Option<Moment>> {
         if self.first_message.is_some() {
             return None;
         }
@@ -143,7 +145,7 @@ impl Responses {
         None
     }
 
-    pub(super) fn said(&mut self, place: &mut Place, now: Instant) {
+    pub(super) fn said(&mut self, place: &mut Place, now: Moment) {
         let age = now.saturating_duration_since(self.begun);
         if self.streams == Streams::Patient && self.count == 1 && age >= KEPT {
             self.flow(place, now);
@@ -159,12 +161,12 @@ impl Responses {
         }
     }
 
-    pub(super) fn finished(&mut self, now: Instant) {
+    pub(super) fn finished(&mut self, now: Moment) {
         self.under_way = false;
         self.ended = now;
     }
 
-    pub(super) fn aborted(&mut self, place: &mut Place, now: Instant) {
+    pub(super) fn aborted(&mut self, place: &mut Place, now: Moment) {
         self.under_way = false;
         let unconfirmed = self.unconfirmed.take();
         if self.first_message.is_none() && self.count == 1 {

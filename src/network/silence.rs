@@ -1,6 +1,8 @@
 //! How long a network lets a connection be silent: found step by step, and learnt from connections that died.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::cuts::{Cuts, agree, below};
 
@@ -37,8 +39,8 @@ pub(super) struct Silence {
     /// The step being tried by the scout.
     trying: Duration,
     rounds: u16,
-    scout: Option<(Scout, Instant)>,
-    hold_until: Option<Instant>,
+    scout: Option<(Scout, Moment)>,
+    hold_until: Option<Moment>,
     holds: u32,
     /// A silence in which a scout was lost, perhaps because its page went.
     too_far: Option<Duration>,
@@ -53,9 +55,9 @@ struct Limit {
     heartbeat: Duration,
     /// The shortest of the silences that ended a connection.
     cut: Duration,
-    until: Instant,
+    until: Moment,
     /// When a scout lets a longer silence happen, to see whether it is still true.
-    probe_at: Instant,
+    probe_at: Moment,
     probes: u32,
 }
 
@@ -83,7 +85,7 @@ impl Silence {
     }
 
     /// The silence after which `session` is to send a heartbeat.
-    pub(super) fn delay(&mut self, now: Instant, steps: Steps, session: Scout) -> Duration {
+    pub(super) fn delay(&mut self, now: Moment, steps: Steps, session: Scout) -> Duration {
         match &self.limit {
             Some(limit) if now >= limit.until => *self = Self::new(steps),
             Some(limit) => {
@@ -110,8 +112,8 @@ impl Silence {
     }
 
     /// Whether `session` is the one that lets a silence as long as `trying` happen.
-    fn scouts(&mut self, now: Instant, session: Scout, trying: Duration) -> bool {
-        let gone = |heard: Instant| now.saturating_duration_since(heard) > trying + SCOUT_LOST;
+    fn scouts(&mut self, now: Moment, session: Scout, trying: Duration) -> bool {
+        let gone = |heard: Moment| now.saturating_duration_since(heard) > trying + SCOUT_LOST;
         match &mut self.scout {
             Some((scout, heard)) if *scout == session => *heard = now,
             Some((_, heard)) if !gone(*heard) => return false,
@@ -150,7 +152,7 @@ impl Silence {
     /// limit, when this is what makes it one.
     pub(super) fn cut(
         &mut self,
-        now: Instant,
+        now: Moment,
         steps: Steps,
         session: Scout,
         gap: Duration,
@@ -223,18 +225,21 @@ mod tests {
     /// One session that only ever beats, on a network that cuts after `limit`: beats sent, and seconds until it is cut.
     fn live(
         silence: &mut Silence,
-        from: Instant,
+        from: Moment,
         session: Scout,
         limit: Duration,
     ) -> (usize, Option<f64>) {
         let mut now = from;
         let mut beats = 0;
-        while now.duration_since(from) < Duration::from_secs(3600) {
+        while now.saturating_duration_since(from) < Duration::from_secs(3600) {
             let delay = silence.delay(now, STEPS, session);
             if delay >= limit {
                 now += limit;
                 silence.cut(now, STEPS, session, limit, true);
-                return (beats, Some(now.duration_since(from).as_secs_f64()));
+                return (
+                    beats,
+                    Some(now.saturating_duration_since(from).as_secs_f64()),
+                );
             }
             now += delay;
             beats += 1;
@@ -351,7 +356,7 @@ mod tests {
     }
 
     /// Half a minute later.
-    fn later(now: &mut Instant) -> Instant {
+    fn later(now: &mut Moment) -> Moment {
         *now += Duration::from_secs(30);
         *now
     }
@@ -392,7 +397,7 @@ mod tests {
     }
 
     /// A silence that is cut after 10 s, as three sessions have found out.
-    fn limited(now: &mut Instant) -> Silence {
+    fn limited(now: &mut Moment) -> Silence {
         let mut silence = Silence::new(STEPS);
         silence.safe = STEPS.target;
         for session in 0..3 {
@@ -421,7 +426,7 @@ mod tests {
         let mut now = start;
         let mut silence = limited(&mut now);
         let mut cuts = 0;
-        while now.duration_since(start) < Duration::from_secs(20 * 3600) {
+        while now.saturating_duration_since(start) < Duration::from_secs(20 * 3600) {
             let delay = silence.delay(now, STEPS, 5);
             now += delay.min(seconds(10.0));
             if delay > seconds(10.0) {

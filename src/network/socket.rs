@@ -1,6 +1,8 @@
 //! What the fate of a session on a WebSocket teaches.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::path::{Place, SHORTEST};
 use super::visit::Handshake;
@@ -13,10 +15,10 @@ const GROWN_UP: Duration = Duration::from_secs(60);
 /// The way of a session that is a WebSocket.
 #[derive(Debug)]
 pub(super) struct Socket {
-    opened: Instant,
+    opened: Moment,
     /// When something last went to the browser, and when something last came.
-    said: Instant,
-    heard: Instant,
+    said: Moment,
+    heard: Moment,
     /// A silence whose end was not answered yet.
     unanswered: Option<Duration>,
     /// The browser has answered.
@@ -24,7 +26,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Moment) -> Self {
         Self {
             opened: now,
             said: now,
@@ -34,7 +36,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn said(&mut self, now: Instant, heartbeat: bool) {
+    pub(super) fn said(&mut self, now: Moment, heartbeat: bool) {
         // What moves in one direction keeps the connection open as well.
         let gap = now.saturating_duration_since(self.said.max(self.heard));
         if heartbeat {
@@ -43,7 +45,7 @@ impl Socket {
         self.said = now;
     }
 
-    pub(super) fn heard(&mut self, place: &mut Place, now: Instant) {
+    pub(super) fn heard(&mut self, place: &mut Place, now: Moment) {
         let gap = now.saturating_duration_since(self.said.max(self.heard));
         self.heard = now;
         if !self.proven {
@@ -63,7 +65,7 @@ impl Socket {
         }
     }
 
-    pub(super) fn aborted(&mut self, place: &mut Place, now: Instant) {
+    pub(super) fn aborted(&mut self, place: &mut Place, now: Moment) {
         if !self.proven {
             // Perhaps the page was left before it was open. If it falls back to another transport, that counts.
             return;
@@ -85,13 +87,13 @@ impl Socket {
     }
 
     /// Something on the way forgot the connection, or a machine went to sleep: a step was too far if that happens again.
-    pub(super) fn unresponsive(&mut self, place: &mut Place, now: Instant) {
+    pub(super) fn unresponsive(&mut self, place: &mut Place, now: Moment) {
         if let Some(gap) = self.unanswered.take().filter(|_| self.proven) {
             place.cut_in_silence(now, gap, false);
         }
     }
 
-    pub(super) fn over(&self, place: &Place, now: Instant) {
+    pub(super) fn over(&self, place: &Place, now: Moment) {
         if self.proven {
             place.network.websocket_worked(now);
         }

@@ -1,7 +1,9 @@
 //! The trial of a network's streams: the first one is ended early, so that what a proxy holds back arrives all the same, and
 //! how the browser takes that shows whether it was held back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 /// How long the first trial of a network lasts. With its end `o` arrives, before sockjs-client gives up after twice 300 ms.
 pub(super) const FIRST: Duration = Duration::from_millis(300);
@@ -15,10 +17,10 @@ const THOUGHT: Duration = Duration::from_millis(100);
 /// When what happened. The browser had not written before the end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Trial {
-    pub(super) begun: Instant,
-    pub(super) ended: Instant,
+    pub(super) begun: Moment,
+    pub(super) ended: Moment,
     /// The browser came back for the next response.
-    pub(super) returned: Instant,
+    pub(super) returned: Moment,
 }
 
 /// What a trial has shown.
@@ -36,7 +38,7 @@ impl Trial {
     /// Judges by when the browser wrote `first`. Pages that have something to say mostly do so when they open. Where the
     /// stream was held back that is when the browser comes back; where it flowed, it was before the end, less what a message
     /// takes on its way.
-    pub(super) fn judge(&self, first: Instant) -> Outcome {
+    pub(super) fn judge(&self, first: Moment) -> Outcome {
         let lasted = self.ended.saturating_duration_since(self.begun);
         let way = self.returned.saturating_duration_since(self.ended);
         if first + AHEAD <= self.returned {

@@ -2,7 +2,9 @@
 //! session id of its own, but all below one *server* segment: attempts with the same segment belong together.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 /// The `server` segment of a session's URL, hashed.
 pub(super) type ServerKey = u64;
@@ -33,10 +35,10 @@ pub(super) enum Handshake {
 #[derive(Debug)]
 struct Visit {
     server: ServerKey,
-    begun: Instant,
+    begun: Moment,
     handshake: Handshake,
     /// When the last streaming attempt began, and whether the browser has shown that it got something.
-    stream: Option<(Instant, bool)>,
+    stream: Option<(Moment, bool)>,
 }
 
 /// The latest visits of one network.
@@ -44,7 +46,7 @@ struct Visit {
 pub(super) struct Visits {
     visits: VecDeque<Visit>,
     /// When `/info`, which offered WebSocket, was last asked, unless somebody has come since.
-    asked: Option<Instant>,
+    asked: Option<Moment>,
 }
 
 /// What the first request of an HTTP session shows.
@@ -58,17 +60,17 @@ pub(super) struct Shown {
 
 impl Visits {
     /// `/info` was asked, and WebSocket was `offered`.
-    pub(super) fn asked(&mut self, now: Instant, offered: bool) {
+    pub(super) fn asked(&mut self, now: Moment, offered: bool) {
         self.asked = offered.then_some(now);
     }
 
     /// What is known of the handshake of a visit changed.
-    pub(super) fn handshake(&mut self, now: Instant, server: ServerKey, handshake: Handshake) {
+    pub(super) fn handshake(&mut self, now: Moment, server: ServerKey, handshake: Handshake) {
         self.visit(now, server).handshake = handshake;
     }
 
     /// An HTTP session is opened.
-    pub(super) fn opened(&mut self, now: Instant, server: ServerKey, streams: bool) -> Shown {
+    pub(super) fn opened(&mut self, now: Moment, server: ServerKey, streams: bool) -> Shown {
         let visit = self.visit(now, server);
         let stream_held = visit
             .stream
@@ -82,13 +84,13 @@ impl Visits {
     }
 
     /// The browser has shown that it gets what streams carry.
-    pub(super) fn stream_used(&mut self, now: Instant, server: ServerKey) {
+    pub(super) fn stream_used(&mut self, now: Moment, server: ServerKey) {
         if let Some((_, used)) = &mut self.visit(now, server).stream {
             *used = true;
         }
     }
 
-    fn visit(&mut self, now: Instant, server: ServerKey) -> &mut Visit {
+    fn visit(&mut self, now: Moment, server: ServerKey) -> &mut Visit {
         let found = self.visits.iter().position(|visit| visit.is(now, server));
         let at = found.unwrap_or_else(|| {
             if self.visits.len() == REMEMBERED {
@@ -117,7 +119,7 @@ impl Visits {
 }
 
 impl Visit {
-    fn is(&self, now: Instant, server: ServerKey) -> bool {
+    fn is(&self, now: Moment, server: ServerKey) -> bool {
         self.server == server && now.saturating_duration_since(self.begun) < TOGETHER
     }
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -117,8 +118,8 @@ impl Connection {
     ///
     /// # Errors
     /// [`SendError::Ended`] after the end, [`SendError::Binary`] for binary on a SockJS session.
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.sender.send(message).await
+    pub fn send(&self, message: impl Into<Message>) -> Sending<'_> {
+        self.sender.send(message)
     }
 
     /// Sends a message if there is room now.
@@ -224,12 +225,10 @@ impl Sender {
     ///
     /// # Errors
     /// As [`Connection::send`].
-    pub async fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        let mut message = Some(self.checked(message.into())?);
-        let sent = poll_fn(|context| self.handle.poll_send(context, &mut message)).await;
-        match (sent, message) {
-            (Err(()), Some(refused)) => Err(SendError::Ended(refused)),
-            _ => Ok(()),
+    pub fn send(&self, message: impl Into<Message>) -> Sending<'_> {
+        Sending {
+            sender: self,
+            message: Some(message.into()),
         }
     }
 
@@ -262,6 +261,36 @@ impl Sender {
             return Err(SendError::Binary(message));
         }
         Ok(message)
+    }
+}
+
+/// A message on its way into the queue: see [`Connection::send`].
+#[derive(Debug)]
+#[must_use = "nothing is sent until it is awaited"]
+pub struct Sending<'a> {
+    sender: &'a Sender,
+    message: Option<Message>,
+}
+
+impl Future for Sending<'_> {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(message) = self.message.take() else {
+            return Poll::Ready(Ok(()));
+        };
+        let sender = self.sender;
+        let mut message = Some(sender.checked(message)?);
+        match sender.handle.poll_send(context, &mut message) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(())),
+            Poll::Ready(Err(())) => {
+                Poll::Ready(message.map_or(Ok(()), |refused| Err(SendError::Ended(refused))))
+            }
+            Poll::Pending => {
+                self.message = message;
+                Poll::Pending
+            }
+        }
     }
 }
 

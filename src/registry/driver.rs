@@ -2,17 +2,19 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::CatchUnwind;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tracing::{debug, error};
 
-use super::Entry;
+use crate::moment::Moment;
+
 use super::backend::Served;
+use super::clock::{instant, now};
 use super::handle::{Schedule, SessionHandle};
 use super::registration::Registration;
 use super::wakers::Due;
@@ -28,7 +30,7 @@ pub struct Driver {
     /// Armed for the earliest deadline known; a later one is only looked up when it fires.
     sleep: Option<Pin<Box<Sleep>>>,
     /// What it is armed for; it may fire a little later.
-    armed_for: Option<Instant>,
+    armed_for: Option<Moment>,
     registration: Registration,
     closed: bool,
 }
@@ -96,16 +98,19 @@ impl Driver {
             let deadline = match self.handle.poll_schedule(context) {
                 Schedule::Closed => return Poll::Ready(()),
                 Schedule::Idle => return Poll::Pending,
-                Schedule::At(deadline) => Instant::from_std(deadline),
+                Schedule::At(deadline) => deadline,
             };
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
                     if self.armed_for != Some(deadline) {
-                        sleep.as_mut().reset(in_company(deadline));
+                        sleep.as_mut().reset(instant(in_company(deadline)));
                     }
                     sleep
                 }
-                none => none.insert(Box::pin(tokio::time::sleep_until(in_company(deadline)))),
+                none => {
+                    let at = instant(in_company(deadline));
+                    none.insert(Box::pin(tokio::time::sleep_until(at)))
+                }
             };
             self.armed_for = Some(deadline);
             // Out of budget, the timer would not learn whom to wake, and the next turn would not ask it.
@@ -125,7 +130,7 @@ impl Driver {
         self.sleep = None;
         if let Some(end) = self.handle.ended() {
             debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
-            self.registration.close(Entry::ended(&end));
+            self.registration.close(end);
         }
     }
 
@@ -157,19 +162,15 @@ impl Drop for Driver {
 
 /// Where a deadline that is far away is on the grid: a little later, together with others. A heartbeat that comes alone costs the
 /// wake-up of a processor; those of thousands of sessions stay spread over their time, but come in groups.
-fn in_company(deadline: Instant) -> Instant {
+fn in_company(deadline: Moment) -> Moment {
     const FAR: Duration = Duration::from_secs(10);
-    const GRID: Duration = Duration::from_millis(500);
-    static ORIGIN: OnceLock<Instant> = OnceLock::new();
-    if deadline < Instant::now() + FAR {
+    const GRID: u64 = 1000;
+    if deadline < now() + FAR {
         return deadline;
     }
-    let since = deadline.saturating_duration_since(*ORIGIN.get_or_init(Instant::now));
-    let over = since.as_millis() % GRID.as_millis();
-    match u64::try_from(over) {
-        Ok(over @ 1..) => deadline + GRID - Duration::from_millis(over),
-        _ => deadline,
-    }
+    let since_start = u64::try_from(deadline.since_start().as_millis()).unwrap_or(u64::MAX);
+    let on_grid = since_start.div_ceil(GRID).saturating_mul(GRID);
+    Moment::START + Duration::from_millis(on_grid)
 }
 
 impl std::fmt::Debug for Driver {

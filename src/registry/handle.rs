@@ -4,11 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::moment::Moment;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
 use crate::session::{
@@ -16,6 +16,7 @@ use crate::session::{
 };
 
 use super::budget::{Budget, Reservation};
+use super::clock::now;
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
 
@@ -59,16 +60,11 @@ impl News {
     }
 }
 
-/// The one clock of all sessions; follows tokio's paused clock in tests.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
 /// What the driver has to do next.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Schedule {
     /// Call `timeout` then.
-    At(Instant),
+    At(Moment),
     /// Nothing until woken.
     Idle,
     /// The session is closed.
@@ -168,7 +164,7 @@ impl SessionHandle {
             if how != Detach::Done {
                 state.wire = None;
             }
-            state.wakers.receiver = None;
+            state.wakers.let_receiver_go();
         });
     }
 
@@ -191,6 +187,12 @@ impl SessionHandle {
     /// The connection of the attached receiver, or of the last one that was answered.
     pub(super) fn wire(&self) -> Option<Arc<Wire>> {
         self.state.lock().wire.clone()
+    }
+
+    /// This connection is gone, and those who were answered on it know.
+    pub(super) fn let_wire_go(&self, wire: &Wire) {
+        let is_this = |known: &mut Arc<Wire>| std::ptr::eq(&raw const **known, wire);
+        self.state.lock().wire.take_if(is_this);
     }
 
     /// Ready when no receiver is attached (any more).
@@ -429,7 +431,7 @@ impl SessionHandle {
 }
 
 impl Locked {
-    fn hear(&mut self, now: Instant) {
+    fn hear(&mut self, now: Moment) {
         if let Some(path) = &mut self.path {
             path.heard(now);
             if path.is_stale(now) {
@@ -441,7 +443,7 @@ impl Locked {
 
     fn hand_in(
         &mut self,
-        now: Instant,
+        now: Moment,
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
@@ -454,7 +456,7 @@ impl Locked {
         }
     }
 
-    fn take_in(&mut self, now: Instant, messages: &mut Vec<Message>) -> Deliver {
+    fn take_in(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
         let answer = self.session.handle_browser_messages(now, messages);
         if answer != Deliver::Full {
             self.wrote(now);
@@ -463,7 +465,7 @@ impl Locked {
     }
 
     /// The browser sent something: it has read what is before that.
-    fn wrote(&mut self, now: Instant) {
+    fn wrote(&mut self, now: Moment) {
         if let Some(path) = &mut self.path
             && let Some(recycle_at) = path.wrote(now)
         {

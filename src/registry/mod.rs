@@ -5,6 +5,7 @@
 
 mod backend;
 mod budget;
+mod clock;
 mod connection;
 mod driver;
 mod handle;
@@ -21,13 +22,14 @@ use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
 use std::sync::{Arc, OnceLock, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::moment::Moment;
 use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{End, EndCause, SessionConfig, SessionId};
@@ -35,10 +37,10 @@ use crate::session::{End, EndCause, SessionConfig, SessionId};
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
 pub use budget::{Budget, Reservation};
-pub use connection::{Connection, Handshake, Peer, SendError, Sender};
+pub(crate) use clock::now;
+pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
 pub use driver::Driver;
 pub use handle::SessionHandle;
-pub(crate) use handle::now;
 pub use receiver::Receiver;
 use registration::{Key, Registration};
 use tombstones::Tombstones;
@@ -101,19 +103,7 @@ struct Shard {
 pub(super) enum Entry {
     Living(Arc<SessionHandle>),
     /// Ended: requests are answered with this until the tombstone is removed.
-    Ended {
-        cause: EndCause,
-        reason: CloseReason,
-    },
-}
-
-impl Entry {
-    fn ended(end: &End) -> Self {
-        Self::Ended {
-            cause: end.cause,
-            reason: end.reason.clone(),
-        }
-    }
+    Ended(Box<End>),
 }
 
 /// Outcome of [`Registry::get_or_open`].
@@ -170,8 +160,8 @@ impl Registry {
         match shard.named.get(id) {
             // Between a session's end and its driver's clean-up the entry is still there.
             Some(Entry::Living(handle)) => return Found::Living(Arc::clone(handle)),
-            Some(Entry::Ended { cause, reason }) => {
-                let (cause, reason) = (*cause, reason.clone());
+            Some(Entry::Ended(end)) => {
+                let (cause, reason) = (end.cause, end.reason.clone());
                 if cause.is_told() {
                     // A browser that keeps asking keeps being told. (sockjs-node)
                     shard.tombstones.renew(id, now() + self.lingering(cause));
@@ -228,7 +218,7 @@ impl Registry {
     pub fn get(&self, id: &SessionId) -> Result<Arc<SessionHandle>, Option<EndCause>> {
         match self.shard(id).lock().named.get(id) {
             Some(Entry::Living(handle)) => Ok(Arc::clone(handle)),
-            Some(Entry::Ended { cause, .. }) => Err(Some(*cause)),
+            Some(Entry::Ended(end)) => Err(Some(end.cause)),
             None => Err(None),
         }
     }
@@ -251,7 +241,7 @@ impl Registry {
                 let shard = shard.lock();
                 let named = shard.named.values().filter_map(|entry| match entry {
                     Entry::Living(handle) => Some(Arc::clone(handle)),
-                    Entry::Ended { .. } => None,
+                    Entry::Ended(_) => None,
                 });
                 named.chain(shard.unnamed.values().cloned()).collect()
             };
@@ -351,14 +341,14 @@ impl Registry {
                 return;
             };
             // One that is due earlier may be added meanwhile, but not one that is due before this.
-            tokio::time::sleep_until(due.min(soonest).into()).await;
+            tokio::time::sleep_until(clock::instant(due.min(soonest))).await;
         }
     }
 }
 
 impl Shard {
     /// Removes what is due; the instant of the next, or `None` (and then nobody sweeps) when nothing is left.
-    fn bury(&mut self) -> Option<Instant> {
+    fn bury(&mut self) -> Option<Moment> {
         while let Some(id) = self.tombstones.pop_due(now()) {
             self.named.remove(&id);
         }

@@ -4,10 +4,10 @@ use std::sync::Weak;
 
 use uuid::Uuid;
 
-use crate::session::SessionId;
+use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
-use super::{Entry, Registry, handle};
+use super::{Entry, Registry, clock};
 
 /// Where a session is registered.
 #[derive(Clone, Debug)]
@@ -46,19 +46,19 @@ impl Registration {
         }
     }
 
-    /// The session is closed: its id answers with `entry` for a while.
-    pub(super) fn close(&self, entry: Entry) {
+    /// The session is closed: its id answers with `end` for a while.
+    pub(super) fn close(&self, end: End) {
         let Some(registry) = self.registry.upgrade() else {
             return;
         };
-        let (Key::Named(id), Entry::Ended { cause, .. }) = (&self.key, &entry) else {
+        let Key::Named(id) = &self.key else {
             return;
         };
         let index = registry.shard_index(id);
-        let due = handle::now() + registry.lingering(*cause);
+        let due = clock::now() + registry.lingering(end.cause);
         let mut shard = registry.shards[index].lock();
         // This registration is the only one of its id, so the entry is still this session's.
-        shard.named.insert(id.clone(), entry);
+        shard.named.insert(id.clone(), Entry::Ended(Box::new(end)));
         let nobody_sweeps = shard.tombstones.next_due().is_none();
         if let Some(oldest) = shard.tombstones.push(id.clone(), due) {
             shard.named.remove(&oldest);

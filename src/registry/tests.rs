@@ -93,6 +93,35 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
     assert_eq!(registry.get(&id("a")).err(), Some(None));
 }
 
+/// A session between two polls does not keep the connection that carried its last answer, nor that connection's task, once they
+/// are gone.
+#[tokio::test(start_paused = true)]
+async fn session_lets_a_closed_connection_go() {
+    struct Task;
+    impl std::task::Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    let handle = open(&registry, "a");
+    let (wire, task) = (Arc::new(Wire::default()), Arc::new(Task));
+    let waker = std::task::Waker::from(Arc::clone(&task));
+    wire.register(&std::task::Context::from_waker(&waker));
+    let manner = Manner::new(Liveness::Connection);
+    let mut receiver = Receiver::attach(Arc::clone(&handle), manner, Some(Arc::clone(&wire)))
+        .await
+        .expect("attached");
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    receiver.handed_over(true);
+    receiver.finish();
+    wire.flushed();
+    assert!(handle.wire().is_some(), "it may still break");
+    wire.closed(false);
+    drop(waker);
+    assert!(handle.wire().is_none());
+    assert_eq!(Arc::strong_count(&task), 1, "the task's memory was kept");
+    assert_eq!(Arc::strong_count(&wire), 1);
+}
+
 /// A heartbeat every 25 s to a receiver that waits, the first one earlier: sessions opened at once beat at different times.
 #[tokio::test(start_paused = true)]
 async fn parked_receiver_gets_a_heartbeat() {

@@ -1,17 +1,17 @@
 //! Ids of ended sessions and when to forget them. Bounded in time and in number.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
 
+use crate::moment::Moment;
 use crate::session::SessionId;
 
 /// Due instants of ended ids.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
     /// By due instant; the number tells equal ones apart.
-    due: BTreeMap<(Instant, u64), SessionId>,
+    due: BTreeMap<(Moment, u64), SessionId>,
     added: u64,
-    renewed: HashMap<SessionId, Instant>,
+    renewed: HashMap<SessionId, Moment>,
 }
 
 /// The most that one shard keeps; the one that is due first goes first.
@@ -19,7 +19,7 @@ const MAX_TOMBSTONES: usize = 4096;
 
 impl Tombstones {
     /// Adds an id; gives back the one that is due first when there are too many.
-    pub(super) fn push(&mut self, id: SessionId, due: Instant) -> Option<SessionId> {
+    pub(super) fn push(&mut self, id: SessionId, due: Moment) -> Option<SessionId> {
         self.insert(id, due);
         if self.due.len() <= MAX_TOMBSTONES {
             return None;
@@ -30,12 +30,12 @@ impl Tombstones {
     }
 
     /// The id was asked for again: it is to be kept until `due`.
-    pub(super) fn renew(&mut self, id: &SessionId, due: Instant) {
+    pub(super) fn renew(&mut self, id: &SessionId, due: Moment) {
         self.renewed.insert(id.clone(), due);
     }
 
     /// The next id whose time has come.
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<SessionId> {
+    pub(super) fn pop_due(&mut self, now: Moment) -> Option<SessionId> {
         while self.next_due().is_some_and(|due| due <= now) {
             let (_, id) = self.due.pop_first()?;
             match self.renewed.remove(&id) {
@@ -47,11 +47,11 @@ impl Tombstones {
     }
 
     /// When to look again; `None` when there is nothing.
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(super) fn next_due(&self) -> Option<Moment> {
         self.due.first_key_value().map(|((due, _), _)| *due)
     }
 
-    fn insert(&mut self, id: SessionId, due: Instant) {
+    fn insert(&mut self, id: SessionId, due: Moment) {
         self.added += 1;
         self.due.insert((due, self.added), id);
     }

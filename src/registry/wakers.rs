@@ -13,17 +13,17 @@ use crate::session::Wakes;
 /// are made under the lock, so none can slip in between the question and the rest.
 #[derive(Default)]
 pub(super) struct Wakers {
-    /// The receiver, for a frame.
-    pub(super) receiver: Option<Waker>,
+    /// The receiver, for a frame or, before that, for the backend to have dealt with what came before.
+    receiver: Option<Waker>,
     /// The backend, for a message.
-    pub(super) backend: Option<Waker>,
+    backend: Option<Waker>,
     /// The driver; in a session with turns, the task that takes them.
     driver: Option<Waker>,
-    /// A poll, for the backend to have dealt with what came before.
-    settled: Option<Waker>,
     /// Those who wait for what is seldom waited for.
     others: Vec<(For, Waker)>,
     turn: Turn,
+    /// What the receiver waits for is not a frame yet.
+    settles: bool,
     /// Noted, and not looked at yet. Between turns the task has been woken when there is anything.
     due: Due,
 }
@@ -142,6 +142,7 @@ impl Wakers {
     /// The receiver took the frame that was there.
     pub(super) fn frame_taken(&mut self) {
         self.due.frame = false;
+        self.settles = false;
     }
 
     /// The backend found no message.
@@ -156,9 +157,16 @@ impl Wakers {
         self.due.deadline = false;
     }
 
-    /// The backend is not done with what came before.
+    /// The receiver found that the backend is not done with what came before.
     pub(super) fn wait_for_settlement(&mut self, context: &Context<'_>) {
-        store(&mut self.settled, context);
+        store(&mut self.receiver, context);
+        self.settles = true;
+    }
+
+    /// The receiver is gone.
+    pub(super) fn let_receiver_go(&mut self) {
+        self.receiver = None;
+        self.settles = false;
     }
 
     /// Another wait.
@@ -216,14 +224,21 @@ impl Wakers {
     pub(super) fn choose(&mut self, wakes: Wakes) -> Option<ToWake> {
         // Mostly nobody waits, and then it should cost nothing.
         let anybody = wakes.driver
-            || (wakes.receiver && self.receiver.is_some())
+            || (self.means_receiver(wakes) && self.receiver.is_some())
             || (wakes.backend && self.backend.is_some())
-            || (wakes.settled && self.settled.is_some())
             || !self.others.is_empty();
         if anybody {
             self.choose_among(wakes)
         } else {
             None
+        }
+    }
+
+    fn means_receiver(&self, wakes: Wakes) -> bool {
+        if self.settles {
+            wakes.settled
+        } else {
+            wakes.receiver
         }
     }
 
@@ -234,6 +249,7 @@ impl Wakers {
             Turn::Never => None,
             Turn::Between | Turn::Now => self.driver.as_ref(),
         };
+        let means_receiver = self.means_receiver(wakes);
         let mut choose_one = |wanted: bool, slot: &mut Option<Waker>, note: &mut bool| {
             let Some(waker) = slot.as_ref().filter(|_| wanted) else {
                 return;
@@ -244,9 +260,8 @@ impl Wakers {
                 ToWake::add(&mut chosen, waker);
             }
         };
-        choose_one(wakes.receiver, &mut self.receiver, &mut noted.frame);
+        choose_one(means_receiver, &mut self.receiver, &mut noted.frame);
         choose_one(wakes.backend, &mut self.backend, &mut noted.message);
-        choose_one(wakes.settled, &mut self.settled, &mut noted.event);
         if !self.others.is_empty() {
             for (what, waker) in self.others.extract_if(.., |(what, _)| what.is_in(wakes)) {
                 if !task.is_some_and(|task| task.will_wake(&waker)) {

@@ -5,12 +5,15 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::handle::{SessionHandle, now};
+use crate::moment::Moment;
+
+use super::clock::now;
+use super::handle::SessionHandle;
 use super::wakers::store;
 
 /// One browser connection, shared by its I/O and by the receivers of the requests on it.
@@ -46,7 +49,7 @@ struct Answers {
     /// Frames of this receiver were handed over and are not flushed.
     in_flight: Option<(Arc<SessionHandle>, u32)>,
     /// The last flushed frames were a whole response of this receiver, and when that was.
-    answered: Option<(Weak<SessionHandle>, u32, Instant)>,
+    answered: Option<(Weak<SessionHandle>, u32, Moment)>,
     complete: bool,
 }
 
@@ -59,9 +62,10 @@ impl Wire {
         let settled = {
             let mut answers = self.answers.lock();
             let settled = answers.in_flight.take();
-            let doubtful = answers.complete && !self.resets_are_usual.load(Ordering::Relaxed);
-            if let Some((handle, attachment)) = &settled {
-                answers.answered = doubtful.then(|| (Arc::downgrade(handle), *attachment, now()));
+            if let Some((handle, attachment)) = &settled
+                && answers.complete
+            {
+                answers.answered = Some((Arc::downgrade(handle), *attachment, now()));
             }
             settled
         };
@@ -105,12 +109,17 @@ impl Wire {
         if let Some((handle, attachment)) = in_flight {
             handle.doubt(attachment);
         }
-        if let Some((handle, attachment, since)) = answered.filter(|_| broken)
-            && now().duration_since(since) < RESET_WINDOW
+        if let Some((handle, attachment, since)) = answered
             && let Some(handle) = handle.upgrade()
         {
-            handle.doubt(attachment);
+            let unusual = broken && !self.resets_are_usual.load(Ordering::Relaxed);
+            if unusual && now() - since < RESET_WINDOW {
+                handle.doubt(attachment);
+            }
+            handle.let_wire_go(self);
         }
+        // A session that still knows this wire must not keep the task of a connection that is gone.
+        *self.task.lock() = None;
         // Only now: whoever asks must find the sessions told.
         self.closed.store(true, Ordering::Release);
         self.rechecked.notify_waiters();

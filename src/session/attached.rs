@@ -1,6 +1,8 @@
 //! The attached receiver and its deadlines.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::answers::{Liveness, Manner};
 
@@ -10,39 +12,48 @@ const IN_FLIGHT: Duration = Duration::from_millis(2500);
 /// The one receiver that is attached.
 #[derive(Debug)]
 pub(super) struct Attached {
-    pub(super) manner: Manner,
+    liveness: Liveness,
+    /// It gives way after its first frame.
+    one_frame: bool,
+    /// Its browser comes back by itself after a cut.
+    resumes: bool,
+    /// Silence after which a heartbeat is due, besides the configured one.
+    silence: Option<Duration>,
     /// A heartbeat is to be taken.
     pub(super) heartbeat_due: bool,
     /// When the configured heartbeat is due.
-    beat_at: Option<Instant>,
+    beat_at: Option<Moment>,
     /// It was due, and nothing was taken since.
     overdue: bool,
     /// Bytes were written since it was due.
     progressed: bool,
     /// When something last went to the browser, and came from it; a heartbeat that is due counts.
-    said: Instant,
-    heard: Instant,
+    said: Moment,
+    heard: Moment,
     /// When something really came from the browser.
-    alive: Instant,
+    alive: Moment,
     /// When `o` was taken.
-    open_taken: Option<Instant>,
+    open_taken: Option<Moment>,
     /// When the last messages were taken of which nothing has shown since that they arrived.
-    messages_taken: Option<Instant>,
-    pub(super) pong_by: Option<Instant>,
+    messages_taken: Option<Moment>,
+    pub(super) pong_by: Option<Moment>,
     /// When staying attached proves the path; `None` once proven.
-    pub(super) proof_at: Option<Instant>,
+    pub(super) proof_at: Option<Moment>,
     /// When it is to give way to its successor.
-    recycle_at: Option<Instant>,
+    recycle_at: Option<Moment>,
     /// It is to give way with the next frame.
-    pub(super) recycles: bool,
+    recycles: bool,
     /// The close frame was taken: nothing may follow.
     pub(super) close_taken: bool,
 }
 
 impl Attached {
-    pub(super) fn new(now: Instant, manner: Manner, heartbeat_delay: Option<Duration>) -> Self {
+    pub(super) fn new(now: Moment, manner: Manner, heartbeat_delay: Option<Duration>) -> Self {
         Self {
-            manner,
+            liveness: manner.liveness,
+            one_frame: manner.one_frame,
+            resumes: manner.resumes,
+            silence: manner.silence,
             heartbeat_due: false,
             beat_at: heartbeat_delay.map(|delay| now + delay),
             overdue: false,
@@ -61,21 +72,21 @@ impl Attached {
     }
 
     /// The open frame was taken.
-    pub(super) fn took_open(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+    pub(super) fn took_open(&mut self, now: Moment, heartbeat_delay: Option<Duration>) {
         self.open_taken = Some(now);
         self.took_content(now, heartbeat_delay);
     }
 
     /// Messages were taken.
-    pub(super) fn took_messages(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+    pub(super) fn took_messages(&mut self, now: Moment, heartbeat_delay: Option<Duration>) {
         self.messages_taken = Some(now);
         self.took_content(now, heartbeat_delay);
     }
 
     /// On HTTP content breaks the silence; Pings keep their own beat.
-    fn took_content(&mut self, now: Instant, heartbeat_delay: Option<Duration>) {
+    fn took_content(&mut self, now: Moment, heartbeat_delay: Option<Duration>) {
         self.said = now;
-        if self.manner.liveness == Liveness::Connection {
+        if self.liveness == Liveness::Connection {
             self.heartbeat_due = self.recycles;
             self.overdue = false;
             self.beat_at = heartbeat_delay.map(|delay| now + delay);
@@ -83,7 +94,7 @@ impl Attached {
     }
 
     /// The heartbeat was taken.
-    pub(super) fn took_heartbeat(&mut self, now: Instant) {
+    pub(super) fn took_heartbeat(&mut self, now: Moment) {
         self.said = now;
         self.heartbeat_due = false;
         self.overdue = false;
@@ -91,13 +102,13 @@ impl Attached {
 
     /// The browser sent messages, which may have been on their way as long as what was taken meanwhile. What was taken longer
     /// before has arrived: its network works.
-    pub(super) fn spoke(&mut self, now: Instant) {
-        let is_old = |taken: &mut Instant| now.saturating_duration_since(*taken) >= IN_FLIGHT;
+    pub(super) fn spoke(&mut self, now: Moment) {
+        let is_old = |taken: &mut Moment| now.saturating_duration_since(*taken) >= IN_FLIGHT;
         self.messages_taken.take_if(is_old);
     }
 
     /// Something came from the browser.
-    pub(super) fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Moment) {
         self.heard = now;
         self.alive = now;
         self.pong_by = None;
@@ -107,7 +118,7 @@ impl Attached {
     /// the configured one, does not shorten the outage that a connection survives; and a later one gives no more time.
     pub(super) fn awaits_pong(
         &mut self,
-        now: Instant,
+        now: Moment,
         heartbeat_delay: Option<Duration>,
         timeout: Duration,
     ) {
@@ -116,15 +127,12 @@ impl Attached {
     }
 
     /// When a heartbeat is due.
-    fn heartbeat_at(&self) -> Option<Instant> {
-        let quiet = match self.manner.liveness {
+    fn heartbeat_at(&self) -> Option<Moment> {
+        let quiet = match self.liveness {
             Liveness::Connection => self.said,
             Liveness::Pong => self.said.max(self.heard),
         };
-        let silent = self
-            .manner
-            .silence
-            .and_then(|silence| quiet.checked_add(silence));
+        let silent = self.silence.and_then(|silence| quiet.checked_add(silence));
         [self.beat_at, silent].into_iter().flatten().min()
     }
 
@@ -132,11 +140,11 @@ impl Attached {
     /// `None` when the receiver is dead: for a whole `heartbeat_delay` it took neither the last heartbeat nor a byte.
     pub(super) fn beat(
         &mut self,
-        now: Instant,
+        now: Moment,
         progressing: bool,
         heartbeat_delay: Option<Duration>,
     ) -> Option<bool> {
-        let reached = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let reached = |at: Option<Moment>| at.is_some_and(|at| at <= now);
         self.progressed |= progressing;
         if reached(self.beat_at) {
             if self.overdue && !self.progressed {
@@ -163,8 +171,23 @@ impl Attached {
         Some(beats || recycles)
     }
 
+    /// From now on a heartbeat is due after this silence.
+    pub(super) fn set_silence(&mut self, silence: Option<Duration>) {
+        self.silence = silence;
+    }
+
+    /// Whether it is to be told with Pings that it must answer.
+    pub(super) fn is_pinged(&self) -> bool {
+        self.liveness == Liveness::Pong
+    }
+
+    /// Whether it ends with the next frame, because another receiver follows.
+    pub(super) fn gives_way(&self) -> bool {
+        self.one_frame || self.recycles
+    }
+
     /// It gives way at `at` instead.
-    pub(super) fn recycle_later(&mut self, at: Option<Instant>) {
+    pub(super) fn recycle_later(&mut self, at: Option<Moment>) {
         if !self.recycles {
             self.recycle_at = at;
         }
@@ -173,16 +196,16 @@ impl Attached {
     /// Whether a browser that was cut off can go on without a gap: all messages taken on this response have arrived. Time
     /// alone does not show that, nor how the connection ended: a proxy may have kept what the browser could not read. A browser
     /// that did not get its `o` comes back only while it is still waiting for it, and notices.
-    pub(super) fn can_resume(&self, now: Instant, in_order: bool) -> bool {
+    pub(super) fn can_resume(&self, now: Moment, in_order: bool) -> bool {
         let opened = match self.open_taken {
             None => true,
             Some(taken) => in_order && now.saturating_duration_since(taken) >= IN_FLIGHT,
         };
-        self.manner.resumes && opened && self.messages_taken.is_none() && !self.close_taken
+        self.resumes && opened && self.messages_taken.is_none() && !self.close_taken
     }
 
     /// The earliest of its deadlines.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Moment> {
         [
             self.heartbeat_at(),
             self.pong_by,

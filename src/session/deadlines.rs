@@ -1,6 +1,8 @@
 //! When a session has to be looked at again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::moment::Moment;
 
 use super::{Session, State};
 
@@ -15,7 +17,7 @@ impl Session {
     /// When [`Self::handle_timeout`] must be called next. The answer is remembered, and stays until then: a deadline that has
     /// become later is seen when the earlier one fires, so that sessions between polls do not move a timer for each.
     /// [`Wakes::driver`](super::Wakes::driver) tells when one has become earlier.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub fn poll_timeout(&mut self) -> Option<Moment> {
         self.armed = match (self.armed, self.deadline()) {
             (Some(armed), Some(deadline)) => Some(armed.min(deadline)),
             (armed, deadline) => armed.or(deadline),
@@ -27,7 +29,7 @@ impl Session {
         self.first_beat.or(self.config.heartbeat_delay)
     }
 
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(super) fn deadline(&self) -> Option<Moment> {
         match &self.receiver {
             _ if self.state == State::Closed => None,
             None => Some(self.detached_at + self.config.disconnect_delay),

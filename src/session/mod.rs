@@ -26,8 +26,9 @@ mod queue;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::moment::Moment;
 use crate::protocol::{CloseReason, Frame, Message, Messages};
 
 pub use answers::{Attach, Deliver, Detach, Liveness, Manner, Refused, Wakes};
@@ -54,7 +55,7 @@ pub struct Session {
     receiver: Option<Attached>,
     /// Counts receivers; names the last one.
     attachment: u32,
-    detached_at: Instant,
+    detached_at: Moment,
     /// How soon the first heartbeat is due, until it was taken: see [`Self::beats_first_after`].
     first_beat: Option<Duration>,
     outbound: Queue,
@@ -67,13 +68,13 @@ pub struct Session {
     backend_busy: bool,
     proven: bool,
     /// The deadline the driver was last told.
-    armed: Option<Instant>,
+    armed: Option<Moment>,
     wakes: Wakes,
 }
 
 impl Session {
     /// A session without a receiver: one must attach within `disconnect_delay`.
-    pub fn new(config: Arc<SessionConfig>, now: Instant) -> Self {
+    pub fn new(config: Arc<SessionConfig>, now: Moment) -> Self {
         Self {
             config,
             state: State::Opening,
@@ -94,7 +95,7 @@ impl Session {
     }
 
     /// A receiver wants the frames. (sockjs-protocol, `HandlingClose.test_close_request`: one at a time)
-    pub fn handle_attach(&mut self, now: Instant, manner: Manner) -> Attach {
+    pub fn handle_attach(&mut self, now: Moment, manner: Manner) -> Attach {
         if self.receiver.is_some() {
             return Attach::Busy;
         }
@@ -117,7 +118,7 @@ impl Session {
     /// The receiver of `attachment` is gone. What it took and did not report with [`Self::handle_left`] stays queued;
     /// after an end that was not ours the session is closed (sockjs-protocol, `HandlingClose.test_abort_xhr_streaming`), unless
     /// the browser comes back by itself and nothing can have been lost on the way.
-    pub fn handle_detach(&mut self, now: Instant, attachment: u32, how: Detach) {
+    pub fn handle_detach(&mut self, now: Moment, attachment: u32, how: Detach) {
         if attachment != self.attachment {
             return;
         }
@@ -144,7 +145,7 @@ impl Session {
 
     /// What the receiver of `attachment` handed over has left this machine's hands. Only from now on can the browser come
     /// back.
-    pub fn handle_left(&mut self, now: Instant, attachment: u32) {
+    pub fn handle_left(&mut self, now: Moment, attachment: u32) {
         if attachment == self.attachment {
             self.detached_at = self.detached_at.max(now);
             self.release(self.handed_over);
@@ -168,11 +169,7 @@ impl Session {
     }
 
     /// Messages from the browser: all are taken and `messages` is left empty, or none is.
-    pub fn handle_browser_messages(
-        &mut self,
-        now: Instant,
-        messages: &mut Vec<Message>,
-    ) -> Deliver {
+    pub fn handle_browser_messages(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
         if let Some(end) = &self.end {
             if !end.cause.is_told() {
                 return Deliver::Ended;
@@ -202,7 +199,7 @@ impl Session {
     }
 
     /// Anything came from the browser's WebSocket: it is alive.
-    pub fn handle_alive(&mut self, now: Instant) {
+    pub fn handle_alive(&mut self, now: Moment) {
         if let Some(receiver) = &mut self.receiver {
             receiver.heard(now);
         }
@@ -211,13 +208,13 @@ impl Session {
     /// From now on a heartbeat is due after this silence, when it is shorter than `heartbeat_delay`.
     pub fn handle_silence(&mut self, silence: Option<Duration>) {
         if let Some(receiver) = &mut self.receiver {
-            receiver.manner.silence = silence;
+            receiver.set_silence(silence);
         }
         self.check_deadline();
     }
 
     /// The receiver is to give way at `at`, instead of when it was to.
-    pub fn handle_recycle(&mut self, at: Option<Instant>) {
+    pub fn handle_recycle(&mut self, at: Option<Moment>) {
         if let Some(receiver) = &mut self.receiver {
             receiver.recycle_later(at);
         }
@@ -276,9 +273,9 @@ impl Session {
 
     /// Acts on every deadline that `now` has reached. `progressing`: bytes were written to the receiver's connection since
     /// the call before.
-    pub fn handle_timeout(&mut self, now: Instant, progressing: bool) {
+    pub fn handle_timeout(&mut self, now: Moment, progressing: bool) {
         self.armed = None;
-        let reached = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+        let reached = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         match &mut self.receiver {
             None if self.state == State::Closed
                 || self.detached_at + self.config.disconnect_delay > now => {}
@@ -311,7 +308,7 @@ impl Session {
 
     /// The next frame for the attached receiver, if there is one. Order: `o`, messages, `c`; `h` when nothing else is there.
     /// [`Wakes::receiver`] tells when another is there behind it.
-    pub fn poll_frame(&mut self, now: Instant) -> Option<Frame<'_>> {
+    pub fn poll_frame(&mut self, now: Moment) -> Option<Frame<'_>> {
         if !self.has_frame() {
             return None;
         }
@@ -351,7 +348,7 @@ impl Session {
         }
         receiver.took_heartbeat(now);
         self.first_beat = None;
-        if receiver.manner.liveness == Liveness::Pong {
+        if receiver.is_pinged() {
             receiver.awaits_pong(now, beat_delay, self.config.pong_timeout);
             self.check_deadline();
         }

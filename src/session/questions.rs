@@ -1,5 +1,6 @@
 //! What may be asked of a session without changing it.
 
+use super::attached::Attached;
 use super::{End, Session, State};
 
 impl Session {
@@ -22,7 +23,7 @@ impl Session {
     /// Whether the attached receiver is to end with the next frame, because another one follows.
     pub fn gives_way(&self) -> bool {
         let receiver = self.receiver.as_ref();
-        receiver.is_some_and(|receiver| receiver.manner.one_frame || receiver.recycles)
+        receiver.is_some_and(Attached::gives_way)
     }
 
     /// Whether [`Self::poll_frame`] has a frame for the attached receiver.

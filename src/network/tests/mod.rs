@@ -6,8 +6,9 @@ mod visits;
 use http::HeaderValue;
 use http::header::USER_AGENT;
 
+use crate::moment::Moment;
+
 use super::*;
-use std::time::Instant;
 
 const CHROME: &str =
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/156.0 Safari/537.36";
@@ -26,8 +27,8 @@ fn agent(agent: &'static str) -> HeaderMap {
 }
 
 /// Some instant to begin with.
-pub(in crate::network) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
+pub(in crate::network) fn now() -> Moment {
+    Moment::START + Duration::from_secs(7 * 24 * 3600)
 }
 
 /// The network of a Chrome at the usual address.
@@ -37,14 +38,14 @@ fn chrome(networks: &Networks) -> Arc<Network> {
 }
 
 /// A day that passes step by step.
-struct Day(Instant);
+struct Day(Moment);
 
 impl Day {
     fn new() -> Self {
         Self(now())
     }
 
-    fn after(&mut self, milliseconds: u64) -> Instant {
+    fn after(&mut self, milliseconds: u64) -> Moment {
         self.0 += Duration::from_millis(milliseconds);
         self.0
     }
@@ -101,7 +102,7 @@ impl<'a> Browser<'a> {
             path.said(day.0, true);
             path.heard(day.after(2));
             path.wrote(day.0);
-            let opened_after = day.0.duration_since(begin).as_millis() as u64;
+            let opened_after = day.0.saturating_duration_since(begin).as_millis() as u64;
             path.over(day.after(5000));
             return Visit {
                 websocket: true,
@@ -120,7 +121,7 @@ impl<'a> Browser<'a> {
         self.visit_over_http(day, server, begin)
     }
 
-    fn visit_over_http(&self, day: &mut Day, server: &str, begin: Instant) -> Visit {
+    fn visit_over_http(&self, day: &mut Day, server: &str, begin: Moment) -> Visit {
         let network = self
             .networks
             .of(CLIENT, false, &agent(self.agent))
@@ -133,7 +134,7 @@ impl<'a> Browser<'a> {
             if held < Duration::from_millis(600) {
                 path.finished(day.after(held.as_millis() as u64));
                 day.after(5);
-                let opened_after = day.0.duration_since(begin).as_millis() as u64;
+                let opened_after = day.0.saturating_duration_since(begin).as_millis() as u64;
                 let plan = path.begun(day.0, true, Duration::ZERO);
                 path.wrote(day.after(5));
                 return Visit {
@@ -149,7 +150,7 @@ impl<'a> Browser<'a> {
             path.said(day.0, false);
             assert!(plan.one_frame, "it was held back a moment ago");
         }
-        let opened_after = day.after(5).duration_since(begin).as_millis() as u64;
+        let opened_after = day.after(5).saturating_duration_since(begin).as_millis() as u64;
         path.wrote(day.after(25));
         path.finished(day.after(10));
         let plan = path.begun(day.after(5), true, Duration::ZERO);

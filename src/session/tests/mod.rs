@@ -11,6 +11,6 @@ use super::*;
     clippy::disallowed_methods,
     reason = "a starting point for test time; nothing depends on its value"
 )]
-fn epoch() -> Instant {
-    Instant::now()
+fn epoch() -> Moment {
+    Moment::START + Duration::from_secs(3600)
 }

@@ -4,11 +4,11 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn session(now: Instant) -> Session {
+fn session(now: Moment) -> Session {
     Session::new(Arc::new(SessionConfig::default()), now)
 }
 
-fn attach(session: &mut Session, now: Instant) -> u32 {
+fn attach(session: &mut Session, now: Moment) -> u32 {
     match session.handle_attach(now, Manner::new(Liveness::Connection)) {
         Attach::Granted(attachment) => attachment,
         refused => panic!("not attached: {refused:?}"),
@@ -16,7 +16,7 @@ fn attach(session: &mut Session, now: Instant) -> u32 {
 }
 
 /// The next frame as a word: `o`, `h`, `a:x,y`, `c:1002`.
-fn frame(session: &mut Session, now: Instant) -> Option<String> {
+fn frame(session: &mut Session, now: Moment) -> Option<String> {
     session.poll_frame(now).map(|frame| match frame {
         Frame::Open => "o".into(),
         Frame::Heartbeat => "h".into(),
@@ -29,7 +29,7 @@ fn frame(session: &mut Session, now: Instant) -> Option<String> {
 }
 
 /// Opens a session as a polling browser does: the first response carries `o`, the second request is parked.
-fn polling(now: Instant) -> (Session, u32) {
+fn polling(now: Moment) -> (Session, u32) {
     let mut session = session(now);
     let first = attach(&mut session, now);
     assert_eq!(frame(&mut session, now).as_deref(), Some("o"));

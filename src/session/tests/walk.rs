@@ -45,7 +45,7 @@ fn number(message: &Message) -> u64 {
         .expect("a number the walk sent")
 }
 
-fn step(session: &mut Session, model: &mut Model, now: &mut Instant, random: &mut StdRng) {
+fn step(session: &mut Session, model: &mut Model, now: &mut Moment, random: &mut StdRng) {
     let padding = "x".repeat(random.random_range(0..40));
     match random.random_range(0..12) {
         0 | 1 => {
