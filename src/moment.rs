@@ -47,15 +47,6 @@ impl AddAssign<Duration> for Moment {
     }
 }
 
-/// As [`Moment::saturating_duration_since`].
-impl Sub for Moment {
-    type Output = Duration;
-
-    fn sub(self, earlier: Self) -> Duration {
-        self.saturating_duration_since(earlier)
-    }
-}
-
 /// [`Moment::START`] when there is no such moment.
 impl Sub<Duration> for Moment {
     type Output = Self;
@@ -84,8 +75,11 @@ mod tests {
     #[test]
     fn times_between_moments_are_exact() {
         let later = Moment::START + Duration::from_nanos(1_500_000_001);
-        assert_eq!(later - Moment::START, Duration::from_nanos(1_500_000_001));
-        assert_eq!(Moment::START - later, Duration::ZERO);
+        assert_eq!(later.since_start(), Duration::from_nanos(1_500_000_001));
+        assert_eq!(
+            Moment::START.saturating_duration_since(later),
+            Duration::ZERO
+        );
     }
 
     /// A limit that is configured as "never" must not wrap around to "long ago".

@@ -12,10 +12,13 @@ pub(crate) fn now() -> Moment {
     Moment::START + Instant::now().saturating_duration_since(start())
 }
 
-/// When that is for tokio's timers.
+/// When that is for tokio's timers; decades away where the system's clock does not go as far.
 pub(super) fn instant(moment: Moment) -> Instant {
+    const FAR: Duration = Duration::from_secs(30 * 365 * 24 * 60 * 60);
     let start = start();
-    start.checked_add(moment.since_start()).unwrap_or(start)
+    start
+        .checked_add(moment.since_start())
+        .unwrap_or_else(|| start + FAR)
 }
 
 /// A while before anybody asked first, because clocks that tests pause may be a little behind.

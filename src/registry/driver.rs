@@ -100,17 +100,15 @@ impl Driver {
                 Schedule::Idle => return Poll::Pending,
                 Schedule::At(deadline) => deadline,
             };
+            let until = || instant(in_company(deadline));
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
                     if self.armed_for != Some(deadline) {
-                        sleep.as_mut().reset(instant(in_company(deadline)));
+                        sleep.as_mut().reset(until());
                     }
                     sleep
                 }
-                none => {
-                    let at = instant(in_company(deadline));
-                    none.insert(Box::pin(tokio::time::sleep_until(at)))
-                }
+                none => none.insert(Box::pin(tokio::time::sleep_until(until()))),
             };
             self.armed_for = Some(deadline);
             // Out of budget, the timer would not learn whom to wake, and the next turn would not ask it.

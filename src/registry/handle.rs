@@ -191,7 +191,7 @@ impl SessionHandle {
 
     /// This connection is gone, and those who were answered on it know.
     pub(super) fn let_wire_go(&self, wire: &Wire) {
-        let is_this = |known: &mut Arc<Wire>| std::ptr::eq(&raw const **known, wire);
+        let is_this = |known: &mut Arc<Wire>| std::ptr::eq(Arc::as_ptr(known), wire);
         self.state.lock().wire.take_if(is_this);
     }
 

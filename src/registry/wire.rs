@@ -113,7 +113,7 @@ impl Wire {
             && let Some(handle) = handle.upgrade()
         {
             let unusual = broken && !self.resets_are_usual.load(Ordering::Relaxed);
-            if unusual && now() - since < RESET_WINDOW {
+            if unusual && now().saturating_duration_since(since) < RESET_WINDOW {
                 handle.doubt(attachment);
             }
             handle.let_wire_go(self);

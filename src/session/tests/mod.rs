@@ -7,10 +7,6 @@ use std::time::Duration;
 
 use super::*;
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a starting point for test time; nothing depends on its value"
-)]
 fn epoch() -> Moment {
     Moment::START + Duration::from_secs(3600)
 }
