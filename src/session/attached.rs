@@ -107,11 +107,11 @@ impl Attached {
         self.messages_taken.take_if(is_old);
     }
 
-    /// Something came from the browser.
-    pub(super) fn heard(&mut self, now: Moment) {
+    /// Something came from the browser; whether an answer was waited for.
+    pub(super) fn heard(&mut self, now: Moment) -> bool {
         self.heard = now;
         self.alive = now;
-        self.pong_by = None;
+        self.pong_by.take().is_some()
     }
 
     /// A Ping was sent; from when on the browser's time to answer counts. A Ping that only keeps the way open, earlier than

@@ -16,7 +16,7 @@ impl Session {
 
     /// When [`Self::handle_timeout`] must be called next. The answer is remembered, and stays until then: a deadline that has
     /// become later is seen when the earlier one fires, so that sessions between polls do not move a timer for each.
-    /// [`Wakes::driver`](super::Wakes::driver) tells when one has become earlier.
+    /// [`Wakes::driver`](super::Wakes::driver) tells when it has become earlier, or when the answer to a Ping has come.
     pub fn poll_timeout(&mut self) -> Option<Moment> {
         self.armed = match (self.armed, self.deadline()) {
             (Some(armed), Some(deadline)) => Some(armed.min(deadline)),

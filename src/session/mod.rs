@@ -200,8 +200,12 @@ impl Session {
 
     /// Anything came from the browser's WebSocket: it is alive.
     pub fn handle_alive(&mut self, now: Moment) {
-        if let Some(receiver) = &mut self.receiver {
-            receiver.heard(now);
+        if let Some(receiver) = &mut self.receiver
+            && receiver.heard(now)
+        {
+            // Nobody is to be woken for the answer that has come.
+            self.armed = None;
+            self.check_deadline();
         }
     }
 

@@ -335,6 +335,24 @@ fn unanswered_ping_ends_a_websocket_session() {
     );
 }
 
+/// An answer that has come is not waited for: a timer that was set for it moves, once, to the next heartbeat.
+#[test]
+fn pong_moves_the_timer_that_was_set_for_it() {
+    let start = epoch();
+    let mut session = session(start);
+    session.handle_attach(start, Manner::new(Liveness::Pong));
+    frame(&mut session, start);
+    session.handle_timeout(start + 25 * SECOND, false);
+    frame(&mut session, start + 25 * SECOND);
+    assert_eq!(session.poll_timeout(), Some(start + 35 * SECOND));
+    session.poll_wakes();
+    session.handle_alive(start + 26 * SECOND);
+    assert!(session.poll_wakes().driver, "the timer was left");
+    assert_eq!(session.poll_timeout(), Some(start + 50 * SECOND));
+    session.handle_alive(start + 27 * SECOND);
+    assert!(!session.poll_wakes().driver, "nothing was waited for");
+}
+
 /// Pings that only keep the way open do not shorten the outage that a connection survives.
 #[test]
 fn early_pings_do_not_start_the_pong_deadline_earlier() {
