@@ -11,13 +11,13 @@ mod driver;
 mod handle;
 mod receiver;
 mod registration;
+mod shard;
 #[cfg(test)]
 mod tests;
 mod tombstones;
 mod wakers;
 mod wire;
 
-use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::BuildHasher as _;
@@ -27,12 +27,10 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
-use uuid::Uuid;
 
-use crate::moment::Moment;
 use crate::network::Path;
 use crate::protocol::CloseReason;
-use crate::session::{End, EndCause, SessionConfig, SessionId};
+use crate::session::{EndCause, SessionConfig, SessionId};
 
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
@@ -43,7 +41,7 @@ pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use receiver::Receiver;
 use registration::{Key, Registration};
-use tombstones::Tombstones;
+use shard::{Entry, Shard};
 pub use wakers::Due;
 pub use wire::Wire;
 
@@ -90,21 +88,6 @@ pub struct Registry {
 }
 
 const SHARDS: usize = 16;
-
-#[derive(Debug, Default)]
-struct Shard {
-    named: HashMap<SessionId, Entry>,
-    unnamed: HashMap<Uuid, Arc<SessionHandle>>,
-    tombstones: Tombstones,
-}
-
-/// What the registry knows of an id.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    Living(Arc<SessionHandle>),
-    /// Ended: requests are answered with this until the tombstone is removed.
-    Ended(Box<End>),
-}
 
 /// Outcome of [`Registry::get_or_open`].
 #[derive(Debug)]
@@ -157,14 +140,13 @@ impl Registry {
         handshake: impl FnOnce() -> Handshake,
     ) -> Found {
         let mut shard = self.shard(id).lock();
-        match shard.named.get(id) {
-            // Between a session's end and its driver's clean-up the entry is still there.
+        match shard.get(id) {
             Some(Entry::Living(handle)) => return Found::Living(Arc::clone(handle)),
             Some(Entry::Ended(end)) => {
                 let (cause, reason) = (end.cause, end.reason.clone());
                 if cause.is_told() {
                     // A browser that keeps asking keeps being told. (sockjs-node)
-                    shard.tombstones.renew(id, now() + self.lingering(cause));
+                    shard.renew(id, now() + self.lingering(cause));
                 }
                 return Found::Refused(reason);
             }
@@ -173,12 +155,10 @@ impl Registry {
         match self.register(path) {
             Err(reason) => Found::Refused(reason),
             Ok((handle, place)) => {
-                shard
-                    .named
-                    .insert(id.clone(), Entry::Living(Arc::clone(&handle)));
+                let key = Key::Named(id.clone());
+                shard.open(&key, Arc::clone(&handle));
                 drop(shard);
-                let registration =
-                    Registration::new(self.this.clone(), Key::Named(id.clone()), place);
+                let registration = Registration::new(self.this.clone(), key, place);
                 let driver = self.start(&handle, false, handshake, None, registration);
                 Found::Opened(handle, driver)
             }
@@ -198,10 +178,7 @@ impl Registry {
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
         let (handle, place) = self.register(|| path)?;
         let key = Key::Unnamed(handle.id());
-        self.shard_of(&key)
-            .lock()
-            .unnamed
-            .insert(handle.id(), Arc::clone(&handle));
+        self.shard_of(&key).lock().open(&key, Arc::clone(&handle));
         if let Some(reason) = self.stopped.get() {
             // `stop` may have looked through the shards in between.
             handle.end(EndCause::Shutdown, reason.clone());
@@ -216,7 +193,7 @@ impl Registry {
     /// # Errors
     /// The cause of the end, when the id's session ended a short while ago; `None` for an unknown id.
     pub fn get(&self, id: &SessionId) -> Result<Arc<SessionHandle>, Option<EndCause>> {
-        match self.shard(id).lock().named.get(id) {
+        match self.shard(id).lock().get(id) {
             Some(Entry::Living(handle)) => Ok(Arc::clone(handle)),
             Some(Entry::Ended(end)) => Err(Some(end.cause)),
             None => Err(None),
@@ -237,14 +214,7 @@ impl Registry {
     pub fn stop(&self, reason: &CloseReason) {
         let _ = self.stopped.set(reason.clone());
         for shard in &self.shards {
-            let living: Vec<_> = {
-                let shard = shard.lock();
-                let named = shard.named.values().filter_map(|entry| match entry {
-                    Entry::Living(handle) => Some(Arc::clone(handle)),
-                    Entry::Ended(_) => None,
-                });
-                named.chain(shard.unnamed.values().cloned()).collect()
-            };
+            let living: Vec<_> = shard.lock().living().cloned().collect();
             for handle in living {
                 handle.end(EndCause::Shutdown, reason.clone());
             }
@@ -343,16 +313,6 @@ impl Registry {
             // One that is due earlier may be added meanwhile, but not one that is due before this.
             tokio::time::sleep_until(clock::instant(due.min(soonest))).await;
         }
-    }
-}
-
-impl Shard {
-    /// Removes what is due; the instant of the next, or `None` (and then nobody sweeps) when nothing is left.
-    fn bury(&mut self) -> Option<Moment> {
-        while let Some(id) = self.tombstones.pop_due(now()) {
-            self.named.remove(&id);
-        }
-        self.tombstones.next_due()
     }
 }
 

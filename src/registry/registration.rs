@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
-use super::{Entry, Registry, clock};
+use super::{Registry, clock};
 
 /// Where a session is registered.
 #[derive(Clone, Debug)]
@@ -56,14 +56,8 @@ impl Registration {
         };
         let index = registry.shard_index(id);
         let due = clock::now() + registry.lingering(end.cause);
-        let mut shard = registry.shards[index].lock();
         // This registration is the only one of its id, so the entry is still this session's.
-        shard.named.insert(id.clone(), Entry::Ended(Box::new(end)));
-        let nobody_sweeps = shard.tombstones.next_due().is_none();
-        if let Some(oldest) = shard.tombstones.push(id.clone(), due) {
-            shard.named.remove(&oldest);
-        }
-        drop(shard);
+        let nobody_sweeps = registry.shards[index].lock().close(id, end, due);
         if nobody_sweeps {
             tokio::spawn(Registry::sweep(registry.this.clone(), index));
         }
@@ -72,19 +66,8 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        let Some(registry) = self.registry.upgrade() else {
-            return;
-        };
-        let mut shard = registry.shard_of(&self.key).lock();
-        match &self.key {
-            Key::Named(id) => {
-                if matches!(shard.named.get(id), Some(Entry::Living(_))) {
-                    shard.named.remove(id);
-                }
-            }
-            Key::Unnamed(id) => {
-                shard.unnamed.remove(id);
-            }
+        if let Some(registry) = self.registry.upgrade() {
+            registry.shard_of(&self.key).lock().remove(&self.key);
         }
     }
 }

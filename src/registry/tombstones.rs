@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use crate::moment::Moment;
 use crate::session::SessionId;
 
+use super::shard::give_back;
+
 /// Due instants of ended ids.
 #[derive(Debug, Default)]
 pub(super) struct Tombstones {
@@ -38,7 +40,9 @@ impl Tombstones {
     pub(super) fn pop_due(&mut self, now: Moment) -> Option<SessionId> {
         while self.next_due().is_some_and(|due| due <= now) {
             let (_, id) = self.due.pop_first()?;
-            match self.renewed.remove(&id) {
+            let renewed = self.renewed.remove(&id);
+            give_back(&mut self.renewed);
+            match renewed {
                 Some(due) if due > now => self.insert(id, due),
                 _ => return Some(id),
             }
