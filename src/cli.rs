@@ -266,12 +266,15 @@ impl Prepared {
                 return ExitCode::FAILURE;
             }
         };
-        let outcome = runtime.block_on(self.serve());
+        // On a worker too: a connection that is accepted there need not wake another thread.
+        let serving = runtime.spawn(self.serve());
+        let outcome = runtime.block_on(serving);
         // What still runs, such as a backend that ignores the end, must not hold up the exit.
         runtime.shutdown_background();
         match outcome {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(message) => {
+            Ok(Ok(())) => ExitCode::SUCCESS,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            Ok(Err(message)) => {
                 say(&message);
                 ExitCode::FAILURE
             }
