@@ -204,13 +204,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "workers",
-        title: "One and two workers at the same rate",
-        more: &["--rate", "200"],
+        title: "One and two workers on two processors that the load uses too",
+        load_on: "0,1",
         transports: &["websocket", "xhr-polling"],
         shapes: |_, _| vec![Shape::new(64, 100)],
-        contestants: |suite, _, _| suite.workers(),
+        contestants: |suite, _, _| suite.workers("0,1"),
         processors: 2,
-        keeps_rate: true,
         ..USUAL
     },
     Scenario {
@@ -221,7 +220,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         load_on: "2,3",
         transports: &["websocket", "xhr-polling"],
         shapes: |_, _| vec![Shape::new(64, 1000)],
-        contestants: |suite, _, _| suite.workers(),
+        contestants: |suite, _, _| suite.workers("0"),
         processors: 4,
         figure: |report| number(report, "/messages/per_second"),
         ..USUAL
@@ -324,8 +323,8 @@ impl Suite {
             .collect()
     }
 
-    /// The gateway with one worker on one processor, and with two on two.
-    fn workers(&self) -> Vec<Contestant> {
+    /// The gateway with one worker on processors `of_one`, and with two on two.
+    fn workers(&self, of_one: &'static str) -> Vec<Contestant> {
         if !self.peers.contains(&Peer::Gateway) {
             return Vec::new();
         }
@@ -338,7 +337,7 @@ impl Suite {
             },
             ..Contestant::from(Peer::Gateway)
         };
-        vec![with(ONE_WORKER, 1, "0"), with(TWO_WORKERS, 2, "0,1")]
+        vec![with(ONE_WORKER, 1, of_one), with(TWO_WORKERS, 2, "0,1")]
     }
 
     /// The shapes of echo, with as many sessions as this machine lets a process have connections.
