@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::callback::Callback;
 use super::escape::{self, Carrier, push_escaped, push_quoted};
 use super::frame::{Frame, Messages};
+use super::once::Once;
 
 /// A transport's way of writing frames. One frame becomes one HTTP chunk or one WebSocket message.
 pub trait Framing {
@@ -15,6 +16,12 @@ pub trait Framing {
 
     /// The bytes of one frame, delimiters included.
     fn wrap(&self, frame: &Frame<'_>) -> String;
+
+    /// As [`Self::wrap`]. A message that is sent to many sessions is wrapped once, where all of them get the same bytes, and
+    /// these are shared.
+    fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        self.wrap(frame).into()
+    }
 }
 
 /// `frame` + LF: xhr polling. (sockjs-protocol, `XhrPolling.test_transport`)
@@ -57,6 +64,13 @@ impl Framing for Line {
     fn wrap(&self, frame: &Frame<'_>) -> String {
         wrapped::<escape::Plain>("", frame, "\n")
     }
+
+    fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        thread_local! {
+            static LAST: Once<Bytes> = const { Once::new() };
+        }
+        Once::wrap(&LAST, self, frame)
+    }
 }
 
 impl Framing for XhrStreaming {
@@ -67,6 +81,10 @@ impl Framing for XhrStreaming {
     fn wrap(&self, frame: &Frame<'_>) -> String {
         Line.wrap(frame)
     }
+
+    fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        Line.encode(frame)
+    }
 }
 
 impl Framing for EventSource {
@@ -76,6 +94,13 @@ impl Framing for EventSource {
 
     fn wrap(&self, frame: &Frame<'_>) -> String {
         wrapped::<escape::EventSource>("data: ", frame, "\r\n\r\n")
+    }
+
+    fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        thread_local! {
+            static LAST: Once<Bytes> = const { Once::new() };
+        }
+        Once::wrap(&LAST, self, frame)
     }
 }
 
@@ -107,6 +132,13 @@ impl Framing for HtmlFile {
 
     fn wrap(&self, frame: &Frame<'_>) -> String {
         wrapped::<escape::Script>("<script>\np(\"", frame, "\");\n</script>\r\n")
+    }
+
+    fn encode(&self, frame: &Frame<'_>) -> Bytes {
+        thread_local! {
+            static LAST: Once<Bytes> = const { Once::new() };
+        }
+        Once::wrap(&LAST, self, frame)
     }
 }
 

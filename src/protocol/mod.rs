@@ -29,6 +29,7 @@ pub mod hixie;
 pub mod iframe;
 pub mod info;
 pub mod message;
+mod once;
 pub mod path;
 mod scan;
 
@@ -36,4 +37,5 @@ pub use callback::{Callback, CallbackError};
 pub use frame::{CloseReason, Frame, Message, Messages};
 pub use framing::Framing;
 pub use message::DecodeError;
+pub(crate) use once::Once;
 pub use path::Route;

@@ -165,17 +165,17 @@ impl Stream {
         match &mut self.source {
             Source::Ended => Poll::Ready(None),
             Source::Refusal(reason) => {
-                let frame = self.framing.wrap(&Frame::Close(reason));
+                let frame = self.framing.encode(&Frame::Close(reason));
                 self.source = Source::Ended;
-                Poll::Ready(Some(frame.into()))
+                Poll::Ready(Some(frame))
             }
             Source::Receiver(receiver) => {
                 let framing = &self.framing;
-                let read = |frame: Frame<'_>| (framing.wrap(&frame), frame.is_close());
+                let read = |frame: Frame<'_>| (framing.encode(&frame), frame.is_close());
                 let (frame, closes) = std::task::ready!(receiver.poll_frame(context, read));
                 self.left = self.left.saturating_sub(frame.len());
                 self.taken = Some(closes || self.left == 0 || receiver.gives_way());
-                Poll::Ready(Some(frame.into()))
+                Poll::Ready(Some(frame))
             }
         }
     }

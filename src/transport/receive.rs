@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
 use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -42,10 +41,10 @@ pub(super) fn poll(
             Ok(mut receiver) => {
                 receiver.settle().await;
                 let frame = std::future::poll_fn(|context| {
-                    receiver.poll_frame(context, |frame| framing.wrap(&frame))
+                    receiver.poll_frame(context, |frame| framing.encode(&frame))
                 })
                 .await;
-                Body::once(Bytes::from(frame), receiver)
+                Body::once(frame, receiver)
             }
         };
         typed(StatusCode::OK, content_type, body)

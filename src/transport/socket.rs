@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
 
 use crate::network::Proof;
 use crate::protocol::message::{MessageLimits, decode_websocket};
-use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, framing};
+use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, Once, framing};
 use crate::registry::{Driver, Due, Receiver};
 use crate::session::{Deliver, SessionConfig};
 
@@ -457,7 +457,14 @@ impl Outgoing {
             (_, Frame::Heartbeat) => Self::One(WsMessage::Ping(Bytes::new())),
             (_, Frame::Close(reason)) => Self::Close(closing_messages(closing_mode, reason)),
             (Mode::Sockjs, frame) => {
-                Self::One(WsMessage::Text(framing::Websocket.wrap(frame).into()))
+                thread_local! {
+                    static LAST: Once<Utf8Bytes> = const { Once::new() };
+                }
+                Self::One(WsMessage::Text(Once::wrap(
+                    &LAST,
+                    &framing::Websocket,
+                    frame,
+                )))
             }
             (Mode::Raw, Frame::Open) => Self::Nothing,
             (Mode::Raw, Frame::Messages(messages)) => {
