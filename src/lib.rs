@@ -75,6 +75,7 @@ pub mod service;
 pub mod session;
 mod throttle;
 pub mod transport;
+mod websocket;
 
 #[doc(inline)]
 pub use backend::{Upstream, UpstreamConfig};

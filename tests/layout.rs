@@ -73,13 +73,25 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
     Rule {
+        module: "websocket",
+        may_import: &["protocol", "websocket"],
+        must_not_name: &["hyper", "hyper_util", "parking_lot"],
+    },
+    Rule {
         module: "backend",
-        may_import: &["protocol", "session", "registry", "backend"],
+        may_import: &["protocol", "session", "registry", "websocket", "backend"],
         must_not_name: &["hyper", "hyper_util"],
     },
     Rule {
         module: "transport",
-        may_import: &["network", "protocol", "session", "registry", "transport"],
+        may_import: &[
+            "network",
+            "protocol",
+            "session",
+            "registry",
+            "websocket",
+            "transport",
+        ],
         must_not_name: &["parking_lot"],
     },
     Rule {

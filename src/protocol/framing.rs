@@ -69,7 +69,7 @@ impl Framing for Line {
         thread_local! {
             static LAST: Once<Bytes> = const { Once::new() };
         }
-        Once::wrap(&LAST, self, frame)
+        LAST.with(|last| last.wrap(self, frame))
     }
 }
 
@@ -100,7 +100,7 @@ impl Framing for EventSource {
         thread_local! {
             static LAST: Once<Bytes> = const { Once::new() };
         }
-        Once::wrap(&LAST, self, frame)
+        LAST.with(|last| last.wrap(self, frame))
     }
 }
 
@@ -138,7 +138,7 @@ impl Framing for HtmlFile {
         thread_local! {
             static LAST: Once<Bytes> = const { Once::new() };
         }
-        Once::wrap(&LAST, self, frame)
+        LAST.with(|last| last.wrap(self, frame))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Encoding a message once, however many sessions it goes to.
 
 use std::cell::RefCell;
-use std::thread::LocalKey;
 
 use bytestring::ByteString;
 
@@ -22,31 +21,24 @@ impl<T: Clone + From<String>> Once<T> {
         Self(RefCell::new(None))
     }
 
-    /// `frame` as `framing` wraps it, which must be the same for every use of this. (Of one thread: sessions of two encode the
-    /// same message twice.)
-    pub(crate) fn wrap(
-        this: &'static LocalKey<Self>,
-        framing: &(impl Framing + ?Sized),
-        frame: &Frame<'_>,
-    ) -> T {
-        let wrap = || framing.wrap(frame);
+    /// `frame` as `framing` wraps it, which must be the same for every use of this. (One of these belongs to a thread, so that
+    /// nobody waits for it; sessions of two threads wrap the same message twice.)
+    pub(crate) fn wrap(&self, framing: &(impl Framing + ?Sized), frame: &Frame<'_>) -> T {
         let Some(message) = shared_message(frame) else {
-            return wrap().into();
+            return framing.wrap(frame).into();
         };
-        this.with(|Self(last)| {
-            if let Some((known, wrapped)) = &*last.borrow()
-                && is_same(known, message)
-            {
-                return wrapped.clone();
-            }
-            let wrapped = wrap();
-            let length = wrapped.len();
-            let wrapped = T::from(wrapped);
-            if length <= LONGEST_KEPT {
-                *last.borrow_mut() = Some((message.clone(), wrapped.clone()));
-            }
-            wrapped
-        })
+        if let Some((known, wrapped)) = &*self.0.borrow()
+            && is_same(known, message)
+        {
+            return wrapped.clone();
+        }
+        let wrapped = framing.wrap(frame);
+        let length = wrapped.len();
+        let wrapped = T::from(wrapped);
+        if length <= LONGEST_KEPT {
+            *self.0.borrow_mut() = Some((message.clone(), wrapped.clone()));
+        }
+        wrapped
     }
 }
 
@@ -81,7 +73,7 @@ mod tests {
 
     fn wrap(messages: &[Message]) -> Bytes {
         let frame = Frame::Messages(Messages::new(messages, &[]));
-        Once::wrap(&LINES, &Line, &frame)
+        LINES.with(|lines| lines.wrap(&Line, &frame))
     }
 
     /// Sessions that send the same message send the same bytes of the same memory.

@@ -1,6 +1,5 @@
 //! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
 
-mod large_reads;
 #[cfg(test)]
 mod tests;
 
@@ -23,9 +22,9 @@ use crate::protocol::message::{MessageLimits, decode_websocket};
 use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, Once, framing};
 use crate::registry::{Driver, Due, Receiver};
 use crate::session::{Deliver, SessionConfig};
+use crate::websocket::{LargeReads, data_frame, small_buffers, text_message};
 
 use super::TransportConfig;
-use large_reads::LargeReads;
 
 /// What the messages of the WebSocket are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,14 +35,11 @@ pub(super) enum Mode {
     Raw,
 }
 
-/// Small buffers and set limits: tungstenite's defaults cost 135 KiB for an idle socket. [`LargeReads`] makes up for the small
-/// read buffer.
+/// Small buffers and set limits.
 pub(super) fn websocket_config(
     transport: &TransportConfig,
     session: &SessionConfig,
 ) -> WebSocketConfig {
-    const READ_BUFFER: usize = 1024;
-    const WRITE_BUFFER: usize = 4096;
     // An escaped character takes up to six bytes. A JSON array around one message of full size must still fit.
     let incoming = transport
         .max_body_size
@@ -54,9 +50,7 @@ pub(super) fn websocket_config(
         .max(incoming)
         .saturating_mul(6)
         .saturating_add(64 * 1024);
-    WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
+    small_buffers()
         .max_write_buffer_size(outgoing)
         .max_message_size(Some(incoming))
         .max_frame_size(Some(incoming))
@@ -377,7 +371,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 self.close_by_deadline();
             }
             (Mode::Raw, WsMessage::Text(text)) => self.take(text_message(text)),
-            (Mode::Raw, WsMessage::Binary(bytes)) => self.take(Some(Message::Binary(bytes))),
+            (Mode::Raw, WsMessage::Binary(bytes)) => self.take(Message::Binary(bytes)),
             (Mode::Sockjs, WsMessage::Text(text)) => self.decode(&text),
             // sockjs-node and others accept the JSON in a binary message too.
             (Mode::Sockjs, WsMessage::Binary(bytes)) => {
@@ -398,13 +392,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         self.receiver.handle().violated(reason);
     }
 
-    fn take(&mut self, message: Option<Message>) {
-        match message {
-            Some(message) if message.len() > self.limits.max_message_size => {
-                self.violated(CloseReason::TOO_BIG);
-            }
-            Some(message) => self.incoming.push(message),
-            None => self.violated(CloseReason::BROKEN_FRAMING),
+    fn take(&mut self, message: Message) {
+        if message.len() > self.limits.max_message_size {
+            self.violated(CloseReason::TOO_BIG);
+        } else {
+            self.incoming.push(message);
         }
     }
 
@@ -460,16 +452,14 @@ impl Outgoing {
                 thread_local! {
                     static LAST: Once<Utf8Bytes> = const { Once::new() };
                 }
-                Self::One(WsMessage::Text(Once::wrap(
-                    &LAST,
-                    &framing::Websocket,
-                    frame,
-                )))
+                Self::One(WsMessage::Text(
+                    LAST.with(|last| last.wrap(&framing::Websocket, frame)),
+                ))
             }
             (Mode::Raw, Frame::Open) => Self::Nothing,
             (Mode::Raw, Frame::Messages(messages)) => {
                 let count = messages.len();
-                let mut messages = messages.iter().map(raw_message);
+                let mut messages = messages.iter().cloned().map(data_frame);
                 match messages.next() {
                     Some(only) if count == 1 => Self::One(only),
                     first => Self::Many(first.into_iter().chain(messages).collect()),
@@ -477,20 +467,6 @@ impl Outgoing {
             }
         }
     }
-}
-
-fn raw_message(message: &Message) -> WsMessage {
-    match message {
-        Message::Text(text) => {
-            let bytes = text.clone().into_bytes();
-            WsMessage::Text(Utf8Bytes::try_from(bytes).expect("a text message is UTF-8"))
-        }
-        Message::Binary(bytes) => WsMessage::Binary(bytes.clone()),
-    }
-}
-
-fn text_message(text: Utf8Bytes) -> Option<Message> {
-    Bytes::from(text).try_into().ok().map(Message::Text)
 }
 
 /// `c[…]` on SockJS, then the WebSocket's own close frame with the same code, where that may be sent.

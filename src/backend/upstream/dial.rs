@@ -10,11 +10,11 @@ use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::BackendError;
 use crate::registry::{Handshake, Throttle};
+use crate::websocket::{LargeReads, small_buffers};
 
 use super::link::Link;
 use super::{UpstreamConfig, X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO};
@@ -30,9 +30,11 @@ pub(super) struct Dialler {
     tls: Option<tokio_rustls::TlsConnector>,
 }
 
+pub(super) type UpstreamSocket = WebSocketStream<LargeReads<Link>>;
+
 /// An upstream WebSocket, open.
 pub(super) struct Dialled {
-    pub(super) socket: WebSocketStream<Link>,
+    pub(super) socket: UpstreamSocket,
     pub(super) protocol: Option<String>,
 }
 
@@ -178,15 +180,13 @@ impl Dialler {
         let request = self
             .request(handshake, offered)
             .map_err(DialFailure::Broken)?;
-        let websocket = WebSocketConfig::default()
-            .read_buffer_size(4096)
-            .write_buffer_size(4096)
+        let websocket = small_buffers()
             .max_write_buffer_size(usize::MAX)
             .max_message_size(Some(self.config.max_message_size))
             .max_frame_size(Some(self.config.max_message_size));
         let dialling = async {
             let link = self.connect().await?;
-            client_async_with_config(request, link, Some(websocket))
+            client_async_with_config(request, LargeReads::new(link), Some(websocket))
                 .await
                 .map_err(|error| match error {
                     WsError::Http(response) => DialFailure::Refused(response.status()),

@@ -9,21 +9,20 @@ use bytes::Bytes;
 use futures_util::{Sink as _, Stream as _};
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::time::{Instant, Sleep};
-use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message as WsMessage};
 
 use crate::protocol::{CloseReason, Message};
 use crate::registry::Connection;
 use crate::session::{End, EndCause};
+use crate::websocket::{data_frame, text_message};
 
-use super::dial::Dialler;
-use super::link::Link;
+use super::dial::{Dialler, UpstreamSocket};
 use super::{BinaryPolicy, UpstreamConfig};
 
 /// Passes messages on until both sides are closed.
-pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, dialler: &Dialler) {
+pub(super) async fn run(socket: UpstreamSocket, connection: Connection, dialler: &Dialler) {
     let config = dialler.config();
     let mut relay = Relay {
         socket,
@@ -50,7 +49,7 @@ pub(super) async fn run(socket: WebSocketStream<Link>, connection: Connection, d
 }
 
 struct Relay<'a> {
-    socket: WebSocketStream<Link>,
+    socket: UpstreamSocket,
     connection: Connection,
     /// A message the session has no room for yet; the upstream is not read meanwhile.
     to_browser: Option<Message>,
@@ -126,7 +125,7 @@ impl Relay<'_> {
                 break;
             }
             match self.connection.poll_recv(context) {
-                Poll::Ready(Some(message)) => self.write(websocket_message(message))?,
+                Poll::Ready(Some(message)) => self.write(data_frame(message))?,
                 Poll::Ready(None) => {
                     let end = self.connection.end();
                     self.write(WsMessage::Close(
@@ -177,7 +176,7 @@ impl Relay<'_> {
         }
         match message {
             Some(Ok(WsMessage::Text(text))) => {
-                self.to_browser = Bytes::from(text).try_into().ok().map(Message::Text);
+                self.to_browser = Some(text_message(text));
             }
             Some(Ok(WsMessage::Binary(bytes))) => self.binary(bytes),
             Some(Ok(WsMessage::Close(frame))) => {
@@ -293,15 +292,6 @@ impl Relay<'_> {
             code: CloseCode::from(code),
             reason: reason.into(),
         })
-    }
-}
-
-fn websocket_message(message: Message) -> WsMessage {
-    match message {
-        Message::Text(text) => WsMessage::Text(
-            Utf8Bytes::try_from(text.into_bytes()).expect("a text message is UTF-8"),
-        ),
-        Message::Binary(bytes) => WsMessage::Binary(bytes),
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct LargeReads<S> {
 }
 
 impl<S> LargeReads<S> {
-    pub(super) const fn new(stream: S) -> Self {
+    pub(crate) const fn new(stream: S) -> Self {
         Self {
             stream,
             rest: Bytes::new(),
