@@ -5,7 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Most bytes of one read.
@@ -53,7 +53,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for LargeReads<S> {
             return Pin::new(&mut self.stream).poll_read(context, buffer);
         }
         let length = buffer.remaining().min(self.rest.len());
-        buffer.put_slice(&self.rest.split_to(length));
+        buffer.put_slice(&self.rest[..length]);
+        self.rest.advance(length);
+        if self.rest.is_empty() {
+            // Not only empty: its memory is given back.
+            self.rest = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
