@@ -99,6 +99,19 @@ impl Row {
         median(&self.turns).filter(|_| self.wrong == 0)
     }
 
+    /// Its figure as a multiple of another server's: the median of the ratios of turns that followed each other, because what slows
+    /// the machine for a while slows both.
+    pub(crate) fn ratio_to(&self, other: &Self) -> Option<f64> {
+        let (all, others) = (self.median()?, other.median()?);
+        let ratios: Vec<f64> = if self.turns.len() == other.turns.len() {
+            let turns = self.turns.iter().zip(&other.turns);
+            turns.map(|(turn, other)| turn / other).collect()
+        } else {
+            vec![all / others]
+        };
+        median(&ratios).filter(|ratio| ratio.is_finite())
+    }
+
     /// Of another figure.
     pub(crate) fn median_of(&self, name: &str) -> Option<f64> {
         median(self.also.get(name)?).filter(|_| self.wrong == 0)
@@ -147,6 +160,19 @@ impl Measured {
         peer: &str,
     ) -> Option<f64> {
         self.row(scenario, transport, shape, peer)?.median()
+    }
+
+    /// The figure of a server as a multiple of another's at the same thing.
+    pub(crate) fn ratio(
+        &self,
+        scenario: &str,
+        transport: &str,
+        shape: Shape,
+        peer: &str,
+        to: &str,
+    ) -> Option<f64> {
+        let row = |peer| self.row(scenario, transport, shape, peer);
+        row(peer)?.ratio_to(row(to)?)
     }
 
     /// What went wrong, in a line each.

@@ -138,14 +138,14 @@ fn times(value: Option<f64>) -> String {
 }
 
 /// A figure, and in brackets its ratio to another. A row on which something went wrong has none.
-fn cell(row: Option<&Row>, scale: f64, to: Option<f64>) -> String {
+fn cell(row: Option<&Row>, scale: f64, to: Option<&Row>) -> String {
     let Some(row) = row else {
         return NONE.to_owned();
     };
-    match (row.median(), to) {
+    match (row.median(), to.and_then(|to| row.ratio_to(to))) {
         _ if row.wrong > 0 => format!("failed: {} wrong", row.wrong),
         (None, _) => NONE.to_owned(),
-        (Some(value), Some(to)) => format!("{:.1} ({:.2})", value / scale, value / to),
+        (Some(value), Some(ratio)) => format!("{:.1} ({ratio:.2})", value / scale),
         (Some(value), None) => format!("{:.1}", value / scale),
     }
 }
@@ -166,7 +166,7 @@ fn table(rows: &[&Row], scenario: &Scenario) -> String {
             shape.size,
             sessions(shape)
         );
-        let floor = find(rows, case, FLOOR).and_then(Row::median);
+        let floor = find(rows, case, FLOOR);
         for peer in &peers {
             let row = find(rows, case, peer);
             let cell = cell(row, scenario.scale, floor.filter(|_| compares));
@@ -197,8 +197,8 @@ fn upstream(measured: &Measured, rows: &[&Row]) -> String {
             shape.size,
             sessions(shape),
             cell(find(rows, case, FLOOR), 1.0, None),
-            figure(legs),
-            cell(gateway, 1.0, legs),
+            figure(legs.as_ref().and_then(Row::median)),
+            cell(gateway, 1.0, legs.as_ref()),
             figure(gateway.and_then(|row| median(&row.load)))
         );
     }
@@ -272,10 +272,9 @@ fn openings(measured: &Measured, rows: &[&Row]) -> String {
         }
         let of = |peer| find(rows, case, peer)?.median_of("per_second");
         let rate = of(GATEWAY).zip(of(SOCKJS_NODE));
-        let cost = |peer| measured.figure("connect", case.0, case.1, peer);
-        let cost = cost(SOCKJS_NODE).zip(cost(GATEWAY));
-        let ratio = |pair: Option<(f64, f64)>| times(pair.map(|(one, other)| one / other));
-        let _ = writeln!(out, " {} | {} |", ratio(rate), ratio(cost));
+        let rate = rate.map(|(one, other)| one / other);
+        let cost = measured.ratio("connect", case.0, case.1, SOCKJS_NODE, GATEWAY);
+        let _ = writeln!(out, " {} | {} |", times(rate), times(cost));
     }
     out
 }

@@ -1,6 +1,6 @@
 //! What we promise, and whether it was measured so. Pure.
 
-use super::figures::{Measured, Shape};
+use super::figures::{Measured, Row, Shape};
 
 pub(crate) const FLOOR: &str = "floor";
 pub(crate) const RELAY: &str = "floor-relay";
@@ -92,20 +92,21 @@ pub(crate) fn judge(measured: &Measured) -> Vec<Target> {
     };
     for (transport, [small, many, large, node]) in ECHO {
         for (shape, most) in [(SMALL, small), (MANY, many), (LARGE, large)] {
-            let value = ratio(measured, "echo", transport, shape, FLOOR);
+            let value = measured.ratio("echo", transport, shape, GATEWAY, FLOOR);
             let promise = format!("echo, {transport}, {shape}, to the floor");
             push(promise, "×", Bound::AtMost(most), value);
         }
-        let value = ratio(measured, "echo", transport, SMALL, SOCKJS_NODE);
+        let value = measured.ratio("echo", transport, SMALL, GATEWAY, SOCKJS_NODE);
         let promise = format!("echo, {transport}, {SMALL}, to sockjs-node");
         push(promise, "×", Bound::AtMost(node), value);
     }
     for transport in WITH_UPSTREAM {
         for shape in [SMALL, LARGE] {
-            let cost = measured.figure("upstream", transport, shape, GATEWAY);
+            let gateway = measured.row("upstream", transport, shape, GATEWAY);
             let floor = both_legs(measured, transport, shape);
+            let ratio = gateway.and_then(|row| row.ratio_to(floor.as_ref()?));
             let promise = format!("upstream, {transport}, {shape}, to the floor of both legs");
-            push(promise, "×", Bound::AtMost(UPSTREAM), divided(cost, floor));
+            push(promise, "×", Bound::AtMost(UPSTREAM), ratio);
         }
     }
     for (transport, _) in ECHO {
@@ -117,13 +118,13 @@ pub(crate) fn judge(measured: &Measured) -> Vec<Target> {
         push(promise, "×", Bound::AtMost(MANY_SESSIONS), value);
     }
     for (transport, _) in ECHO {
-        let value = ratio(measured, "fan-out", transport, MANY, FLOOR);
+        let value = measured.ratio("fan-out", transport, MANY, GATEWAY, FLOOR);
         let promise = format!("fan-out, {transport}, 64 bytes to 1000, to the floor");
         push(promise, "×", Bound::AtMost(FAN_OUT), value);
     }
     for (transport, _) in ECHO {
         let shape = Shape::new(0, 16);
-        let value = ratio(measured, "connect", transport, shape, SOCKJS_NODE).map(f64::recip);
+        let value = measured.ratio("connect", transport, shape, SOCKJS_NODE, GATEWAY);
         let promise =
             format!("sessions opened for the same processor time, {transport}, to sockjs-node");
         push(promise, "×", Bound::AtLeast(CONNECT), value);
@@ -186,29 +187,18 @@ fn divided(value: Option<f64>, by: Option<f64>) -> Option<f64> {
     Some(value? / by.filter(|&by| by > 0.0)?)
 }
 
-/// The gateway's figure as a multiple of another server's.
-fn ratio(
-    measured: &Measured,
-    scenario: &str,
-    transport: &str,
-    shape: Shape,
-    peer: &str,
-) -> Option<f64> {
-    divided(
-        measured.figure(scenario, transport, shape, GATEWAY),
-        measured.figure(scenario, transport, shape, peer),
-    )
-}
-
 /// What the floor spends on a message that goes to an upstream and back. On HTTP: the floor's leg of the transport, and what a
 /// relay spends more on a raw WebSocket than an echo does, which is the upstream's leg.
-pub(crate) fn both_legs(measured: &Measured, transport: &str, shape: Shape) -> Option<f64> {
-    let of = |transport: &str, peer| measured.figure("upstream", transport, shape, peer);
+pub(crate) fn both_legs(measured: &Measured, transport: &str, shape: Shape) -> Option<Row> {
+    let of = |transport: &str, peer| measured.row("upstream", transport, shape, peer);
     if transport.ends_with("websocket") {
-        return of(transport, RELAY);
+        return of(transport, RELAY).cloned();
     }
     let raw = "raw-websocket";
-    Some(of(transport, FLOOR)? + of(raw, RELAY)? - of(raw, FLOOR)?)
+    let leg = of(raw, RELAY)?.median()? - of(raw, FLOOR)?.median()?;
+    let mut both = of(transport, FLOOR)?.clone();
+    both.turns.iter_mut().for_each(|turn| *turn += leg);
+    Some(both)
 }
 
 fn ten_thousand(measured: &Measured, transport: &str) -> Option<f64> {
@@ -226,16 +216,15 @@ fn ten_thousand(measured: &Measured, transport: &str) -> Option<f64> {
 /// What two workers do as a multiple of one. Where load and two workers have a processor each it was measured; otherwise it is
 /// what follows from the cost of a message: twice the time, each message at the cost that it has with two.
 pub(crate) fn scaling(measured: &Measured, transport: &str) -> Option<f64> {
-    let of = |scenario, shape, peer| measured.figure(scenario, transport, shape, peer);
-    let throughput = divided(
-        of("workers-throughput", MANY, TWO_WORKERS),
-        of("workers-throughput", MANY, ONE_WORKER),
+    let throughput = measured.ratio(
+        "workers-throughput",
+        transport,
+        MANY,
+        TWO_WORKERS,
+        ONE_WORKER,
     );
     throughput.or_else(|| {
-        let cost = divided(
-            of("workers", SMALL, ONE_WORKER),
-            of("workers", SMALL, TWO_WORKERS),
-        );
-        Some(2.0 * cost?)
+        let cost = measured.ratio("workers", transport, SMALL, ONE_WORKER, TWO_WORKERS)?;
+        Some(2.0 * cost)
     })
 }
