@@ -60,16 +60,19 @@ static XHR_STREAMING_PRELUDE: [u8; 2049] = {
     prelude
 };
 
+thread_local! {
+    static LINE: Once<Bytes> = const { Once::new() };
+    static EVENT: Once<Bytes> = const { Once::new() };
+    static SCRIPT: Once<Bytes> = const { Once::new() };
+}
+
 impl Framing for Line {
     fn wrap(&self, frame: &Frame<'_>) -> String {
         wrapped::<escape::Plain>("", frame, "\n")
     }
 
     fn encode(&self, frame: &Frame<'_>) -> Bytes {
-        thread_local! {
-            static LAST: Once<Bytes> = const { Once::new() };
-        }
-        LAST.with(|last| last.wrap(self, frame))
+        LINE.with(|last| last.wrap(self, frame))
     }
 }
 
@@ -97,10 +100,7 @@ impl Framing for EventSource {
     }
 
     fn encode(&self, frame: &Frame<'_>) -> Bytes {
-        thread_local! {
-            static LAST: Once<Bytes> = const { Once::new() };
-        }
-        LAST.with(|last| last.wrap(self, frame))
+        EVENT.with(|last| last.wrap(self, frame))
     }
 }
 
@@ -135,10 +135,7 @@ impl Framing for HtmlFile {
     }
 
     fn encode(&self, frame: &Frame<'_>) -> Bytes {
-        thread_local! {
-            static LAST: Once<Bytes> = const { Once::new() };
-        }
-        LAST.with(|last| last.wrap(self, frame))
+        SCRIPT.with(|last| last.wrap(self, frame))
     }
 }
 

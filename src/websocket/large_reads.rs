@@ -75,12 +75,7 @@ impl<S: AsyncRead + Unpin> LargeReads<S> {
         let read = read.filled();
         let (asked_for, rest) = read.split_at(read.len().min(buffer.remaining()));
         buffer.put_slice(asked_for);
-        if rest.is_empty() {
-            // What it was cut from may be large.
-            self.rest = Bytes::new();
-        } else {
-            self.rest = Bytes::copy_from_slice(rest);
-        }
+        self.rest = Bytes::copy_from_slice(rest);
         Poll::Ready(Ok(()))
     }
 }
