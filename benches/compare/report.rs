@@ -63,8 +63,7 @@ fn draw(path: &Path, title: &str, rows: &[&Row], shape: Shape) -> Result<(), Box
         .collect();
     let groups: Vec<&str> = cases.iter().map(|(transport, _)| *transport).collect();
     let ratio = |case: (&str, Shape), peer: &str| {
-        let floor = find(rows, case, FLOOR)?.median()?;
-        Some(find(rows, case, peer)?.median()? / floor)
+        find(rows, case, peer)?.ratio_to(find(rows, case, FLOOR)?)
     };
     let values: Vec<Vec<Option<f64>>> = cases
         .iter()
