@@ -31,6 +31,7 @@
 //! |---|---|
 //! | [`protocol`] | SockJS on the wire, pure: frames, escaping, URLs |
 //! | [`session`] | one session as a state machine, pure |
+//! | [`fields`] | the header fields of a request |
 //! | [`network`] | what client networks let through: learnt, bounded, expiring |
 //! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
 //! | [`transport`] | HTTP ⇄ session, one file per transport |
@@ -62,6 +63,7 @@ pub mod client;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod doctor;
+pub mod fields;
 pub mod moment;
 pub mod network;
 #[cfg(feature = "cli")]

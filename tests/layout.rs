@@ -48,13 +48,18 @@ const RULES: &[Rule] = &[
         must_not_name: IMPURE,
     },
     Rule {
+        module: "fields",
+        may_import: &[],
+        must_not_name: IMPURE,
+    },
+    Rule {
         module: "throttle",
         may_import: &[],
         must_not_name: &["hyper"],
     },
     Rule {
         module: "network",
-        may_import: &["moment", "network", "throttle"],
+        may_import: &["fields", "moment", "network", "throttle"],
         must_not_name: &[
             "tokio",
             "hyper",
@@ -85,6 +90,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "transport",
         may_import: &[
+            "fields",
             "network",
             "protocol",
             "session",
@@ -96,12 +102,20 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "doctor",
-        may_import: &["protocol", "session", "registry", "transport", "doctor"],
+        may_import: &[
+            "fields",
+            "protocol",
+            "session",
+            "registry",
+            "transport",
+            "doctor",
+        ],
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
     Rule {
         module: "service",
         may_import: &[
+            "fields",
             "network",
             "protocol",
             "session",
@@ -114,7 +128,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "server",
-        may_import: &["protocol", "registry", "transport", "service", "server"],
+        may_import: &[
+            "fields",
+            "protocol",
+            "registry",
+            "transport",
+            "service",
+            "server",
+        ],
         must_not_name: &["parking_lot", "tokio_tungstenite"],
     },
     Rule {

@@ -7,15 +7,16 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, REFERER, SET_COOKIE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::fields::FieldValue;
 use crate::registry::Throttle;
-use crate::transport::{Address, Answer, Body, RequestBody, empty, endpoint_at, text};
+use crate::transport::{Address, Answer, Body, Request, empty, endpoint_at, text};
 
 use super::report::{Report, is_run};
 use super::results::{KeptResult, Results, TooLarge, now_as_text};
@@ -95,9 +96,9 @@ impl Doctor {
     pub fn answer(
         self: &Arc<Self>,
         path: &str,
-        request: Request<RequestBody>,
+        request: Request,
         seen: SeenRequest,
-    ) -> Result<Answer, Request<RequestBody>> {
+    ) -> Result<Answer, Request> {
         let posts = path == "/verdict";
         let known = posts
             || ["/", "/seen", "/stream", "/cookie"].contains(&path)
@@ -106,7 +107,7 @@ impl Doctor {
             return Err(request);
         }
         let method = if posts { Method::POST } else { Method::GET };
-        let response = if request.method() != method {
+        let response = if request.method != method {
             let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
             let allow = HeaderValue::from_static(if posts { "POST" } else { "GET" });
             response.headers_mut().insert(ALLOW, allow);
@@ -122,8 +123,8 @@ impl Doctor {
         Ok(response.into())
     }
 
-    fn get(&self, path: &str, request: &Request<RequestBody>, seen: SeenRequest) -> Response<Body> {
-        let query = request.uri().query();
+    fn get(&self, path: &str, request: &Request, seen: SeenRequest) -> Response<Body> {
+        let query = request.uri.query();
         match path {
             "/" => {
                 // The page's links are relative to a path without the slash.
@@ -160,9 +161,9 @@ impl Doctor {
         }
     }
 
-    async fn judge(&self, request: Request<RequestBody>, seen: SeenRequest) -> Response<Body> {
+    async fn judge(&self, request: Request, seen: SeenRequest) -> Response<Body> {
         // Pages of other sites cannot send this type without asking first, and are not answered then.
-        let is_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        let is_json = request.fields.get(&CONTENT_TYPE).is_some_and(|value| {
             let essence = value.as_bytes().split(|&byte| byte == b';').next();
             essence.is_some_and(|essence| {
                 essence
@@ -176,7 +177,7 @@ impl Doctor {
                 "A report is sent as application/json.",
             );
         }
-        let reading = Limited::new(request.into_body(), MAX_REPORT).collect();
+        let reading = Limited::new(request.body, MAX_REPORT).collect();
         let body = match tokio::time::timeout(REPORT_TIMEOUT, reading).await {
             Err(_) => return text(StatusCode::REQUEST_TIMEOUT, "The report took too long."),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
@@ -269,12 +270,13 @@ fn streamed(kind: Kind) -> Response<Body> {
 
 /// Tells whether the test cookie came, and sets it. In a frame of another site only `SameSite=None` comes back, and
 /// browsers take that over https only.
-fn cookie(request: &Request<RequestBody>, seen: &SeenRequest) -> Response<Body> {
+fn cookie(request: &Request, seen: &SeenRequest) -> Response<Body> {
     let secure = seen.secure
         || request
-            .headers()
-            .get(REFERER)
-            .is_some_and(|referer| referer.as_bytes().starts_with(b"https://"));
+            .fields
+            .get(&REFERER)
+            .map(FieldValue::as_bytes)
+            .is_some_and(|referer| referer.starts_with(b"https://"));
     let came = seen.cookie_names.iter().any(|name| name == COOKIE);
     let mut response = json(&CookiesThatCame {
         cookies: if came { &[COOKIE] } else { &[] },

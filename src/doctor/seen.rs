@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use http::Version;
 use http::header::{COOKIE, HeaderName};
-use http::{HeaderMap, Request, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::fields::{FieldValue, Fields};
 use crate::registry::Peer;
-use crate::transport::Http10Handshake;
+use crate::transport::Request;
 
 /// What the server saw of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -114,13 +115,13 @@ const MAX_COOKIES: usize = 32;
 
 impl SeenRequest {
     /// Notes what `request` shows. `peer` is who asks after trusted proxies; `trusted`, whether there was one.
-    pub fn of<B>(request: &Request<B>, peer: &Peer, trusted: bool) -> Self {
-        let headers = request.headers();
+    pub fn of(request: &Request, peer: &Peer, trusted: bool) -> Self {
+        let fields = &request.fields;
         Self {
-            http_version: if request.extensions().get::<Http10Handshake>().is_some() {
+            http_version: if request.handshake10 {
                 "1.0"
             } else {
-                version(request.version())
+                version(request.version)
             }
             .to_owned(),
             secure: peer.scheme == Some("https"),
@@ -130,9 +131,9 @@ impl SeenRequest {
             trusted,
             headers: NAMED
                 .iter()
-                .filter_map(|name| Some(((*name).to_owned(), value(headers, name)?)))
+                .filter_map(|name| Some(((*name).to_owned(), value(fields, name)?)))
                 .collect(),
-            cookie_names: cookie_names(headers),
+            cookie_names: cookie_names(fields),
             ..Self::default()
         }
     }
@@ -164,10 +165,10 @@ fn version(version: Version) -> &'static str {
 }
 
 /// All lines of the field, as text.
-fn value(headers: &HeaderMap, name: &'static str) -> Option<String> {
-    let lines: Vec<_> = headers
-        .get_all(HeaderName::from_static(name))
-        .into_iter()
+fn value(fields: &Fields, name: &'static str) -> Option<String> {
+    let name = HeaderName::from_static(name);
+    let lines: Vec<_> = fields
+        .get_all(&name)
         .map(|line| String::from_utf8_lossy(line.as_bytes()))
         .collect();
     if lines.is_empty() {
@@ -193,11 +194,8 @@ fn cut(text: &str) -> String {
     text.chars().take(MAX_VALUE).collect()
 }
 
-fn cookie_names(headers: &HeaderMap) -> Vec<String> {
-    let lines = headers
-        .get_all(COOKIE)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok());
+fn cookie_names(fields: &Fields) -> Vec<String> {
+    let lines = fields.get_all(&COOKIE).filter_map(FieldValue::text);
     lines
         .flat_map(|line| line.split(';'))
         .map(|pair| pair.split('=').next().unwrap_or_default().trim())
@@ -209,6 +207,8 @@ fn cookie_names(headers: &HeaderMap) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::transport::RequestBody;
+
     use super::*;
 
     fn peer() -> Peer {
@@ -223,16 +223,16 @@ mod tests {
     /// Secrets are not among what is noted: of cookies the names, of the referring page the site.
     #[test]
     fn values_of_cookies_and_credentials_are_not_noted() {
-        let request = Request::get("/echo/doctor")
+        let request = http::Request::get("/echo/doctor")
             .header("cookie", "sid=s3cret; theme=dark")
             .header("cookie", "b=s3cret")
             .header("authorization", "Bearer s3cret")
             .header("referer", "https://a.example/inbox?token=s3cret")
             .header("via", "1.1 one")
             .header("via", "1.1 two")
-            .body(())
+            .body(RequestBody::empty())
             .expect("a request");
-        let seen = SeenRequest::of(&request, &peer(), true);
+        let seen = SeenRequest::of(&request.into(), &peer(), true);
         let json = serde_json::to_string(&seen).expect("is JSON");
         assert!(!json.contains("s3cret"), "{json}");
         assert_eq!(seen.cookie_names, ["sid", "theme", "b"]);
@@ -245,15 +245,15 @@ mod tests {
     #[test]
     fn notes_are_bounded() {
         let long = "x".repeat(30_000);
-        let mut request = Request::get("/");
+        let mut request = http::Request::get("/");
         for name in NAMED {
             request = request.header(*name, &long);
         }
         let request = request
             .header("cookie", "a=1;".repeat(7000))
-            .body(())
+            .body(RequestBody::empty())
             .expect("a request");
-        let seen = SeenRequest::of(&request, &peer(), false);
+        let seen = SeenRequest::of(&request.into(), &peer(), false);
         assert!(seen.size() < 24 * 1024, "{}", seen.size());
     }
 }

@@ -39,10 +39,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::header::{FORWARDED, HeaderName, USER_AGENT, VIA};
 use parking_lot::Mutex;
 
+use crate::fields::Fields;
 use crate::moment::Moment;
 use crate::throttle::Throttle;
 
@@ -118,9 +118,9 @@ impl Networks {
         &self,
         client: Option<IpAddr>,
         resolved: bool,
-        headers: &HeaderMap,
+        fields: &Fields,
     ) -> Option<Arc<Network>> {
-        self.find(client, resolved, headers)
+        self.find(client, resolved, fields)
             .map(|(network, _)| network)
     }
 
@@ -129,11 +129,11 @@ impl Networks {
         &self,
         client: Option<IpAddr>,
         resolved: bool,
-        headers: &HeaderMap,
+        fields: &Fields,
         now: Moment,
         service_does: bool,
     ) -> bool {
-        self.find(client, resolved, headers)
+        self.find(client, resolved, fields)
             .map_or(service_does, |(network, tunnel)| {
                 network.offer_websocket(now, service_does, tunnel.as_deref())
             })
@@ -145,21 +145,21 @@ impl Networks {
         &self,
         client: Option<IpAddr>,
         resolved: bool,
-        headers: &HeaderMap,
+        fields: &Fields,
     ) -> Option<(Arc<Network>, Option<Arc<Network>>)> {
         let config = &self.shared.config;
         let pin = client.and_then(|client| config.pins.iter().find(|pin| pin.is_for(client)));
-        let family = family(headers).filter(|_| config.learn);
+        let family = family(fields).filter(|_| config.learn);
         if pin.is_none() && family.is_none() {
             return None;
         }
         let forwarded = if resolved {
             Vec::new()
         } else {
-            forwarded(headers)
+            forwarded(fields)
         };
         // Their names may change with every connection, as those of a content delivery network's edges do.
-        let hops = items(headers, &VIA).count();
+        let hops = fields.items(&VIA).count();
         let client = client.map(network_of);
         let key = |forwarded: &[String], hops: usize| {
             self.hasher.hash_one((client, family, forwarded, hops))
@@ -225,13 +225,13 @@ fn network_of(client: IpAddr) -> IpAddr {
 }
 
 /// What proxies that are not trusted say of the browser's address, without ports.
-fn forwarded(headers: &HeaderMap) -> Vec<String> {
+fn forwarded(fields: &Fields) -> Vec<String> {
     let added = [
         FORWARDED,
         HeaderName::from_static("x-forwarded-for"),
         HeaderName::from_static("x-real-ip"),
     ];
-    let items = added.iter().flat_map(|name| items(headers, name));
+    let items = added.iter().flat_map(|name| fields.items(name));
     let without_port = |item: &str| match item.parse::<SocketAddr>() {
         Ok(address) => address.ip().to_string(),
         Err(_) => item.to_owned(),
@@ -242,15 +242,8 @@ fn forwarded(headers: &HeaderMap) -> Vec<String> {
 /// Longer chains are cut.
 const MOST_HOPS: usize = 16;
 
-/// The items of a list field. (RFC 9110 §5.6.1)
-fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(name).into_iter();
-    let lines = lines.filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim)
-}
-
 /// The kind of browser, or `None` for other programs.
-fn family(headers: &HeaderMap) -> Option<&'static str> {
+fn family(fields: &Fields) -> Option<&'static str> {
     const FAMILIES: [&str; 8] = [
         "Firefox/",
         "Edg",
@@ -261,7 +254,7 @@ fn family(headers: &HeaderMap) -> Option<&'static str> {
         "Safari/",
         "Trident/",
     ];
-    let agent = headers.get(USER_AGENT)?.to_str().ok()?;
+    let agent = fields.get(&USER_AGENT)?.text()?;
     if !agent.starts_with("Mozilla/") {
         return None;
     }

@@ -270,11 +270,12 @@ impl Connection {
             body = RequestBody::Upgrade(receiver);
         }
         let asked = Asked {
-            head_only: head.request.method() == Method::HEAD,
+            head_only: head.request.method == Method::HEAD,
             http10: head.http10,
             keeps_alive: head.keeps_alive && !self.finishing,
         };
-        let request = head.request.map(|()| body);
+        let mut request = head.request;
+        request.body = body;
         self.state = State::Answering(Exchange {
             stage: Stage::Thinking(self.gateway.dispatch(request, &self.info)),
             asked,

@@ -6,19 +6,17 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, Bytes};
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HeaderName, SEC_WEBSOCKET_KEY, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 use httparse::Status;
 
-use crate::transport::Http10Handshake;
+use crate::fields::Fields;
+use crate::transport::Request;
 
 /// A request's head.
 #[derive(Debug)]
 pub(super) struct Head {
     /// Without its body.
-    pub(super) request: Request<()>,
+    pub(super) request: Request,
     /// How its body ends.
     pub(super) body: BodyLength,
     /// Whether the peer wants to go on after the answer.
@@ -102,7 +100,7 @@ impl HeadReader {
         if length > limits.size {
             return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
         }
-        let head = head(&parsed, input)?;
+        let head = head(&parsed, input, length)?;
         *self = Self::default();
         input.advance(length);
         Ok(Some(head))
@@ -143,8 +141,12 @@ fn refusal(error: httparse::Error) -> StatusCode {
     }
 }
 
-/// What was `parsed`, with values that share the memory of `input`.
-fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, StatusCode> {
+/// What was `parsed` from the first `length` bytes of `input`, whose memory it shares.
+fn head(
+    parsed: &httparse::Request<'_, '_>,
+    input: &Bytes,
+    length: usize,
+) -> Result<Head, StatusCode> {
     const BAD: StatusCode = StatusCode::BAD_REQUEST;
     const TOO_MANY: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
@@ -155,27 +157,23 @@ fn head(parsed: &httparse::Request<'_, '_>, input: &Bytes) -> Result<Head, Statu
         return Err(StatusCode::URI_TOO_LONG);
     }
     let mut said = Said::new(version == 0);
-    let mut headers = HeaderMap::try_with_capacity(parsed.headers.len()).map_err(|_| TOO_MANY)?;
     for field in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BAD)?;
-        said.note(&name, field.value)?;
-        let value = input.slice_ref(field.value);
-        let value = HeaderValue::from_maybe_shared(value).map_err(|_| BAD)?;
-        headers.try_append(name, value).map_err(|_| TOO_MANY)?;
+        said.note(field.name.as_bytes(), field.value)?;
     }
-    let mut request = Request::new(());
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| BAD)?;
+    let found = parsed.headers.iter().map(|field| (field.name, field.value));
+    let fields = Fields::in_head(input.slice(..length), found).ok_or(TOO_MANY)?;
     let target = input.slice_ref(path.as_bytes());
-    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| BAD)?;
     let handshake10 = said.is_handshake10();
+    let mut request = Request::new(fields);
+    request.method = Method::from_bytes(method.as_bytes()).map_err(|_| BAD)?;
+    request.uri = Uri::from_maybe_shared(target).map_err(|_| BAD)?;
     if handshake10 {
         // nginx with the Upgrade fields set but without `proxy_http_version 1.1` sends them; it tunnels all the same once it
         // gets its 101.
-        request.extensions_mut().insert(Http10Handshake);
+        request.handshake10 = true;
     } else if said.http10 {
-        *request.version_mut() = Version::HTTP_10;
+        request.version = Version::HTTP_10;
     }
-    *request.headers_mut() = headers;
     Ok(Head {
         request,
         body: said.body_length(),
@@ -214,32 +212,32 @@ impl Said {
     }
 
     /// Errors are those of the body's length. (RFC 9112 §6.1, §6.3)
-    fn note(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), StatusCode> {
-        const KEY1: HeaderName = HeaderName::from_static("sec-websocket-key1");
-        if *name == CONNECTION {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), StatusCode> {
+        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        if is("connection") {
             self.closes |= has_token(value, "close");
             self.keeps |= has_token(value, "keep-alive");
             self.connects_upgrade |= has_token(value, "upgrade");
-        } else if *name == CONTENT_LENGTH {
+        } else if is("content-length") {
             let length = length(value).ok_or(StatusCode::BAD_REQUEST)?;
             let agrees = self.length.is_none_or(|before| before == length);
             if !agrees || self.chunked {
                 return Err(StatusCode::BAD_REQUEST);
             }
             self.length = Some(length);
-        } else if *name == TRANSFER_ENCODING {
+        } else if is("transfer-encoding") {
             // Beside a length, twice, or in HTTP/1.0: somebody on the way may have cut the message elsewhere.
             let alone = self.length.is_none() && !self.chunked && !self.http10;
             if !alone || !value.eq_ignore_ascii_case(b"chunked") {
                 return Err(StatusCode::BAD_REQUEST);
             }
             self.chunked = true;
-        } else if *name == EXPECT {
+        } else if is("expect") {
             self.expects |= has_token(value, "100-continue");
-        } else if *name == UPGRADE {
+        } else if is("upgrade") {
             self.upgrades = true;
             self.to_websocket |= has_token(value, "websocket");
-        } else if *name == SEC_WEBSOCKET_KEY || *name == KEY1 {
+        } else if is("sec-websocket-key") || is("sec-websocket-key1") {
             self.has_key = true;
         }
         Ok(())
@@ -355,7 +353,7 @@ mod tests {
                 let (read, rest) = read(stream.as_bytes(), size)
                     .unwrap_or_else(|status| panic!("{head:?} in pieces of {size}: {status}"))
                     .unwrap_or_else(|| panic!("{head:?} in pieces of {size} has no end"));
-                assert_eq!(read.request.headers()["host"], "x");
+                assert_eq!(read.request.fields.to_map()["host"], "x");
                 assert_eq!(rest, "REST\r\n\r\n", "{head:?} in pieces of {size}");
             }
         }
@@ -456,16 +454,16 @@ mod tests {
     fn handshake_in_http10_becomes_one_in_http11() {
         let handshake = "Upgrade: WebSocket\r\nConnection: x, upgrade\r\nSec-WebSocket-Key: k\r\n";
         let head = whole(&format!("GET / HTTP/1.0\r\n{handshake}\r\n")).expect("a valid head");
-        assert!(head.request.extensions().get::<Http10Handshake>().is_some());
+        assert!(head.request.handshake10);
         assert!(!head.http10 && !head.keeps_alive);
-        assert_eq!(head.request.version(), Version::HTTP_11);
+        assert_eq!(head.request.version, Version::HTTP_11);
         for other in [
             "Upgrade: websocket\r\nSec-WebSocket-Key: k\r\n".to_owned(),
             "Upgrade: websocket\r\nConnection: upgrade\r\n".to_owned(),
             format!("{handshake}Content-Length: 1\r\n"),
         ] {
             let head = whole(&format!("GET / HTTP/1.0\r\n{other}\r\n")).expect("a valid head");
-            assert_eq!(head.request.version(), Version::HTTP_10);
+            assert_eq!(head.request.version, Version::HTTP_10);
         }
     }
 }

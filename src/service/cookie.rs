@@ -1,7 +1,9 @@
 //! The JSESSIONID cookie, by which some load balancers keep a browser to a server.
 
+use http::HeaderValue;
 use http::header::COOKIE;
-use http::{HeaderMap, HeaderValue};
+
+use crate::fields::Fields;
 
 const NAME: &[u8] = b"JSESSIONID=";
 
@@ -9,10 +11,9 @@ const NAME: &[u8] = b"JSESSIONID=";
 ///
 /// The value is everything behind the first `=`. One with characters that no cookie value has (RFC 6265 §4.1.1) is not
 /// copied back: it could smuggle attributes.
-pub(super) fn set_cookie(headers: &HeaderMap) -> HeaderValue {
-    let pairs = headers
-        .get_all(COOKIE)
-        .into_iter()
+pub(super) fn set_cookie(fields: &Fields) -> HeaderValue {
+    let pairs = fields
+        .get_all(&COOKIE)
         .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'));
     let value = pairs
         .map(<[u8]>::trim_ascii)
@@ -29,18 +30,26 @@ const fn is_cookie_octet(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+
     use super::*;
 
     fn answer(cookie: &'static str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(COOKIE, HeaderValue::from_static(cookie));
-        set_cookie(&headers).to_str().expect("text").to_owned()
+        set_cookie(&headers.into())
+            .to_str()
+            .expect("text")
+            .to_owned()
     }
 
     /// sockjs-protocol, `JsessionidCookie.test_xhr`
     #[test]
     fn known_value_is_copied_back_whole() {
-        assert_eq!(set_cookie(&HeaderMap::new()), "JSESSIONID=dummy; path=/");
+        assert_eq!(
+            set_cookie(&HeaderMap::new().into()),
+            "JSESSIONID=dummy; path=/"
+        );
         assert_eq!(
             answer("a=b; JSESSIONID=abcdef"),
             "JSESSIONID=abcdef; path=/"

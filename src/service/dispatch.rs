@@ -5,21 +5,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::header::{ALLOW, CONTENT_TYPE, ORIGIN, REFERER, VARY};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Response, StatusCode};
 use tracing::warn;
 
+use crate::fields::Fields;
 use crate::protocol::Route;
 use crate::protocol::info::Info;
 use crate::registry::{Peer, Wire, now};
 use crate::session::SessionId;
 use crate::transport::{
-    Address, Answer, Body, Endpoint, Exchange, Hints, RequestBody, Transport, empty, endpoint_at,
-    text,
+    Address, Answer, Body, Endpoint, Exchange, Hints, Request, Transport, empty, endpoint_at, text,
 };
 
 use super::Service;
 use super::cors;
-use super::policies::{Cors, Fields as _, NO_CACHE, NO_SNIFF, Policies};
+use super::policies::{Cors, NO_CACHE, NO_SNIFF, Policies, Put as _};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
@@ -84,7 +84,7 @@ impl Service {
     /// Finds who answers a request to `path` below the prefix.
     pub(super) fn dispatch(
         &self,
-        request: Request<RequestBody>,
+        request: Request,
         path: &str,
         peer: Peer,
         wire: Option<Arc<Wire>>,
@@ -95,13 +95,13 @@ impl Service {
                 only_get(&request, || text(StatusCode::OK, "Welcome to SockJS!\n"))
             }
             Some(Route::Info) => return self.info(&request, &peer),
-            Some(Route::Iframe) => only_get(&request, || self.iframe.answer(request.headers())),
+            Some(Route::Iframe) => only_get(&request, || self.iframe.answer(&request.fields)),
             Some(Route::File(name)) if name == self.script_name => {
-                only_get(&request, || self.script.answer(request.headers()))
+                only_get(&request, || self.script.answer(&request.fields))
             }
             // The iframe page is cached for a year, so its script is asked for by names of earlier versions.
             Some(Route::File(name)) if name.starts_with("iframe-") && name.ends_with(".js") => {
-                only_get(&request, || self.script.answer_outdated(request.headers()))
+                only_get(&request, || self.script.answer_outdated(&request.fields))
             }
             Some(Route::File(_)) => not_found(),
             Some(Route::RawWebsocket) => {
@@ -123,15 +123,15 @@ impl Service {
     }
 
     /// `/info`, answered from memory. (sockjs-protocol, `InfoTest`)
-    fn info(&self, request: &Request<RequestBody>, peer: &Peer) -> Dispatched {
+    fn info(&self, request: &Request, peer: &Peer) -> Dispatched {
         const METHODS: &str = "OPTIONS, GET";
-        if ![Method::GET, Method::OPTIONS].contains(request.method()) {
+        if ![Method::GET, Method::OPTIONS].contains(&request.method) {
             return method_not_allowed(METHODS).into();
         }
-        if !self.admits(request.headers(), peer) {
+        if !self.admits(&request.fields, peer) {
             return refused_origin().into();
         }
-        let mut response = if request.method() == Method::OPTIONS {
+        let mut response = if request.method == Method::OPTIONS {
             cors::preflight(METHODS)
         } else {
             let answered = now() + self.config.info_min_delay.unwrap_or_default();
@@ -139,7 +139,7 @@ impl Service {
                 websocket: self.context.networks.offer_websocket(
                     peer.address,
                     peer.trusted,
-                    request.headers(),
+                    &request.fields,
                     answered,
                     self.offers_websocket(),
                 ),
@@ -153,9 +153,9 @@ impl Service {
             response.headers_mut().fixed(&NO_CACHE);
             response
         };
-        Cors::of(request.headers(), &self.config.origins).put(response.headers_mut());
+        Cors::of(&request.fields, &self.config.origins).put(response.headers_mut());
         match self.config.info_min_delay {
-            Some(delay) if request.method() == Method::GET => {
+            Some(delay) if request.method == Method::GET => {
                 let delayed = async move {
                     tokio::time::sleep(delay).await;
                     response
@@ -170,7 +170,7 @@ impl Service {
         &self,
         (transport, endpoint): (&'static Transport, &'static Endpoint),
         session: Option<SessionId>,
-        request: Request<RequestBody>,
+        request: Request,
         peer: Peer,
         wire: Option<Arc<Wire>>,
     ) -> Dispatched {
@@ -178,11 +178,11 @@ impl Service {
         if !self.offers(transport.name) || (hints.websocket && !self.config.websocket) {
             return not_found().into();
         }
-        let preflight = endpoint.answers_preflight() && request.method() == Method::OPTIONS;
-        if !preflight && request.method() != endpoint.method {
+        let preflight = endpoint.answers_preflight() && request.method == Method::OPTIONS;
+        if !preflight && request.method != endpoint.method {
             return method_not_allowed(endpoint.allow()).into();
         }
-        if !self.admits(request.headers(), &peer) {
+        if !self.admits(&request.fields, &peer) {
             return refused_origin().into();
         }
         if preflight {
@@ -191,11 +191,11 @@ impl Service {
                 no_cache: false,
                 ..hints
             };
-            self.policies(cacheable, request.headers())
+            self.policies(cacheable, &request.fields)
                 .add(response.headers_mut());
             return response.into();
         }
-        let policies = self.policies(hints, request.headers());
+        let policies = self.policies(hints, &request.fields);
         let exchange = Exchange {
             request,
             service: Arc::clone(&self.context),
@@ -210,19 +210,19 @@ impl Service {
         }
     }
 
-    fn policies(&self, hints: Hints, request: &HeaderMap) -> Policies {
+    fn policies(&self, hints: Hints, request: &Fields) -> Policies {
         let config = &self.config;
         let cors = hints.cors.then(|| Cors::of(request, &config.origins));
         let identity = config.transport.identity_encoding;
         Policies::of(hints, request, cors, config.cookie_needed, identity)
     }
 
-    fn admits(&self, headers: &HeaderMap, peer: &Peer) -> bool {
-        let admitted = self.config.origins.admit(headers, peer);
+    fn admits(&self, fields: &Fields, peer: &Peer) -> bool {
+        let admitted = self.config.origins.admit(fields, peer);
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,
-                origin = ?headers.get(ORIGIN).or_else(|| headers.get(REFERER)),
+                origin = ?fields.get(&ORIGIN).or_else(|| fields.get(&REFERER)),
                 host = ?peer.host,
                 scheme = ?peer.scheme,
                 allowed = %self.config.origins,
@@ -234,11 +234,8 @@ impl Service {
     }
 }
 
-fn only_get(
-    request: &Request<RequestBody>,
-    answer: impl FnOnce() -> Response<Body>,
-) -> Response<Body> {
-    if request.method() == Method::GET {
+fn only_get(request: &Request, answer: impl FnOnce() -> Response<Body>) -> Response<Body> {
+    if request.method == Method::GET {
         answer()
     } else {
         method_not_allowed("GET")

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{Method, Request};
+use http::Method;
 
 use crate::doctor::{Doctor, PAGES, SeenRequest, ServiceFacts, serve};
 use crate::registry::{Budgets, Wire};
-use crate::transport::RequestBody;
+use crate::transport::Request;
 
 use super::dispatch::{Dispatched, method_not_allowed, not_found};
 use super::page::Page;
@@ -77,7 +77,7 @@ impl DoctorService {
     /// Finds who answers a request to `path` below `/doctor`.
     pub(super) fn dispatch(
         &self,
-        request: Request<RequestBody>,
+        request: Request,
         path: &str,
         connection: &ConnectionInfo,
         trusted: &TrustedProxies,
@@ -88,7 +88,7 @@ impl DoctorService {
             && (rest.is_empty() || rest.starts_with('/'))
         {
             let wire: Option<Arc<Wire>> = connection.wire.clone();
-            let noted = self.doctor.note(rest, request.method(), seen);
+            let noted = self.doctor.note(rest, &request.method, seen);
             let dispatched = self.sockjs.dispatch(request, rest, peer, wire);
             let Some(noted) = noted else {
                 return dispatched;
@@ -99,7 +99,7 @@ impl DoctorService {
         match self.doctor.answer(path, request, seen) {
             Ok(answer) => answer.into(),
             Err(request) => match self.pages.get(path.trim_start_matches('/')) {
-                Some(page) if request.method() == Method::GET => page.answer(request.headers()),
+                Some(page) if request.method == Method::GET => page.answer(&request.fields),
                 Some(_) => method_not_allowed("GET"),
                 None => not_found(),
             }

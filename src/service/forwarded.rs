@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::header::{FORWARDED, HeaderName};
-use http::{HeaderMap, Request};
 use ipnet::IpNet;
 
+use crate::fields::Fields;
 use crate::registry::Peer;
+use crate::transport::Request;
 
 use super::{ConnectionInfo, direct_peer};
 
@@ -37,13 +38,13 @@ impl TrustedProxies {
 
     /// The browser's side of a request: the right-most hop that is not trusted, and the scheme and host the outermost
     /// trusted proxy was asked for.
-    pub(super) fn peer<B>(&self, request: &Request<B>, connection: &ConnectionInfo) -> Peer {
+    pub(super) fn peer(&self, request: &Request, connection: &ConnectionInfo) -> Peer {
         let mut peer = direct_peer(request, connection);
         if !peer.address.is_some_and(|address| self.trusts(address)) {
             return peer;
         }
         peer.trusted = true;
-        let hops = hops(request.headers());
+        let hops = hops(&request.fields);
         for hop in hops.into_iter().rev() {
             if let Some(scheme) = hop.scheme {
                 peer.scheme = Some(scheme);
@@ -91,14 +92,13 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The hops, the nearest last: of `Forwarded` when it is there (RFC 7239), else of the `X-Forwarded-*` fields.
-fn hops(headers: &HeaderMap) -> Vec<Hop> {
-    let forwarded = items(headers, &FORWARDED);
+fn hops(fields: &Fields) -> Vec<Hop> {
+    let forwarded: Vec<_> = fields.items(&FORWARDED).collect();
     if !forwarded.is_empty() {
         return forwarded.into_iter().map(forwarded_hop).collect();
     }
-    let addresses = items(headers, &X_FORWARDED_FOR);
-    let schemes = items(headers, &X_FORWARDED_PROTO);
-    let hosts = items(headers, &X_FORWARDED_HOST);
+    let [addresses, schemes, hosts] = [X_FORWARDED_FOR, X_FORWARDED_PROTO, X_FORWARDED_HOST]
+        .map(|name| fields.items(&name).collect::<Vec<_>>());
     let count = addresses.len().max(1);
     (0..count)
         .map(|index| {
@@ -118,18 +118,6 @@ fn hops(headers: &HeaderMap) -> Vec<Hop> {
                 host: at(&hosts),
             }
         })
-        .collect()
-}
-
-fn items<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Vec<&'a str> {
-    let lines = headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|line| line.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
         .collect()
 }
 
@@ -176,14 +164,17 @@ fn known_scheme(scheme: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use crate::transport::RequestBody;
+
     use super::*;
 
     fn resolve(trusted: &[&str], fields: &[(&'static str, &'static str)]) -> Peer {
-        let mut request = Request::builder().header("host", "inner.example");
+        let mut request = http::Request::builder().header("host", "inner.example");
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        let request = request.body(()).expect("a valid request");
+        let request = request.body(RequestBody::empty());
+        let request = request.expect("a valid request").into();
         let connection = ConnectionInfo {
             peer: Some(([10, 0, 0, 1], 4000).into()),
             ..ConnectionInfo::default()

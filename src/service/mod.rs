@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::HOST;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 
+use crate::fields::FieldValue;
 use crate::network::{Findings, Networks};
 use crate::protocol::CloseReason;
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
-use crate::transport::{Body, BodyError, RequestBody, ServiceContext, text};
+use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
@@ -124,21 +125,15 @@ impl Gateway {
     /// Answers a request. The answer to a receiving request may take as long as a heartbeat.
     pub fn answer(
         &self,
-        request: Request<RequestBody>,
+        request: http::Request<RequestBody>,
         connection: &ConnectionInfo,
     ) -> impl Future<Output = Response<Body>> + Send + use<> {
-        self.dispatch(request, connection).finish()
+        self.dispatch(request.into(), connection).finish()
     }
 
     /// Decides who answers a request.
-    pub(crate) fn dispatch(
-        &self,
-        request: Request<RequestBody>,
-        connection: &ConnectionInfo,
-    ) -> Dispatched {
-        if request.version() == Version::HTTP_11
-            && request.headers().get_all(HOST).iter().count() != 1
-        {
+    pub(crate) fn dispatch(&self, request: Request, connection: &ConnectionInfo) -> Dispatched {
+        if request.version == Version::HTTP_11 && request.fields.get_all(&HOST).count() != 1 {
             // RFC 9112 §3.2; requests that proxies may have read differently end here.
             return text(
                 StatusCode::BAD_REQUEST,
@@ -146,7 +141,7 @@ impl Gateway {
             )
             .into();
         }
-        let uri = request.uri().clone();
+        let uri = request.uri.clone();
         if !uri.path().starts_with('/') {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
@@ -155,17 +150,17 @@ impl Gateway {
             let rest = uri.path().strip_prefix(&*service.config.prefix)?;
             (rest.is_empty() || rest.starts_with('/')).then_some((service, rest))
         });
-        let response = match (service, self.0.pages.get(uri.path())) {
-            (Some((service, rest)), _) => {
-                if let Some((doctor, rest)) = service.doctor(rest) {
-                    return doctor.dispatch(request, rest, connection, &self.0.trusted);
-                }
-                let peer = self.0.trusted.peer(&request, connection);
-                return service.dispatch(request, rest, peer, connection.wire.clone());
+        if let Some((service, rest)) = service {
+            if let Some((doctor, rest)) = service.doctor(rest) {
+                return doctor.dispatch(request, rest, connection, &self.0.trusted);
             }
-            (None, Some(page)) if request.method() == Method::GET => page.answer(request.headers()),
-            (None, Some(_)) => dispatch::method_not_allowed("GET"),
-            (None, None) => {
+            let peer = self.0.trusted.peer(&request, connection);
+            return service.dispatch(request, rest, peer, connection.wire.clone());
+        }
+        let response = match self.0.pages.get(uri.path()) {
+            Some(page) if request.method == Method::GET => page.answer(&request.fields),
+            Some(_) => dispatch::method_not_allowed("GET"),
+            None => {
                 tracing::debug!(path = uri.path(), prefixes = ?self, "no service has this prefix; the gateway needs the whole path");
                 dispatch::not_found()
             }
@@ -218,7 +213,7 @@ impl Gateway {
 
     /// Answers any server's request, for which the server tells nothing of the connection but, perhaps, a
     /// [`ConnectionInfo`] among the request's extensions.
-    fn call_with<B>(&self, request: Request<B>) -> GatewayFuture
+    fn call_with<B>(&self, request: http::Request<B>) -> GatewayFuture
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -244,7 +239,7 @@ impl Gateway {
 /// The answer to come.
 pub type GatewayFuture = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
-impl<B> hyper::service::Service<Request<B>> for Gateway
+impl<B> hyper::service::Service<http::Request<B>> for Gateway
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -253,7 +248,7 @@ where
     type Error = Infallible;
     type Future = GatewayFuture;
 
-    fn call(&self, request: Request<B>) -> GatewayFuture {
+    fn call(&self, request: http::Request<B>) -> GatewayFuture {
         self.call_with(request)
     }
 }
@@ -398,21 +393,14 @@ impl fmt::Debug for GatewayBuilder {
 }
 
 /// The browser's side of `connection`, when no proxy has to be believed.
-fn direct_peer<B>(request: &Request<B>, connection: &ConnectionInfo) -> Peer {
-    let host = request
-        .headers()
-        .get(HOST)
-        .and_then(|host| host.to_str().ok())
-        .map(str::to_owned);
+fn direct_peer(request: &Request, connection: &ConnectionInfo) -> Peer {
+    let host = request.fields.get(&HOST).and_then(FieldValue::text);
     Peer {
         trusted: false,
         address: connection.peer.map(|peer| peer.ip()),
         scheme: connection.secure.then_some("https"),
-        host: host.or_else(|| {
-            request
-                .uri()
-                .authority()
-                .map(|authority| authority.to_string())
-        }),
+        host: host
+            .or_else(|| Some(request.uri.authority()?.as_str()))
+            .map(str::to_owned),
     }
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-use http::HeaderMap;
 use http::header::{HeaderName, ORIGIN, REFERER};
 
+use crate::fields::{FieldValue, Fields};
 use crate::registry::Peer;
 
 /// The origins whose pages may use a service.
@@ -185,25 +185,23 @@ impl Origins {
     ///
     /// A request without `Origin` is let in when nothing says that another site's page made it. Script and frame requests
     /// carry no `Origin`; of those that browsers mark as cross-site, the `Referer` has to name an origin that is allowed.
-    pub(super) fn admit(&self, headers: &HeaderMap, peer: &Peer) -> bool {
+    pub(super) fn admit(&self, fields: &Fields, peer: &Peer) -> bool {
         if *self == Self::Any {
             return true;
         }
-        let mut origins = headers.get_all(ORIGIN).into_iter();
+        let mut origins = fields.get_all(&ORIGIN);
         if let Some(origin) = origins.next() {
             // Of several, it cannot be known which one somebody else looked at.
             return origins.next().is_none()
                 && origin
-                    .to_str()
-                    .is_ok_and(|origin| self.allows(origin, peer));
+                    .text()
+                    .is_some_and(|origin| self.allows(origin, peer));
         }
-        let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+        let site = fields.get(&SEC_FETCH_SITE).map(FieldValue::as_bytes);
         if !matches!(site, Some(b"cross-site" | b"same-site")) {
             return true;
         }
-        let referer = headers
-            .get(REFERER)
-            .and_then(|referer| referer.to_str().ok());
+        let referer = fields.get(&REFERER).and_then(FieldValue::text);
         referer
             .and_then(origin_of)
             .is_some_and(|origin| self.allows(origin, peer))
@@ -261,7 +259,7 @@ fn origin_of(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
 
@@ -279,7 +277,7 @@ mod tests {
         for (name, value) in fields {
             headers.insert(*name, HeaderValue::from_str(value).expect("a valid value"));
         }
-        origins.admit(&headers, peer)
+        origins.admit(&headers.into(), peer)
     }
 
     /// Same origin: scheme, host and port agree; what a TLS-ending proxy hides does not count against the page.

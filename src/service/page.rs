@@ -7,8 +7,9 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPIRES, IF_NONE_MATCH,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
+use crate::fields::{FieldValue, Fields};
 use crate::protocol::iframe;
 use crate::transport::{Body, empty};
 
@@ -104,7 +105,7 @@ impl Page {
     }
 
     /// The answer at a URL that named an earlier content: today's content, but looked up again each time.
-    pub(super) fn answer_outdated(&self, request: &HeaderMap) -> Response<Body> {
+    pub(super) fn answer_outdated(&self, request: &Fields) -> Response<Body> {
         let mut response = self.answer(request);
         response.headers_mut().insert(CACHE_CONTROL, NO_CACHE);
         response.headers_mut().remove(EXPIRES);
@@ -112,11 +113,8 @@ impl Page {
     }
 
     /// 200, or 304 when the browser has it. (sockjs-protocol, `IframePage.test_cacheability`)
-    pub(super) fn answer(&self, request: &HeaderMap) -> Response<Body> {
-        let tags = request
-            .get_all(IF_NONE_MATCH)
-            .into_iter()
-            .filter_map(|tags| tags.to_str().ok());
+    pub(super) fn answer(&self, request: &Fields) -> Response<Body> {
+        let tags = request.get_all(&IF_NONE_MATCH).filter_map(FieldValue::text);
         let etag = self.etag.to_str().unwrap_or_default();
         let known = tags
             .into_iter()

@@ -6,6 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
+use crate::fields::{FieldValue, Fields};
 use crate::transport::Hints;
 
 use super::cookie;
@@ -43,12 +44,12 @@ static ANY_ORIGIN: Fixed = fixed!("access-control-allow-origin", "*");
 static CREDENTIALS: Fixed = fixed!("access-control-allow-credentials", "true");
 
 /// Where fields go: into an answer's map, or as text.
-pub(super) trait Fields {
+pub(super) trait Put {
     fn fixed(&mut self, field: &'static Fixed);
     fn field(&mut self, name: HeaderName, value: &HeaderValue);
 }
 
-impl Fields for HeaderMap {
+impl Put for HeaderMap {
     fn fixed(&mut self, field: &'static Fixed) {
         self.append(field.name.clone(), field.value.clone());
     }
@@ -58,7 +59,7 @@ impl Fields for HeaderMap {
     }
 }
 
-impl Fields for Vec<u8> {
+impl Put for Vec<u8> {
     fn fixed(&mut self, field: &'static Fixed) {
         self.extend_from_slice(field.line.as_bytes());
     }
@@ -84,7 +85,7 @@ impl Policies {
     /// What the `hints` ask for in the answer to `request`.
     pub(super) fn of(
         hints: Hints,
-        request: &HeaderMap,
+        request: &Fields,
         cors: Option<Cors>,
         sets_cookie: bool,
         identity: bool,
@@ -107,7 +108,7 @@ impl Policies {
         self.put(fields);
     }
 
-    fn put(&self, fields: &mut impl Fields) {
+    fn put(&self, fields: &mut impl Put) {
         let Some(hints) = self.hints else { return };
         if let Some(cors) = &self.cors {
             cors.put(fields);
@@ -140,18 +141,18 @@ pub(super) struct Cors {
 }
 
 impl Cors {
-    pub(super) fn of(request: &HeaderMap, origins: &Origins) -> Self {
-        let asked = request.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    pub(super) fn of(request: &Fields, origins: &Origins) -> Self {
+        let asked = request.get(&ACCESS_CONTROL_REQUEST_HEADERS);
         Self {
-            origin: request.get(ORIGIN).map(copied),
+            origin: request.get(&ORIGIN).map(FieldValue::to_header_value),
             any: *origins == Origins::Any,
             headers: asked
-                .filter(|asked| !asked.is_empty() && is_list_of_tokens(asked.as_bytes()))
-                .map(copied),
+                .filter(|asked| !asked.as_bytes().is_empty() && is_list_of_tokens(asked.as_bytes()))
+                .map(FieldValue::to_header_value),
         }
     }
 
-    pub(super) fn put(&self, fields: &mut impl Fields) {
+    pub(super) fn put(&self, fields: &mut impl Put) {
         fields.fixed(&VARIES);
         match &self.origin {
             Some(origin) => {
@@ -165,11 +166,6 @@ impl Cors {
             fields.field(ACCESS_CONTROL_ALLOW_HEADERS, headers);
         }
     }
-}
-
-/// A value of its own, that does not keep the memory of a whole head while a receiver waits.
-fn copied(value: &HeaderValue) -> HeaderValue {
-    HeaderValue::from_bytes(value.as_bytes()).expect("it is a field value")
 }
 
 fn is_list_of_tokens(value: &[u8]) -> bool {

@@ -2,10 +2,11 @@
 
 use std::future::poll_fn;
 
+use http::Response;
 use http::header::HOST;
-use http::{HeaderMap, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use crate::fields::Fields;
 use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_response, text_frame};
 use crate::protocol::message::decode_websocket;
 use crate::protocol::{CloseReason, Frame, Framing as _, framing};
@@ -22,16 +23,16 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         .peer
         .host
         .clone()
-        .or_else(|| host(exchange.request.headers()));
+        .or_else(|| host(&exchange.request.fields));
     let target = exchange
         .request
-        .uri()
+        .uri
         .path_and_query()
         .map_or("/", |target| target.as_str())
         .to_owned();
     let secure = exchange.peer.scheme == Some("https");
     let response = host
-        .and_then(|host| upgrade::accept_hixie(exchange.request.headers(), secure, &host, &target));
+        .and_then(|host| upgrade::accept_hixie(&exchange.request.fields, secure, &host, &target));
     let Some(response) = response else {
         return upgrade::not_websocket();
     };
@@ -72,8 +73,8 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     response
 }
 
-fn host(headers: &HeaderMap) -> Option<String> {
-    headers.get(HOST)?.to_str().ok().map(str::to_owned)
+fn host(fields: &Fields) -> Option<String> {
+    fields.get(&HOST)?.text().map(str::to_owned)
 }
 
 async fn answer_nonce(io: &mut Upgraded, keys: (u32, u32)) -> std::io::Result<()> {

@@ -28,7 +28,7 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
 
 fn receive(exchange: Exchange) -> Answer {
     // Decided before the session is touched. (sockjs-protocol, `HtmlFile.test_invalid_callback`)
-    match Callback::from_query(exchange.request.uri().query()) {
+    match Callback::from_query(exchange.request.uri.query()) {
         Ok(callback) => stream(exchange, HTML, HtmlFile { callback }, Cut::Ends),
         Err(error) => protocol_error(error.response()).into(),
     }

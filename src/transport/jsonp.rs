@@ -39,7 +39,7 @@ pub(super) const TRANSPORT: Transport = Transport {
 };
 
 fn receive(exchange: Exchange) -> Answer {
-    match Callback::from_query(exchange.request.uri().query()) {
+    match Callback::from_query(exchange.request.uri.query()) {
         Ok(callback) => poll(
             exchange,
             JAVASCRIPT,

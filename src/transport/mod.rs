@@ -27,7 +27,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Request, Response};
+use http::{Method, Response};
 
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
@@ -37,9 +37,8 @@ use crate::session::SessionId;
 pub use body::Body;
 pub use config::{Chunks, TransportConfig};
 pub use pieces::{PieceSender, pieces};
-pub use request::{BodyError, RequestBody};
+pub use request::{BodyError, Request, RequestBody};
 pub use response::{empty, text};
-pub use upgrade::Http10Handshake;
 pub use upgraded::Upgraded;
 
 /// All transports, in the order of the protocol's document.
@@ -193,7 +192,7 @@ impl Future for Answer {
 #[derive(Debug)]
 pub struct Exchange {
     /// The request.
-    pub request: Request<RequestBody>,
+    pub request: Request,
     /// The service it is for.
     pub service: Arc<ServiceContext>,
     /// The session of the URL; `None` on the raw WebSocket's.
@@ -233,13 +232,13 @@ impl Exchange {
         let Peer {
             address, trusted, ..
         } = self.peer;
-        let headers = self.request.headers();
-        self.service.networks.of(address, trusted, headers)
+        let fields = &self.request.fields;
+        self.service.networks.of(address, trusted, fields)
     }
 
     /// The first segment of a session's URL.
     fn server(&self) -> &str {
-        let path = self.request.uri().path();
+        let path = self.request.uri.path();
         match path
             .strip_prefix(&*self.service.prefix)
             .and_then(Route::parse)
@@ -264,9 +263,9 @@ impl Exchange {
     /// What the backend may want to know of the request that opens a session.
     fn handshake(&self) -> Handshake {
         Handshake {
-            uri: self.request.uri().clone(),
+            uri: self.request.uri.clone(),
             prefix: Arc::clone(&self.service.prefix),
-            headers: self.request.headers().clone(),
+            headers: self.request.fields.to_map(),
             peer: self.peer.clone(),
             transport: self.transport,
         }

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 
+use crate::fields::FieldValue;
 use crate::protocol::{CloseReason, Frame, Framing};
 use crate::registry::{Found, Receiver, SessionHandle, Wire};
 use crate::session::{Liveness, Manner};
 
 use super::body::Body;
-use super::request::{RequestBody, discard};
+use super::request::{Request, RequestBody, discard};
 use super::response::typed;
 use super::{Answer, Chunks, Exchange, text};
 
@@ -104,16 +105,16 @@ fn begin<F: Future<Output = Response<Body>> + Send + 'static>(
     cut: Cut,
     respond: impl FnOnce(Target) -> F + Send + 'static,
 ) -> Answer {
-    if exchange.request.body().is_end_stream() {
+    if exchange.request.body.is_end_stream() {
         return match target(exchange, streams, cut) {
             Ok(target) => Answer::later(respond(target)),
             Err(refusal) => refusal.into(),
         };
     }
     Answer::later(async move {
-        let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
-        let headers = exchange.request.headers();
-        match discard(headers, body, &exchange.service.config).await {
+        let body = std::mem::replace(&mut exchange.request.body, RequestBody::empty());
+        let fields = &exchange.request.fields;
+        match discard(fields, body, &exchange.service.config).await {
             Ok(()) => match target(exchange, streams, cut) {
                 Ok(target) => respond(target).await,
                 Err(refusal) => refusal,
@@ -164,23 +165,23 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
 /// Whether a reset after the answer says nothing about the answer. Proxies end connections like that once they have read it,
 /// and some add nothing to a request that would show them, such as HAProxy without `option forwardfor`. A browser itself
 /// does it only for a page that has given its session up: so only other programs are taken at their word.
-fn resets_are_usual(request: &Request<RequestBody>) -> bool {
+fn resets_are_usual(request: &Request) -> bool {
     closes(request) || is_browser(request) || is_proxied(request)
 }
 
 /// Whether the peer ends the connection after this request.
-fn closes(request: &Request<RequestBody>) -> bool {
-    let asked = request.headers().get(CONNECTION);
-    request.version() < Version::HTTP_11
+fn closes(request: &Request) -> bool {
+    let asked = request.fields.get(&CONNECTION);
+    request.version < Version::HTTP_11
         || asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"))
 }
 
-fn is_browser(request: &Request<RequestBody>) -> bool {
+fn is_browser(request: &Request) -> bool {
     starts_with(request, &USER_AGENT, b"mozilla/")
 }
 
-fn starts_with(request: &Request<RequestBody>, name: &HeaderName, start: &[u8]) -> bool {
-    let value = request.headers().get(name).map(HeaderValue::as_bytes);
+fn starts_with(request: &Request, name: &HeaderName, start: &[u8]) -> bool {
+    let value = request.fields.get(name).map(FieldValue::as_bytes);
     value
         .and_then(|value| value.get(..start.len()))
         .is_some_and(|value| value.eq_ignore_ascii_case(start))
@@ -188,17 +189,16 @@ fn starts_with(request: &Request<RequestBody>, name: &HeaderName, start: &[u8]) 
 
 /// Whether the request shows signs of a proxy: what proxies add; HTTP/1.0, which many speak to what is behind them; or a
 /// browser's request without the `Connection: keep-alive` that all browsers send, but none hands on. (RFC 9110 §7.6.1)
-fn is_proxied(request: &Request<RequestBody>) -> bool {
+fn is_proxied(request: &Request) -> bool {
     const SIGNS: [HeaderName; 4] = [
         VIA,
         FORWARDED,
         HeaderName::from_static("x-forwarded-for"),
         HeaderName::from_static("x-real-ip"),
     ];
-    let headers = request.headers();
-    request.version() < Version::HTTP_11
-        || SIGNS.iter().any(|name| headers.contains_key(name))
-        || (request.version() == Version::HTTP_11
+    request.version < Version::HTTP_11
+        || SIGNS.iter().any(|name| request.fields.contains(name))
+        || (request.version == Version::HTTP_11
             && is_browser(request)
             && !starts_with(request, &CONNECTION, b"keep-alive"))
 }
@@ -208,11 +208,12 @@ mod tests {
     use super::*;
 
     fn proxied(version: Version, fields: &[(&str, &str)]) -> bool {
-        let mut request = Request::builder().version(version);
+        let mut request = http::Request::builder().version(version);
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
-        is_proxied(&request.body(RequestBody::empty()).expect("a valid request"))
+        let request = request.body(RequestBody::empty());
+        is_proxied(&request.expect("a valid request").into())
     }
 
     #[test]

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
-use http::{HeaderMap, Response, StatusCode};
+use http::{Method, Response, StatusCode, Uri, Version};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
+use crate::fields::{FieldValue, Fields};
 use crate::registry::Reservation;
 
 use super::body::Body;
@@ -20,6 +22,56 @@ use super::pieces::Pieces;
 use super::response::{closing, text};
 use super::upgraded::Upgraded;
 use super::{ServiceContext, TransportConfig};
+
+/// A request, from our server or from any other.
+#[derive(Debug)]
+pub struct Request {
+    /// Its method.
+    pub method: Method,
+    /// Its target. (RFC 9112 §3.2)
+    pub uri: Uri,
+    /// What it is answered in.
+    pub version: Version,
+    /// Its header fields.
+    pub fields: Fields,
+    /// Its body, or the connection that it asks for.
+    pub body: RequestBody,
+    /// It is a WebSocket handshake that came in HTTP/1.0 and is given on as HTTP/1.1.
+    pub handshake10: bool,
+    /// The connection, where hyper serves it.
+    pub(super) hyper: Option<OnUpgrade>,
+}
+
+impl Request {
+    /// `GET /` in HTTP/1.1, with these fields and no body.
+    pub fn new(fields: Fields) -> Self {
+        Self {
+            method: Method::GET,
+            uri: Uri::default(),
+            version: Version::HTTP_11,
+            fields,
+            body: RequestBody::empty(),
+            handshake10: false,
+            hyper: None,
+        }
+    }
+}
+
+impl From<http::Request<RequestBody>> for Request {
+    fn from(mut request: http::Request<RequestBody>) -> Self {
+        let hyper = hyper::upgrade::on(&mut request);
+        let (head, body) = request.into_parts();
+        Self {
+            method: head.method,
+            uri: head.uri,
+            version: head.version,
+            fields: head.headers.into(),
+            body,
+            handshake10: false,
+            hyper: Some(hyper),
+        }
+    }
+}
 
 /// A request's body, from our server or from any other.
 #[derive(Debug)]
@@ -104,23 +156,21 @@ pub(super) struct ReadBody {
 
 /// A body that came with its head and can be taken as it is; otherwise it is given back, to be [`read`].
 pub(super) fn at_once(
-    headers: &HeaderMap,
+    fields: &Fields,
     body: RequestBody,
     config: &TransportConfig,
 ) -> Result<Bytes, RequestBody> {
     match body {
-        RequestBody::Whole(bytes)
-            if bytes.len() <= config.max_body_size && !is_encoded(headers) =>
-        {
+        RequestBody::Whole(bytes) if bytes.len() <= config.max_body_size && !is_encoded(fields) => {
             Ok(bytes)
         }
         body => Err(body),
     }
 }
 
-fn is_encoded(headers: &HeaderMap) -> bool {
-    headers
-        .get(CONTENT_ENCODING)
+fn is_encoded(fields: &Fields) -> bool {
+    fields
+        .get(&CONTENT_ENCODING)
         .is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
@@ -130,24 +180,24 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 /// The answer to give: 413 over the limit (before reading, where the length is declared), 408 when it takes too long, 415
 /// when it is compressed, 503 when the process has no memory for it, 400 when the connection fails.
 pub(super) async fn read(
-    headers: &HeaderMap,
+    fields: &Fields,
     body: RequestBody,
     service: &ServiceContext,
 ) -> Result<ReadBody, Response<Body>> {
-    if is_encoded(headers) {
+    if is_encoded(fields) {
         return Err(closing(text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Compressed requests are not supported.",
         )));
     }
-    if declares_too_much(headers, &service.config) {
-        let waits = waits(headers);
-        return Err(refuse_large(headers, body, &service.config, waits).await);
+    if declares_too_much(fields, &service.config) {
+        let waits = waits(fields);
+        return Err(refuse_large(fields, body, &service.config, waits).await);
     }
     let config = &service.config;
     let mut body = body;
     let collected = within_time(config, collect(&mut body, service)).await;
-    finish_refusing(collected, headers, body, config).await
+    finish_refusing(collected, fields, body, config).await
 }
 
 /// Reads a body that has no meaning, such as that of a receiving POST, so that the connection can be watched.
@@ -155,15 +205,15 @@ pub(super) async fn read(
 /// # Errors
 /// As [`read`].
 pub(super) async fn discard(
-    headers: &HeaderMap,
+    fields: &Fields,
     mut body: RequestBody,
     config: &TransportConfig,
 ) -> Result<(), Response<Body>> {
     if body.is_end_stream() {
         return Ok(());
     }
-    if declares_too_much(headers, config) {
-        return Err(refuse_large(headers, body, config, waits(headers)).await);
+    if declares_too_much(fields, config) {
+        return Err(refuse_large(fields, body, config, waits(fields)).await);
     }
     let reading = async {
         let mut seen = 0;
@@ -177,7 +227,7 @@ pub(super) async fn discard(
         Ok(())
     };
     let read = within_time(config, reading).await;
-    finish_refusing(read, headers, body, config).await
+    finish_refusing(read, fields, body, config).await
 }
 
 async fn collect(
@@ -228,9 +278,9 @@ async fn collect(
 }
 
 /// Whether the body is a form. (sockjs-protocol, `JsonPolling.test_content_types`)
-pub(super) fn is_form(headers: &HeaderMap) -> bool {
+pub(super) fn is_form(fields: &Fields) -> bool {
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
-    let Some(value) = headers.get(CONTENT_TYPE) else {
+    let Some(value) = fields.get(&CONTENT_TYPE) else {
         return false;
     };
     let essence = value
@@ -241,12 +291,16 @@ pub(super) fn is_form(headers: &HeaderMap) -> bool {
     essence.trim_ascii().eq_ignore_ascii_case(FORM)
 }
 
-fn declares_too_much(headers: &HeaderMap, config: &TransportConfig) -> bool {
-    declared_length(headers).is_some_and(|length| length > config.max_body_size as u64)
+fn declares_too_much(fields: &Fields, config: &TransportConfig) -> bool {
+    declared_length(fields).is_some_and(|length| length > config.max_body_size as u64)
 }
 
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+fn declared_length(fields: &Fields) -> Option<u64> {
+    fields
+        .get(&CONTENT_LENGTH)
+        .and_then(FieldValue::text)?
+        .parse()
+        .ok()
 }
 
 /// How much more than allowed is read and dropped, in multiples of what is allowed.
@@ -255,20 +309,20 @@ const DRAINED: u64 = 4;
 const PAUSE: Duration = Duration::from_millis(300);
 
 /// Whether the peer asks before it writes its body. (RFC 9110 §10.1.1)
-fn waits(headers: &HeaderMap) -> bool {
-    headers.contains_key(EXPECT)
+fn waits(fields: &Fields) -> bool {
+    fields.contains(&EXPECT)
 }
 
 /// Answers that a body is too large, once it has been read and dropped, within bounds: a peer that is still writing when the
 /// connection is closed gets a reset, and with it may lose the answer. (RFC 9112 §9.6)
 async fn refuse_large(
-    headers: &HeaderMap,
+    fields: &Fields,
     mut body: RequestBody,
     config: &TransportConfig,
     waits: bool,
 ) -> Response<Body> {
     let bound = DRAINED * config.max_body_size as u64;
-    if !waits && declared_length(headers).is_none_or(|length| length <= bound) {
+    if !waits && declared_length(fields).is_none_or(|length| length <= bound) {
         let draining = async {
             let mut dropped = 0;
             while let Ok(Some(Ok(frame))) = tokio::time::timeout(PAUSE, body.frame()).await {
@@ -287,13 +341,13 @@ async fn refuse_large(
 /// As [`refuse_large`], for a body that was found to be too large while it was read.
 async fn finish_refusing<T>(
     read: Result<T, Response<Body>>,
-    headers: &HeaderMap,
+    fields: &Fields,
     body: RequestBody,
     config: &TransportConfig,
 ) -> Result<T, Response<Body>> {
     match read {
         Err(refusal) if refusal.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(refuse_large(headers, body, config, false).await)
+            Err(refuse_large(fields, body, config, false).await)
         }
         other => other,
     }

@@ -35,9 +35,9 @@ pub(super) fn send(
     payload: Payload,
     accepted: fn() -> Response<Body>,
 ) -> Answer {
-    let body = std::mem::replace(exchange.request.body_mut(), RequestBody::empty());
+    let body = std::mem::replace(&mut exchange.request.body, RequestBody::empty());
     // Mostly all is there and there is room: then nothing has to be kept.
-    match at_once(exchange.request.headers(), body, &exchange.service.config) {
+    match at_once(&exchange.request.fields, body, &exchange.service.config) {
         Ok(body) => match take(&exchange, payload, &body) {
             Taken::Answered(answer) => answer.unwrap_or_else(accepted).into(),
             Taken::Waits(handle, messages) => {
@@ -46,7 +46,7 @@ pub(super) fn send(
             }
         },
         Err(body) => Answer::later(async move {
-            let body = match read(exchange.request.headers(), body, &exchange.service).await {
+            let body = match read(&exchange.request.fields, body, &exchange.service).await {
                 Ok(body) => body,
                 Err(refusal) => return refusal,
             };
@@ -73,7 +73,7 @@ enum Taken {
 }
 
 fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
-    let json = if payload == Payload::Form && is_form(exchange.request.headers()) {
+    let json = if payload == Payload::Form && is_form(&exchange.request.fields) {
         form_payload(body).map(|payload| Cow::Owned(payload.into_owned().into_bytes()))
     } else {
         Ok(Cow::Borrowed(&body[..]))

@@ -4,20 +4,17 @@ use http::header::{
     CONNECTION, HeaderName, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::fields::{FieldValue, Fields};
 use crate::protocol::hixie;
 
 use super::Exchange;
 use super::body::Body;
-use super::request::RequestBody;
+use super::request::Request;
 use super::response::{empty, text};
-
-/// Among a request's extensions: it is a WebSocket handshake that came in HTTP/1.0 and was given on as HTTP/1.1.
-#[derive(Clone, Copy, Debug)]
-pub struct Http10Handshake;
 
 /// Which WebSocket the browser speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,31 +45,31 @@ const MAX_OFFERED: usize = 32;
 /// The answer to give: 400 when it is not a WebSocket handshake, 426 with the version spoken here for another version.
 ///
 /// Source: RFC 6455 §4.2.1; sockjs-protocol, `WebsocketHttpErrors`, `Websocket.test_haproxy`.
-pub(super) fn check(request: &Request<RequestBody>) -> Result<Dialect, Response<Body>> {
-    let headers = request.headers();
+pub(super) fn check(request: &Request) -> Result<Dialect, Response<Body>> {
+    let fields = &request.fields;
     let upgrades =
-        has_token(headers, &UPGRADE, "websocket") && has_token(headers, &CONNECTION, "upgrade");
-    if !upgrades || request.version() < Version::HTTP_11 || !request.body().is_end_stream() {
+        has_token(fields, &UPGRADE, "websocket") && has_token(fields, &CONNECTION, "upgrade");
+    if !upgrades || request.version < Version::HTTP_11 || !request.body.is_end_stream() {
         tracing::debug!(
-            upgrade = ?headers.get(UPGRADE),
-            connection = ?headers.get(CONNECTION),
-            version = ?request.version(),
+            upgrade = ?fields.get(&UPGRADE),
+            connection = ?fields.get(&CONNECTION),
+            version = ?request.version,
             "not a WebSocket handshake; a proxy on the way may have dropped its Upgrade and Connection fields",
         );
         return Err(not_websocket());
     }
     if let (Some(key1), Some(key2), None) = (
-        headers.get(KEY1),
-        headers.get(KEY2),
-        headers.get(SEC_WEBSOCKET_VERSION),
+        fields.get(&KEY1),
+        fields.get(&KEY2),
+        fields.get(&SEC_WEBSOCKET_VERSION),
     ) {
-        let number = |key: &HeaderValue| key.to_str().ok().and_then(hixie::key_number);
+        let number = |key: FieldValue<'_>| key.text().and_then(hixie::key_number);
         let keys = number(key1).zip(number(key2)).ok_or_else(not_websocket)?;
         return Ok(Dialect::Hixie76 { keys });
     }
-    if headers
-        .get(SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != "13")
+    if fields
+        .get(&SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version.as_bytes() != b"13")
     {
         let mut response = text(
             StatusCode::UPGRADE_REQUIRED,
@@ -86,22 +83,21 @@ pub(super) fn check(request: &Request<RequestBody>) -> Result<Dialect, Response<
             .insert(UPGRADE, HeaderValue::from_static("websocket"));
         return Err(response);
     }
-    let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
+    let mut keys = fields.get_all(&SEC_WEBSOCKET_KEY);
     let key = match (keys.next(), keys.next()) {
         (Some(key), None) if is_nonce(key.as_bytes()) => key.as_bytes(),
         _ => return Err(not_websocket()),
     };
     Ok(Dialect::Rfc6455 {
         accept: derive_accept_key(key),
-        offered: offered(headers),
+        offered: offered(fields),
     })
 }
 
 impl Exchange {
     /// Names the cause to the operator: it works here, but not everywhere.
     pub(super) fn warn_of_http10(&self) {
-        let came = self.request.extensions().get::<Http10Handshake>();
-        if came.is_some()
+        if self.request.handshake10
             && let Some(held_back) = self.service.http10.admit()
         {
             tracing::warn!(
@@ -130,7 +126,7 @@ pub(super) fn accept(accept: &str, protocol: Option<&str>) -> Response<Body> {
 
 /// `101` for Hixie-76. The scheme is `ws` unless a trusted proxy or TLS said otherwise.
 pub(super) fn accept_hixie(
-    request_headers: &HeaderMap,
+    request: &Fields,
     secure: bool,
     host: &str,
     target: &str,
@@ -140,10 +136,10 @@ pub(super) fn accept_hixie(
     let location = HeaderValue::from_str(&format!("{scheme}://{host}{target}")).ok()?;
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("sec-websocket-location"), location);
-    if let Some(origin) = request_headers.get(ORIGIN) {
+    if let Some(origin) = request.get(&ORIGIN) {
         headers.insert(
             HeaderName::from_static("sec-websocket-origin"),
-            origin.clone(),
+            origin.to_header_value(),
         );
     }
     Some(response)
@@ -166,23 +162,14 @@ fn switching(connection: &'static str, upgrade: &'static str) -> Response<Body> 
 }
 
 /// Whether a list field holds `token`, in any case and in any of its lines. (RFC 9110 §5.6.1)
-fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
-    list(headers, name).any(|item| item.eq_ignore_ascii_case(token))
+fn has_token(fields: &Fields, name: &HeaderName, token: &str) -> bool {
+    let mut items = fields.items(name);
+    items.any(|item| item.eq_ignore_ascii_case(token))
 }
 
-fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    let lines = headers
-        .get_all(name)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok());
-    lines
-        .flat_map(|line| line.split(','))
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-}
-
-fn offered(headers: &HeaderMap) -> Vec<String> {
-    list(headers, &SEC_WEBSOCKET_PROTOCOL)
+fn offered(fields: &Fields) -> Vec<String> {
+    fields
+        .items(&SEC_WEBSOCKET_PROTOCOL)
         .take(MAX_OFFERED)
         .map(str::to_owned)
         .collect()

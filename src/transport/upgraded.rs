@@ -2,11 +2,10 @@
 
 use std::fmt::Debug;
 
-use http::Request;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::request::RequestBody;
+use super::request::{Request, RequestBody};
 
 /// A stream of bytes in both directions.
 pub trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
@@ -18,17 +17,17 @@ pub type Upgraded = Box<dyn Duplex>;
 
 /// The connection of `request` once its 101 is written; `None` when it ended before. From [`crate::Server`], or from hyper.
 pub(super) fn upgraded(
-    request: &mut Request<RequestBody>,
+    request: &mut Request,
 ) -> impl Future<Output = Option<Upgraded>> + Send + use<> {
-    let body = std::mem::replace(request.body_mut(), RequestBody::empty());
+    let body = std::mem::replace(&mut request.body, RequestBody::empty());
     let ours = match body {
         RequestBody::Upgrade(connection) => Ok(connection),
-        _ => Err(hyper::upgrade::on(request)),
+        _ => Err(request.hyper.take()),
     };
     async {
         match ours {
             Ok(connection) => connection.await.ok(),
-            Err(hyper) => Some(Box::new(TokioIo::new(hyper.await.ok()?)) as Upgraded),
+            Err(hyper) => Some(Box::new(TokioIo::new(hyper?.await.ok()?)) as Upgraded),
         }
     }
 }

@@ -3,8 +3,8 @@
 mod fates;
 mod visits;
 
-use http::HeaderValue;
 use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderValue};
 
 use crate::moment::Moment;
 
@@ -22,8 +22,18 @@ fn networks(change: impl FnOnce(&mut NetworkConfig)) -> Networks {
     Networks::new("/echo".into(), config, delay, delay)
 }
 
-fn agent(agent: &'static str) -> HeaderMap {
-    HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))])
+/// Of a browser.
+fn agent(agent: &'static str) -> Fields {
+    request(agent, &[])
+}
+
+/// Of a browser's request to which proxies added something.
+fn request(agent: &'static str, added: &[(&'static str, &str)]) -> Fields {
+    let mut map = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(agent))]);
+    for (name, value) in added {
+        map.insert(*name, value.parse().expect("a value"));
+    }
+    map.into()
 }
 
 /// Some instant to begin with.
@@ -165,7 +175,11 @@ impl<'a> Browser<'a> {
 #[test]
 fn programs_that_are_no_browsers_are_not_remembered() {
     let networks = networks(|_| ());
-    assert!(networks.of(CLIENT, false, &HeaderMap::new()).is_none());
+    assert!(
+        networks
+            .of(CLIENT, false, &HeaderMap::new().into())
+            .is_none()
+    );
     assert!(
         networks
             .of(CLIENT, false, &agent("Python-urllib/2.7"))
@@ -177,8 +191,7 @@ fn programs_that_are_no_browsers_are_not_remembered() {
 fn networks_are_told_apart_by_address_proxies_and_browser() {
     let networks = networks(|_| ());
     let mut seen: Vec<Arc<Network>> = Vec::new();
-    let mut via = agent(CHROME);
-    via.insert(VIA, HeaderValue::from_static("1.1 proxy"));
+    let via = request(CHROME, &[("via", "1.1 proxy")]);
     let other = Some(IpAddr::from([192, 0, 2, 8]));
     for (client, headers) in [
         (CLIENT, agent(CHROME)),
@@ -221,10 +234,8 @@ fn memory_is_bounded_and_keeps_what_is_in_use() {
 fn made_up_addresses_push_nobody_out() {
     let networks = networks(|config| config.capacity = 100);
     let kept = chrome(&networks);
-    let mut claiming = agent(CHROME);
     for number in 0..1000_u32 {
-        let claim = HeaderValue::from(number);
-        claiming.insert(HeaderName::from_static("x-forwarded-for"), claim);
+        let claiming = request(CHROME, &[("x-forwarded-for", &number.to_string())]);
         let _ = networks.of(CLIENT, false, &claiming);
         let host = std::net::Ipv6Addr::from((0x2001_0db8_u128 << 96) + u128::from(number));
         let _ = networks.of(Some(host.into()), false, &agent(CHROME));
@@ -255,7 +266,7 @@ fn pins_decide_instead_of_what_is_learnt() {
             .is_none()
     );
     let network = networks
-        .of(CLIENT, false, &HeaderMap::new())
+        .of(CLIENT, false, &HeaderMap::new().into())
         .expect("pinned, whoever it is");
     let now = now();
     assert!(!network.offer_websocket(now, true, None));

@@ -201,11 +201,9 @@ fn good_client_behind_an_address_with_a_bad_memory_gets_its_websocket_after_a_fe
 fn what_becomes_of_websockets_in_tunnels_is_known_to_info() {
     let networks = networks(|_| ());
     let mut day = Day::new();
-    let mut through_proxy = agent(CHROME);
-    through_proxy.insert(VIA, HeaderValue::from_static("1.1 squid"));
-    let mut claim = through_proxy.clone();
-    let name = HeaderName::from_static("x-forwarded-for");
-    claim.insert(name, HeaderValue::from_static("10.0.0.7"));
+    let squid = ("via", "1.1 squid");
+    let through_proxy = request(CHROME, &[squid]);
+    let claim = request(CHROME, &[squid, ("x-forwarded-for", "10.0.0.7")]);
     for headers in [&through_proxy, &claim] {
         assert!(networks.offer_websocket(CLIENT, false, headers, day.0, true));
     }
