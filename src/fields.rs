@@ -1,4 +1,4 @@
-//! The fields of a request's head, left where they were read.
+//! Fields of heads: those of a request left where they were read, and those of answers that never change.
 //!
 //! A request of a transport is asked for a dozen fields, most of which are not there, and its head is forgotten at once. So no map
 //! of them is built, and nothing is copied: they are looked for in the head. Who keeps them, as a session's handshake does,
@@ -38,6 +38,23 @@ struct Line {
 /// The value of a field: any bytes but control characters, the tab apart. (RFC 9110 §5.5)
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct FieldValue<'a>(&'a [u8]);
+
+/// A field that is always the same, ready to be written.
+#[derive(Debug)]
+pub struct Fixed {
+    name: HeaderName,
+    value: HeaderValue,
+    line: &'static str,
+}
+
+/// `fixed!("vary", "Origin")`, a [`Fixed`] field. The name is in lower case.
+macro_rules! fixed {
+    ($name:literal, $value:literal) => {
+        $crate::fields::Fixed::new($name, $value, concat!($name, ": ", $value, "\r\n"))
+    };
+}
+
+pub(crate) use fixed;
 
 /// Most fields that a request may have; [`HeaderMap`] holds no more.
 pub const MAX_FIELDS: usize = 24_576;
@@ -143,6 +160,31 @@ impl From<HeaderMap> for Fields {
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.to_map().fmt(f)
+    }
+}
+
+impl Fixed {
+    pub(crate) const fn new(name: &'static str, value: &'static str, line: &'static str) -> Self {
+        Self {
+            name: HeaderName::from_static(name),
+            value: HeaderValue::from_static(value),
+            line,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> HeaderName {
+        self.name.clone()
+    }
+
+    /// Its value.
+    pub fn value(&self) -> HeaderValue {
+        self.value.clone()
+    }
+
+    /// Name and value as a line of a head, with its CR LF. (RFC 9112 §5)
+    pub const fn line(&self) -> &'static [u8] {
+        self.line.as_bytes()
     }
 }
 

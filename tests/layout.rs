@@ -49,7 +49,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "fields",
-        may_import: &[],
+        may_import: &["fields"],
         must_not_name: IMPURE,
     },
     Rule {

@@ -294,7 +294,8 @@ impl Connection {
             ready!(self.poll_output(context))?;
         }
         // Before anything is taken out of a session for a browser, it is seen whether it has gone.
-        if self.exchange().is_some_and(|exchange| exchange.waited) {
+        let looks = self.exchange().is_some_and(|exchange| exchange.waited);
+        if looks {
             match self.poll_peer(context) {
                 Poll::Pending => {}
                 done => return done,
@@ -303,6 +304,8 @@ impl Connection {
         let Some(exchange) = self.exchange() else {
             return Poll::Ready(Ok(()));
         };
+        // Only who reads a body may have asked for more of it since.
+        let looked = looks && exchange.incoming.is_none();
         let mut batch = Batch::new();
         let collected = exchange.collect(&mut batch, context);
         if !batch.is_empty() {
@@ -317,6 +320,7 @@ impl Connection {
         match collected {
             Collected::Some => Poll::Ready(Ok(())),
             Collected::All => Poll::Ready(self.finish()),
+            Collected::Waits if looked => Poll::Pending,
             Collected::Waits => self.poll_peer(context),
         }
     }

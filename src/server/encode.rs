@@ -55,6 +55,9 @@ pub(super) fn head(
     let old = asked.http10 || response.version() == Version::HTTP_10;
     status_line(status, old, out);
     policies.write(out);
+    if let Some(content_type) = response.body().content_type() {
+        out.extend_from_slice(content_type.line());
+    }
     let (mut closes, mut dated) = (false, false);
     for (name, value) in response.headers() {
         closes |= *name == CONNECTION && value.as_bytes().eq_ignore_ascii_case(b"close");

@@ -76,6 +76,9 @@ impl Dispatched {
     pub(super) async fn finish(mut self) -> Response<Body> {
         let (mut response, policies) = std::future::poll_fn(|context| self.poll(context)).await;
         policies.add(response.headers_mut());
+        if let Some(content_type) = response.body().content_type() {
+            response.headers_mut().fixed(content_type);
+        }
         response
     }
 }

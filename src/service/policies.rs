@@ -6,28 +6,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-use crate::fields::{FieldValue, Fields};
+use crate::fields::{FieldValue, Fields, Fixed, fixed};
 use crate::transport::Hints;
 
 use super::cookie;
 use super::origin::Origins;
-
-/// A field that is always the same, ready to be written.
-pub(super) struct Fixed {
-    name: HeaderName,
-    value: HeaderValue,
-    line: &'static str,
-}
-
-macro_rules! fixed {
-    ($name:literal, $value:literal) => {
-        Fixed {
-            name: HeaderName::from_static($name),
-            value: HeaderValue::from_static($value),
-            line: concat!($name, ": ", $value, "\r\n"),
-        }
-    };
-}
 
 /// As the suite compares it. (sockjs-protocol, `InfoTest.test_basic`)
 pub(super) static NO_CACHE: Fixed = fixed!(
@@ -45,13 +28,13 @@ static CREDENTIALS: Fixed = fixed!("access-control-allow-credentials", "true");
 
 /// Where fields go: into an answer's map, or as text.
 pub(super) trait Put {
-    fn fixed(&mut self, field: &'static Fixed);
+    fn fixed(&mut self, field: &Fixed);
     fn field(&mut self, name: HeaderName, value: &HeaderValue);
 }
 
 impl Put for HeaderMap {
-    fn fixed(&mut self, field: &'static Fixed) {
-        self.append(field.name.clone(), field.value.clone());
+    fn fixed(&mut self, field: &Fixed) {
+        self.append(field.name(), field.value());
     }
 
     fn field(&mut self, name: HeaderName, value: &HeaderValue) {
@@ -60,8 +43,8 @@ impl Put for HeaderMap {
 }
 
 impl Put for Vec<u8> {
-    fn fixed(&mut self, field: &'static Fixed) {
-        self.extend_from_slice(field.line.as_bytes());
+    fn fixed(&mut self, field: &Fixed) {
+        self.extend_from_slice(field.line());
     }
 
     fn field(&mut self, name: HeaderName, value: &HeaderValue) {

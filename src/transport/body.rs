@@ -9,12 +9,17 @@ use bytes::Bytes;
 use futures_util::Stream as Chunks;
 use http_body::{Frame as BodyFrame, SizeHint};
 
+use crate::fields::Fixed;
 use crate::protocol::{CloseReason, Frame, Framing};
 use crate::registry::Receiver;
 
 /// The body of any answer of the gateway.
 #[derive(Debug)]
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// What it is, where that is not among the answer's fields.
+    content_type: Option<&'static Fixed>,
+}
 
 enum Kind {
     /// Known from the start.
@@ -48,20 +53,38 @@ enum Source {
 }
 
 impl Body {
+    const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            content_type: None,
+        }
+    }
+
+    /// The same, with the `Content-Type` field that tells what it is.
+    pub(super) const fn typed(mut self, content_type: &'static Fixed) -> Self {
+        self.content_type = Some(content_type);
+        self
+    }
+
+    /// The `Content-Type` that the answer has beside its own fields: one that does not change needs no place in their map.
+    pub(crate) const fn content_type(&self) -> Option<&'static Fixed> {
+        self.content_type
+    }
+
     /// Nothing.
     pub const fn empty() -> Self {
-        Self(Kind::Full(Bytes::new()))
+        Self::of(Kind::Full(Bytes::new()))
     }
 
     /// Chunks as they come, from elsewhere than a session.
     pub(crate) fn chunks(chunks: impl Chunks<Item = Bytes> + Send + 'static) -> Self {
-        Self(Kind::Chunks(Box::pin(chunks)))
+        Self::of(Kind::Chunks(Box::pin(chunks)))
     }
 
     /// One frame that `receiver` took. The attachment ends in order when the server takes the bytes; when it drops them
     /// instead, the response provably never left.
     pub(super) fn once(frame: Bytes, receiver: Receiver) -> Self {
-        Self(Kind::Once(frame, receiver))
+        Self::of(Kind::Once(frame, receiver))
     }
 
     /// Frames from `receiver` until the close frame, or until `limit` bytes of frames were written; or, where there is no
@@ -74,7 +97,7 @@ impl Body {
     ) -> Self {
         let rest = framing.prelude().unwrap_or_default();
         let source = receiver.map_or_else(Source::Refusal, Source::Receiver);
-        Self(Kind::Stream(Box::new(Stream {
+        Self::of(Kind::Stream(Box::new(Stream {
             framing: Box::new(framing),
             rest,
             taken: None,
@@ -87,7 +110,7 @@ impl Body {
 
 impl<T: Into<Bytes>> From<T> for Body {
     fn from(content: T) -> Self {
-        Self(Kind::Full(content.into()))
+        Self::of(Kind::Full(content.into()))
     }
 }
 
@@ -99,12 +122,12 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
-        let chunk = match &mut self.0 {
+        let chunk = match &mut self.kind {
             Kind::Full(content) if content.is_empty() => None,
             Kind::Full(content) => Some(std::mem::take(content)),
             Kind::Once(..) => {
                 let Kind::Once(frame, receiver) =
-                    std::mem::replace(&mut self.0, Kind::Full(Bytes::new()))
+                    std::mem::replace(&mut self.kind, Kind::Full(Bytes::new()))
                 else {
                     return Poll::Ready(None);
                 };
@@ -125,7 +148,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(content) => content.is_empty(),
             Kind::Once(..) | Kind::Chunks(_) => false,
             Kind::Stream(stream) => {
@@ -135,7 +158,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Full(content) | Kind::Once(content, _) => {
                 SizeHint::with_exact(content.len() as u64)
             }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method};
+use http::Method;
 
+use crate::fields::{Fixed, fixed};
 use crate::protocol::framing::EventSource;
 
 use super::receive::{Cut, stream};
@@ -17,7 +18,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         handler: |exchange| {
             stream(
                 exchange,
-                EVENT_STREAM,
+                &EVENT_STREAM,
                 EventSource,
                 Cut::ResumesAfter(PAUSE),
             )
@@ -36,4 +37,4 @@ pub(super) const TRANSPORT: Transport = Transport {
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Without a charset: the suite compares the whole value.
-const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
+static EVENT_STREAM: Fixed = fixed!("content-type", "text/event-stream");

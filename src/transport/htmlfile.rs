@@ -1,7 +1,8 @@
 //! htmlfile: `GET …/htmlfile?c=CALLBACK`, an endless page with one script element per frame. (sockjs-protocol, `HtmlFile`)
 
-use http::{HeaderValue, Method};
+use http::Method;
 
+use crate::fields::{Fixed, fixed};
 use crate::protocol::Callback;
 use crate::protocol::framing::HtmlFile;
 
@@ -24,12 +25,12 @@ pub(super) const TRANSPORT: Transport = Transport {
     }],
 };
 
-const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=UTF-8");
+static HTML: Fixed = fixed!("content-type", "text/html; charset=UTF-8");
 
 fn receive(exchange: Exchange) -> Answer {
     // Decided before the session is touched. (sockjs-protocol, `HtmlFile.test_invalid_callback`)
     match Callback::from_query(exchange.request.uri.query()) {
-        Ok(callback) => stream(exchange, HTML, HtmlFile { callback }, Cut::Ends),
+        Ok(callback) => stream(exchange, &HTML, HtmlFile { callback }, Cut::Ends),
         Err(error) => protocol_error(error.response()).into(),
     }
 }

@@ -42,7 +42,7 @@ fn receive(exchange: Exchange) -> Answer {
     match Callback::from_query(exchange.request.uri.query()) {
         Ok(callback) => poll(
             exchange,
-            JAVASCRIPT,
+            &JAVASCRIPT,
             Jsonp { callback },
             Cut::ResumesAfter(Duration::ZERO),
         ),

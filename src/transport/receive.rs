@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
-use http::{HeaderValue, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use http_body::Body as _;
 
-use crate::fields::FieldValue;
+use crate::fields::{FieldValue, Fixed};
 use crate::protocol::{CloseReason, Frame, Framing};
 use crate::registry::{Found, Receiver, SessionHandle, Wire};
 use crate::session::{Liveness, Manner};
@@ -32,7 +32,7 @@ const SMALL_CHUNK: usize = 1024;
 /// Answers with one frame: the next one, or the reason why there is none. (sockjs-protocol, `XhrPolling`, `JsonPolling`)
 pub(super) fn poll(
     exchange: Exchange,
-    content_type: HeaderValue,
+    content_type: &'static Fixed,
     framing: impl Framing + Send + Sync + 'static,
     cut: Cut,
 ) -> Answer {
@@ -57,7 +57,7 @@ pub(super) fn poll(
 /// (sockjs-protocol, `XhrStreaming`, `EventSource`, `HtmlFile`)
 pub(super) fn stream(
     exchange: Exchange,
-    content_type: HeaderValue,
+    content_type: &'static Fixed,
     framing: impl Framing + Send + 'static,
     cut: Cut,
 ) -> Answer {

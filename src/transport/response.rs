@@ -1,12 +1,14 @@
 //! Builders of answers.
 
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::CONNECTION;
 use http::{HeaderValue, Response, StatusCode};
+
+use crate::fields::{Fixed, fixed};
 
 use super::body::Body;
 
 /// `text/plain; charset=UTF-8`, with the case and spacing the suite compares.
-pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=UTF-8");
+pub(super) static TEXT: Fixed = fixed!("content-type", "text/plain; charset=UTF-8");
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response<Body> {
@@ -18,14 +20,17 @@ pub fn empty(status: StatusCode) -> Response<Body> {
 /// A plain text answer. `message` has no newline and does not start like a frame: sockjs-client outside browsers reads
 /// error bodies as frames.
 pub fn text(status: StatusCode, message: &'static str) -> Response<Body> {
-    typed(status, TEXT, message.into())
+    typed(status, &TEXT, message.into())
 }
 
 /// An answer with a type.
-pub(super) fn typed(status: StatusCode, content_type: HeaderValue, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
+pub(super) fn typed(
+    status: StatusCode,
+    content_type: &'static Fixed,
+    body: Body,
+) -> Response<Body> {
+    let mut response = Response::new(body.typed(content_type));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 

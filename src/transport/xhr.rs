@@ -1,7 +1,8 @@
 //! xhr polling: `POST …/xhr` for one frame, `POST …/xhr_send` for messages. (sockjs-protocol, `XhrPolling`)
 
-use http::{HeaderValue, Method, StatusCode};
+use http::{Method, StatusCode};
 
+use crate::fields::{Fixed, fixed};
 use crate::protocol::framing::Line;
 
 use super::body::Body;
@@ -37,16 +38,16 @@ pub(super) const TRANSPORT: Transport = Transport {
 };
 
 /// `application/javascript; charset=UTF-8`, as the suite compares it.
-pub(super) const JAVASCRIPT: HeaderValue =
-    HeaderValue::from_static("application/javascript; charset=UTF-8");
+pub(super) static JAVASCRIPT: Fixed =
+    fixed!("content-type", "application/javascript; charset=UTF-8");
 
 fn receive(exchange: Exchange) -> Answer {
-    poll(exchange, JAVASCRIPT, Line, Cut::Ends)
+    poll(exchange, &JAVASCRIPT, Line, Cut::Ends)
 }
 
 fn send_messages(exchange: Exchange) -> Answer {
     // The suite wants a type although there is nothing it is the type of.
     send(exchange, Payload::Body, || {
-        typed(StatusCode::NO_CONTENT, TEXT, Body::empty())
+        typed(StatusCode::NO_CONTENT, &TEXT, Body::empty())
     })
 }

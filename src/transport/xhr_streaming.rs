@@ -13,7 +13,7 @@ pub(super) const TRANSPORT: Transport = Transport {
     endpoints: &[Endpoint {
         address: Address::Session("xhr_streaming"),
         method: Method::POST,
-        handler: |exchange| stream(exchange, JAVASCRIPT, XhrStreaming, Cut::Ends),
+        handler: |exchange| stream(exchange, &JAVASCRIPT, XhrStreaming, Cut::Ends),
         hints: Hints {
             cors: true,
             receives: true,
