@@ -14,7 +14,7 @@ use tracing::{debug, error};
 use crate::moment::Moment;
 
 use super::backend::Served;
-use super::clock::{instant, now};
+use super::clock::{ask_anew, instant, now, turn};
 use super::handle::{Schedule, SessionHandle};
 use super::registration::Registration;
 use super::wakers::Due;
@@ -116,6 +116,7 @@ impl Driver {
             if Pin::new(&mut sleep).poll(context).is_pending() {
                 return Poll::Pending;
             }
+            ask_anew();
             self.handle.timeout();
         }
     }
@@ -146,9 +147,11 @@ impl Future for Driver {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        self.poll_backend(context);
-        self.close_in_time(context);
-        self.over()
+        turn(|| {
+            self.poll_backend(context);
+            self.close_in_time(context);
+            self.over()
+        })
     }
 }
 

@@ -205,7 +205,12 @@ impl SessionHandle {
         Poll::Ready(())
     }
 
-    /// Ready when the backend has dealt with what was handed in.
+    /// Whether the backend has dealt with what was handed in.
+    pub(super) fn is_settled(&self) -> bool {
+        self.state.lock().session.is_settled()
+    }
+
+    /// Ready when [`Self::is_settled`].
     pub(super) fn poll_settled(&self, context: &Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         if state.session.is_settled() {

@@ -35,7 +35,7 @@ use crate::session::{EndCause, SessionConfig, SessionId};
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
 pub use budget::{Budget, Reservation};
-pub(crate) use clock::now;
+pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
 pub use driver::Driver;
 pub use handle::SessionHandle;

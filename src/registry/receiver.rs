@@ -107,6 +107,9 @@ impl Receiver {
     /// Waits, shortly, until the backend has dealt with the messages that were accepted before. A poll that takes its one
     /// frame after this carries all answers instead of the first few. (sockjs-protocol, `XhrPolling.test_content_types`)
     pub async fn settle(&self) {
+        if self.handle.is_settled() {
+            return;
+        }
         let settled = std::future::poll_fn(|context| self.handle.poll_settled(context));
         let _ = tokio::time::timeout(SETTLE, settled).await;
     }

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
-use crate::registry::{Reservation, Wire};
+use crate::registry::{Reservation, Wire, turn};
 use crate::service::{ConnectionInfo, Dispatched, Gateway, Policies};
 use crate::transport::{Body, RequestBody, Upgraded};
 
@@ -209,6 +209,23 @@ impl Connection {
             exchange.asked.keeps_alive = false;
             exchange.keeps_alive = false;
         }
+    }
+
+    /// Ready when it is over.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Over> {
+        if !self.registered {
+            self.wire.register(context);
+            self.registered = true;
+        }
+        if let Err(error) = self.socket.heed() {
+            return Poll::Ready(error.into());
+        }
+        while let Poll::Ready(done) = self.poll_step(context) {
+            if let Err(over) = done {
+                return Poll::Ready(over);
+            }
+        }
+        self.deadline.poll(context).map(|()| Over::TimedOut)
     }
 
     /// Ready when something was done and there may be more to do.
@@ -531,19 +548,6 @@ impl Future for Connection {
     type Output = Over;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Over> {
-        let this = &mut *self;
-        if !this.registered {
-            this.wire.register(context);
-            this.registered = true;
-        }
-        if let Err(error) = this.socket.heed() {
-            return Poll::Ready(error.into());
-        }
-        while let Poll::Ready(done) = this.poll_step(context) {
-            if let Err(over) = done {
-                return Poll::Ready(over);
-            }
-        }
-        this.deadline.poll(context).map(|()| Over::TimedOut)
+        turn(|| self.poll_turn(context))
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+use crate::registry::{ask_anew, present};
+
 use super::ServerConfig;
 
 /// What the connection is doing, as far as deadlines care.
@@ -37,7 +39,7 @@ const LINGER: Duration = Duration::from_secs(1);
 
 impl Deadline {
     pub(super) fn new(config: &ServerConfig) -> Self {
-        let by = Instant::now() + config.header_timeout;
+        let by = present() + config.header_timeout;
         Self {
             phase: Phase::New,
             by,
@@ -57,13 +59,13 @@ impl Deadline {
             Phase::Idle | Phase::Writing => config.idle_timeout,
             Phase::Ending => LINGER,
         };
-        self.by = Instant::now() + time;
+        self.by = present() + time;
     }
 
     /// Something was written.
     pub(super) fn progressed(&mut self, config: &ServerConfig) {
         if self.phase == Phase::Writing {
-            self.by = Instant::now() + config.idle_timeout;
+            self.by = present() + config.idle_timeout;
         }
     }
 
@@ -77,7 +79,8 @@ impl Deadline {
             self.sleep.as_mut().reset(self.by);
         }
         while self.sleep.as_mut().poll(context).is_ready() {
-            if self.by <= Instant::now() {
+            ask_anew();
+            if self.by <= present() {
                 return Poll::Ready(());
             }
             self.sleep.as_mut().reset(self.by);

@@ -8,6 +8,7 @@ use http::{Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use crate::registry::present;
 use crate::service::Policies;
 use crate::transport::Body;
 
@@ -198,7 +199,7 @@ thread_local! {
 /// Appends the `Date` field, which is written anew once a second. (RFC 9110 §6.6.1)
 fn date(out: &mut Vec<u8>) {
     DATE_FIELD.with_borrow_mut(|cached| {
-        let now = Instant::now();
+        let now = present();
         if cached.until.is_none_or(|until| until <= now) {
             let (text, until) = wall_clock();
             cached.line.clear();

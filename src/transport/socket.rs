@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
 use crate::network::Proof;
 use crate::protocol::message::{MessageLimits, decode_websocket};
 use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, Once, framing};
-use crate::registry::{Driver, Due, Receiver};
+use crate::registry::{Driver, Due, Receiver, turn};
 use crate::session::{Deliver, SessionConfig};
 use crate::websocket::{LargeReads, data_frame, small_buffers, text_message};
 
@@ -137,13 +137,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Running<S> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
-        let mut due = self.driver.begin_turn(context);
-        if let Some(pump) = &mut self.pump {
-            pump.readable = true;
-        }
-        while self.is_readable() || !due.is_empty() {
-            due = self.poll_round(context, due);
-        }
+        turn(|| {
+            let mut due = self.driver.begin_turn(context);
+            if let Some(pump) = &mut self.pump {
+                pump.readable = true;
+            }
+            while self.is_readable() || !due.is_empty() {
+                due = self.poll_round(context, due);
+            }
+        });
         // The backend may have something to finish. The driver itself, and with it the session's place in the counts, lives
         // until the socket is over: a stop waits for the close handshake.
         if self.driven && self.pump.is_none() {
