@@ -10,8 +10,9 @@ use plotters::prelude::*;
 /// Height of the legend.
 const LEGEND: i32 = 24;
 
-const COLOURS: [RGBColor; 6] = [
+const COLOURS: [RGBColor; 7] = [
     RGBColor(120, 120, 120),
+    RGBColor(190, 190, 190),
     RGBColor(0, 110, 180),
     RGBColor(60, 160, 120),
     RGBColor(220, 120, 20),
