@@ -1,20 +1,27 @@
-//! The floor: a bare epoll loop that speaks just enough of SockJS to echo. It is no server: it trusts its peer, has no
-//! limits, timers, sessions that end, or backends. What it costs is what the kernel costs for the same bytes.
+//! The floor speaks just enough of SockJS to echo. It is no server: it trusts its peer, has no limits, timers, sessions that
+//! end, or backends. In a [bare epoll loop](epoll) it costs what the kernel costs for the same bytes; with
+//! [a task for each connection](tasks), what the runtime costs too.
 //!
 //! A message is not looked into: the JSON array that came in a request or frame goes out again as it is, behind the `a`.
 //! Below `/broadcast` it goes to every session.
 
-use std::collections::HashMap;
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::SocketAddr;
+pub(crate) mod epoll;
+pub(crate) mod tasks;
 
-use mio::net::{TcpListener, TcpStream};
-use mio::{Events, Interest, Poll, Token};
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+
 use tungstenite::handshake::derive_accept_key;
 
 use super::frames::{self, field};
 
-const LISTENER: Token = Token(usize::MAX);
+/// What a connection is written to.
+trait Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Has the connection's own task write what is there; `false` where it has none, and whoever has the bytes writes them.
+    fn wake(&self) -> bool;
+}
 
 /// How frames reach the browser.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,8 +42,8 @@ enum Use {
     Socket(usize),
 }
 
-struct Connection {
-    stream: TcpStream,
+struct Connection<S> {
+    socket: S,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     purpose: Use,
@@ -52,9 +59,8 @@ struct Session {
     waiting: Vec<Vec<u8>>,
 }
 
-struct Floor {
-    poll: Poll,
-    connections: Vec<Option<Connection>>,
+struct Floor<S> {
+    connections: Vec<Option<Connection<S>>>,
     free: Vec<usize>,
     sessions: Vec<Session>,
     by_id: HashMap<Vec<u8>, usize>,
@@ -62,68 +68,32 @@ struct Floor {
     current: Option<usize>,
 }
 
-/// Serves on `address` for ever, after it has told `bound` where.
-pub(crate) fn serve(address: SocketAddr, bound: impl FnOnce(SocketAddr)) -> io::Result<()> {
-    let mut listener = TcpListener::bind(address)?;
-    bound(listener.local_addr()?);
-    let poll = Poll::new()?;
-    poll.registry()
-        .register(&mut listener, LISTENER, Interest::READABLE)?;
-    let mut floor = Floor {
-        poll,
-        connections: Vec::new(),
-        free: Vec::new(),
-        sessions: Vec::new(),
-        by_id: HashMap::new(),
-        current: None,
-    };
-    let mut events = Events::with_capacity(1024);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match floor.poll.poll(&mut events, None) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            outcome => outcome?,
-        }
-        for event in &events {
-            if event.token() == LISTENER {
-                floor.accept(&listener)?;
-                continue;
-            }
-            let at = event.token().0;
-            if event.is_writable() {
-                floor.flush(at);
-            }
-            if event.is_readable() {
-                floor.read(at, &mut buffer);
-            }
+impl<S: Socket> Floor<S> {
+    fn new() -> Self {
+        Self {
+            connections: Vec::new(),
+            free: Vec::new(),
+            sessions: Vec::new(),
+            by_id: HashMap::new(),
+            current: None,
         }
     }
-}
 
-impl Floor {
-    fn accept(&mut self, listener: &TcpListener) -> io::Result<()> {
-        loop {
-            let mut stream = match listener.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            stream.set_nodelay(true)?;
-            let at = self.free.pop().unwrap_or_else(|| {
-                self.connections.push(None);
-                self.connections.len() - 1
-            });
-            let both = Interest::READABLE | Interest::WRITABLE;
-            self.poll
-                .registry()
-                .register(&mut stream, Token(at), both)?;
-            self.connections[at] = Some(Connection {
-                stream,
-                incoming: Vec::new(),
-                outgoing: Vec::new(),
-                purpose: Use::Requests,
-            });
-        }
+    /// The place of the next connection.
+    fn place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.connections.push(None);
+            self.connections.len() - 1
+        })
+    }
+
+    fn open_at(&mut self, at: usize, socket: S) {
+        self.connections[at] = Some(Connection {
+            socket,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            purpose: Use::Requests,
+        });
     }
 
     fn close(&mut self, at: usize) {
@@ -139,32 +109,12 @@ impl Floor {
         self.free.push(at);
     }
 
-    fn read(&mut self, at: usize, buffer: &mut [u8]) {
-        loop {
-            let Some(connection) = &mut self.connections[at] else {
-                return;
-            };
-            match connection.stream.read(buffer) {
-                Ok(0) => return self.close(at),
-                Ok(length) => {
-                    connection.incoming.extend_from_slice(&buffer[..length]);
-                    self.process(at);
-                    // Less than asked for: the socket is empty, and says so when that changes.
-                    if length < buffer.len() {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(_) => return self.close(at),
-            }
-        }
-    }
-
-    fn process(&mut self, at: usize) {
+    /// Takes bytes that a connection has read, and writes what they call for.
+    fn take(&mut self, at: usize, bytes: &[u8]) {
         let Some(connection) = &mut self.connections[at] else {
             return;
         };
+        connection.incoming.extend_from_slice(bytes);
         let mut incoming = std::mem::take(&mut connection.incoming);
         self.current = Some(at);
         let mut used = 0;
@@ -388,7 +338,7 @@ impl Floor {
                 self.answer(at, "application/javascript; charset=UTF-8", &body);
             }
         }
-        if self.current != Some(at) {
+        if self.current != Some(at) && !self.wake(at) {
             self.flush(at);
         }
     }
@@ -419,12 +369,17 @@ impl Floor {
         }
     }
 
+    fn wake(&self, at: usize) -> bool {
+        let connection = self.connections[at].as_ref();
+        connection.is_some_and(|connection| connection.socket.wake())
+    }
+
     fn flush(&mut self, at: usize) {
         let Some(connection) = &mut self.connections[at] else {
             return;
         };
         while !connection.outgoing.is_empty() {
-            match connection.stream.write(&connection.outgoing) {
+            match connection.socket.write(&connection.outgoing) {
                 Ok(length) => {
                     connection.outgoing.drain(..length);
                 }

@@ -38,7 +38,7 @@ pub(crate) fn version_of(peer: Peer, folder: &Path) -> Option<String> {
         Some(format!("{} on Node {node}", manifest["version"].as_str()?))
     };
     match peer {
-        Peer::Floor | Peer::Relay => None,
+        Peer::Floor | Peer::FloorTokio | Peer::Relay => None,
         Peer::Gateway => Some(env!("CARGO_PKG_VERSION").to_owned()),
         Peer::Tungstenite => None,
         Peer::SockjsNode => package("sockjs"),

@@ -23,6 +23,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Parser;
+use tokio::runtime::{Builder, Runtime};
 
 use figures::{Measured, Shape};
 use measure::Suite;
@@ -38,7 +39,7 @@ struct Arguments {
     /// Seconds of a turn
     #[arg(long, default_value_t = 3)]
     seconds: u32,
-    /// Servers, with commas: floor, sockjs-gateway, tokio-tungstenite, sockjs-node, ws, aiohttp
+    /// Servers, with commas: floor, floor-tokio, sockjs-gateway, tokio-tungstenite, sockjs-node, ws, aiohttp
     #[arg(long, value_delimiter = ',', value_parser = parse_peer)]
     peers: Vec<Peer>,
     /// Transports, with commas
@@ -130,17 +131,22 @@ fn serve(peer: Peer, upstream: u16) -> Result<(), Box<dyn Error>> {
         let _ = writeln!(std::io::stdout(), "{}", address.port());
     };
     match peer {
-        Peer::Floor => floor::serve(anywhere, tell)?,
+        Peer::Floor => floor::epoll::serve(anywhere, tell)?,
         Peer::Relay => relay::serve(anywhere, upstream, tell)?,
-        Peer::Tungstenite => {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(tungstenite::serve(anywhere, tell))?;
+        Peer::FloorTokio => {
+            let runtime = runtime()?;
+            // On a worker, like the gateway.
+            runtime.block_on(runtime.spawn(floor::tasks::serve(anywhere, tell)))??;
         }
+        Peer::Tungstenite => runtime()?.block_on(tungstenite::serve(anywhere, tell))?,
         _ => return Err(format!("{} is another program", peer.name()).into()),
     }
     Ok(())
+}
+
+/// Built as the gateway's is.
+fn runtime() -> std::io::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build()
 }
 
 fn run(arguments: &Arguments) -> Result<Measured, Box<dyn Error>> {

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
     Floor,
+    /// The floor's code with a task for each connection.
+    FloorTokio,
     Gateway,
     Tungstenite,
     SockjsNode,
@@ -41,8 +43,9 @@ impl Setting {
 }
 
 impl Peer {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Floor,
+        Self::FloorTokio,
         Self::Gateway,
         Self::Tungstenite,
         Self::SockjsNode,
@@ -53,6 +56,7 @@ impl Peer {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
+            Self::FloorTokio => "floor-tokio",
             Self::Gateway => "sockjs-gateway",
             Self::Tungstenite => "tokio-tungstenite",
             Self::SockjsNode => "sockjs-node",
@@ -69,7 +73,10 @@ impl Peer {
 
     /// Whether it has a service that sends a message to everybody.
     const fn broadcasts(self) -> bool {
-        matches!(self, Self::Floor | Self::Gateway | Self::SockjsNode)
+        matches!(
+            self,
+            Self::Floor | Self::FloorTokio | Self::Gateway | Self::SockjsNode
+        )
     }
 
     /// Where the echo is, or the broadcast, for clients of `transport`; `None` where there is none.
@@ -99,7 +106,7 @@ impl Peer {
             command
         };
         match self {
-            Self::Floor | Self::Tungstenite => this(),
+            Self::Floor | Self::FloorTokio | Self::Tungstenite => this(),
             Self::Relay => {
                 let mut command = this();
                 let port = setting.upstream.unwrap_or_default();
