@@ -89,7 +89,15 @@ impl Fields {
 
     /// The first value of the field.
     pub fn get(&self, name: &HeaderName) -> Option<FieldValue<'_>> {
-        self.get_all(name).next()
+        let wanted = name.as_str().as_bytes();
+        match &self.0 {
+            Kept::Head { names, .. } if names & (1 << bit(wanted)) == 0 => None,
+            Kept::Head { head, lines, .. } => {
+                let line = lines.iter().find(|line| line.is_named(head, wanted))?;
+                Some(line.value(head))
+            }
+            Kept::Map(map) => map.get(name).map(|value| FieldValue(value.as_bytes())),
+        }
     }
 
     /// All values of the field, in the order of its lines.
@@ -107,7 +115,7 @@ impl Fields {
         };
         let in_head = lines
             .iter()
-            .filter(move |line| line.name(head).eq_ignore_ascii_case(wanted))
+            .filter(move |line| line.is_named(head, wanted))
             .map(move |line| line.value(head));
         let in_map = map.into_iter().flat_map(move |map| map.get_all(name));
         in_head.chain(in_map.map(|value| FieldValue(value.as_bytes())))
@@ -194,6 +202,11 @@ impl Line {
         &head[start..start + usize::from(self.name_length)]
     }
 
+    /// Whether its name is `wanted`, which is in lower case.
+    fn is_named(&self, head: &[u8], wanted: &[u8]) -> bool {
+        usize::from(self.name_length) == wanted.len() && is_name(self.name(head), wanted)
+    }
+
     fn value<'a>(&self, head: &'a [u8]) -> FieldValue<'a> {
         let start = self.value_at as usize;
         FieldValue(&head[start..start + self.value_length as usize])
@@ -224,6 +237,13 @@ impl fmt::Debug for FieldValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&String::from_utf8_lossy(self.0), f)
     }
+}
+
+/// Whether `name`, a token, is `wanted` in any case: letters in lower case, digits and `-`. All bytes are looked at, which takes
+/// fewer steps than to stop at the first that differs.
+pub(crate) fn is_name(name: &[u8], wanted: &[u8]) -> bool {
+    let pairs = name.iter().zip(wanted);
+    name.len() == wanted.len() && pairs.fold(0, |other, (is, be)| other | ((is | 0x20) ^ be)) == 0
 }
 
 /// The bit of a name in [`Kept::Head`]: the same in any case, and mostly another for another name.
@@ -272,6 +292,27 @@ mod tests {
             assert_eq!(items, ["1.1 a", "1.1 b", "2 c"]);
             for absent in [ACCEPT, CONNECTION, ORIGIN] {
                 assert!(!fields.contains(&absent), "{absent}");
+            }
+        }
+    }
+
+    /// No other token is taken for a name, whatever the bit is that tells upper from lower case.
+    #[test]
+    fn names_differ_in_case_only() {
+        for wanted in ["a", "sec-websocket-key1", "x-0"] {
+            assert!(is_name(wanted.as_bytes(), wanted.as_bytes()));
+            assert!(is_name(wanted.to_uppercase().as_bytes(), wanted.as_bytes()));
+            assert!(!is_name(&wanted.as_bytes()[1..], wanted.as_bytes()));
+            for other in (0..=255_u8).filter(|byte| HeaderName::from_bytes(&[*byte]).is_ok()) {
+                let mut name = wanted.as_bytes().to_vec();
+                let last = name.last_mut().expect("names are not empty");
+                let is_same = last.eq_ignore_ascii_case(&other);
+                *last = other;
+                assert_eq!(
+                    is_name(&name, wanted.as_bytes()),
+                    is_same,
+                    "{wanted} {other}"
+                );
             }
         }
     }

@@ -9,7 +9,7 @@ use bytes::{Buf as _, Bytes};
 use http::{Method, StatusCode, Uri, Version};
 use httparse::Status;
 
-use crate::fields::Fields;
+use crate::fields::{Fields, is_name};
 use crate::transport::Request;
 
 /// A request's head.
@@ -213,7 +213,7 @@ impl Said {
 
     /// Errors are those of the body's length. (RFC 9112 §6.1, §6.3)
     fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), StatusCode> {
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted.as_bytes());
+        let is = |wanted: &str| is_name(name, wanted.as_bytes());
         if is("connection") {
             self.closes |= has_token(value, "close");
             self.keeps |= has_token(value, "keep-alive");

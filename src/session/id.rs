@@ -30,6 +30,13 @@ impl FromStr for SessionId {
     }
 }
 
+impl SessionId {
+    /// Its bytes.
+    pub fn bytes(&self) -> impl Iterator<Item = u8> {
+        self.0.bytes()
+    }
+}
+
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: String = self.0.chars().take(4).collect();

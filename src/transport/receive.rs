@@ -166,7 +166,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
 /// and some add nothing to a request that would show them, such as HAProxy without `option forwardfor`. A browser itself
 /// does it only for a page that has given its session up: so only other programs are taken at their word.
 fn resets_are_usual(request: &Request) -> bool {
-    closes(request) || is_browser(request) || is_proxied(request)
+    is_browser(request) || is_proxied(request) || closes(request)
 }
 
 /// Whether the peer ends the connection after this request.
@@ -190,7 +190,7 @@ fn starts_with(request: &Request, name: &HeaderName, start: &[u8]) -> bool {
 /// Whether the request shows signs of a proxy: what proxies add; HTTP/1.0, which many speak to what is behind them; or a
 /// browser's request without the `Connection: keep-alive` that all browsers send, but none hands on. (RFC 9110 §7.6.1)
 fn is_proxied(request: &Request) -> bool {
-    const SIGNS: [HeaderName; 4] = [
+    static SIGNS: [HeaderName; 4] = [
         VIA,
         FORWARDED,
         HeaderName::from_static("x-forwarded-for"),
