@@ -21,7 +21,7 @@ use super::wakers::Due;
 
 /// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
 ///
-/// HTTP sessions have it in a task of its own. A WebSocket's task has the receiver too and works in turns: it polls what is
+/// HTTP sessions have it in a task of its own. It must always be polled in the same task. A WebSocket's task has the receiver too and works in turns: it polls what is
 /// due with [`Self::poll_due`], between [`Self::begin_turn`] and [`Self::end_turn`].
 #[must_use = "a session does nothing until its driver is polled"]
 pub struct Driver {
@@ -29,7 +29,8 @@ pub struct Driver {
     backend: Option<CatchUnwind<AssertUnwindSafe<Served>>>,
     /// Armed for the earliest deadline known; a later one is only looked up when it fires.
     sleep: Option<Pin<Box<Sleep>>>,
-    /// What it is armed for; it may fire a little later.
+    /// What it is armed for, and wakes the task for; it may fire a little later. Until then it need not be asked, which would
+    /// fetch its memory for each message.
     armed_for: Option<Moment>,
     registration: Registration,
     closed: bool,
@@ -72,8 +73,8 @@ impl Driver {
         if due.backend() {
             self.poll_backend(context);
         }
-        let elapsed = || self.sleep.as_ref().is_some_and(|sleep| sleep.is_elapsed());
-        if due.deadline || elapsed() {
+        let fired = || self.armed_for.is_some_and(|deadline| deadline <= now());
+        if due.deadline || fired() {
             self.close_in_time(context);
         }
         self.over()
@@ -100,10 +101,14 @@ impl Driver {
                 Schedule::Idle => return Poll::Pending,
                 Schedule::At(deadline) => deadline,
             };
+            let known = self.armed_for == Some(deadline);
+            if known && now() < deadline {
+                return Poll::Pending;
+            }
             let until = || instant(in_company(deadline));
             let sleep = match &mut self.sleep {
                 Some(sleep) => {
-                    if self.armed_for != Some(deadline) {
+                    if !known {
                         sleep.as_mut().reset(until());
                     }
                     sleep

@@ -1,9 +1,10 @@
 //! Ends a connection whose request head does not come, that idles, or whose peer reads nothing.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::task::unconstrained;
 use tokio::time::{Instant, Sleep};
 
 use crate::registry::{ask_anew, present};
@@ -32,6 +33,10 @@ pub(super) struct Deadline {
     phase: Phase,
     by: Instant,
     sleep: Pin<Box<Sleep>>,
+    /// What it is armed for.
+    armed_for: Instant,
+    /// It will wake the task: until then it need not be asked, which would fetch its memory for each request.
+    wakes: bool,
 }
 
 /// Time for a peer to close its side after ours was shut. (RFC 9112 §9.6)
@@ -44,6 +49,8 @@ impl Deadline {
             phase: Phase::New,
             by,
             sleep: Box::pin(tokio::time::sleep_until(by)),
+            armed_for: by,
+            wakes: false,
         }
     }
 
@@ -69,23 +76,37 @@ impl Deadline {
         }
     }
 
-    /// Ready when the connection has to end.
+    /// Ready when the connection has to end. Always to be polled in the same task.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.phase == Phase::Busy {
             return Poll::Pending;
         }
         // An earlier deadline moves the timer, a later one is looked at when it fires.
-        if self.by < self.sleep.deadline() {
-            self.sleep.as_mut().reset(self.by);
+        if self.by < self.armed_for {
+            self.arm();
         }
-        while self.sleep.as_mut().poll(context).is_ready() {
+        if self.wakes && present() < self.armed_for {
+            return Poll::Pending;
+        }
+        // Out of budget, the timer would not learn whom to wake.
+        while pin!(unconstrained(self.sleep.as_mut()))
+            .poll(context)
+            .is_ready()
+        {
             ask_anew();
             if self.by <= present() {
                 return Poll::Ready(());
             }
-            self.sleep.as_mut().reset(self.by);
+            self.arm();
         }
+        self.wakes = true;
         Poll::Pending
+    }
+
+    fn arm(&mut self) {
+        self.armed_for = self.by;
+        self.wakes = false;
+        self.sleep.as_mut().reset(self.by);
     }
 
     pub(super) const fn phase(&self) -> Phase {
