@@ -16,7 +16,7 @@ enum Turn {
     /// Nobody has asked yet.
     Unasked,
     /// It was asked for.
-    Asked(Instant),
+    Asked(Instant, Moment),
 }
 
 thread_local! {
@@ -43,29 +43,34 @@ pub(crate) fn turn<R>(act: impl FnOnce() -> R) -> R {
     act()
 }
 
-/// The present, or the moment at which the turn that goes on asked first, as tokio's timers have it.
+/// The present, or the moment at which the turn that goes on asked first.
+pub(crate) fn now() -> Moment {
+    asked().1
+}
+
+/// The same as tokio's timers have it.
 pub(crate) fn present() -> Instant {
-    match TURN.get() {
-        Turn::Over => Instant::now(),
-        Turn::Unasked => {
-            let now = Instant::now();
-            TURN.set(Turn::Asked(now));
-            now
-        }
-        Turn::Asked(then) => then,
+    asked().0
+}
+
+fn asked() -> (Instant, Moment) {
+    let turn = TURN.get();
+    if let Turn::Asked(instant, moment) = turn {
+        return (instant, moment);
     }
+    let instant = Instant::now();
+    let moment = Moment::START + instant.saturating_duration_since(start());
+    if matches!(turn, Turn::Unasked) {
+        TURN.set(Turn::Asked(instant, moment));
+    }
+    (instant, moment)
 }
 
 /// Lets the turn ask anew, because a timer has fired: for it, time has gone on.
 pub(crate) fn ask_anew() {
-    if matches!(TURN.get(), Turn::Asked(_)) {
+    if matches!(TURN.get(), Turn::Asked(..)) {
         TURN.set(Turn::Unasked);
     }
-}
-
-/// The same as a [`Moment`].
-pub(crate) fn now() -> Moment {
-    Moment::START + present().saturating_duration_since(start())
 }
 
 /// When that is for tokio's timers; decades away where the system's clock does not go as far.

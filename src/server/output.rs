@@ -120,6 +120,10 @@ impl Output {
                     Poll::Pending => break,
                 }
             }
+            if written == batch.bytes.len() {
+                batch.bytes.clear();
+                return Pin::new(socket).poll_flush(context);
+            }
         }
         let (before, data, after) = match batch.large.take() {
             None => (&batch.bytes[written..], Bytes::new(), &[][..]),
@@ -144,6 +148,9 @@ impl Output {
         socket: &mut Socket,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.0.is_empty() {
+            return Pin::new(socket).poll_flush(context);
+        }
         while !self.0.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
             let count = self.0.len().min(slices.len());
