@@ -56,8 +56,9 @@ macro_rules! fixed {
 
 pub(crate) use fixed;
 
-/// Most fields that a request may have; [`HeaderMap`] holds no more.
-pub const MAX_FIELDS: usize = 24_576;
+/// Most fields that a request may have: as many fit in a [`HeaderMap`] whatever their names are. Where many names have the same
+/// hash, it grows, to 32 768 places at most, as long as a fifth of them is taken; if it cannot, it panics.
+pub const MAX_FIELDS: usize = 4096;
 
 impl Fields {
     /// Those that were found in `head`, names and values as parts of it. `None` when they are more than [`MAX_FIELDS`], or one of
@@ -239,11 +240,13 @@ impl fmt::Debug for FieldValue<'_> {
     }
 }
 
-/// Whether `name`, a token, is `wanted` in any case: letters in lower case, digits and `-`. All bytes are looked at, which takes
-/// fewer steps than to stop at the first that differs.
+/// Whether `name` is `wanted`, a token in lower case, in any case. All bytes are looked at, which takes fewer steps than to stop at
+/// the first that differs.
 pub(crate) fn is_name(name: &[u8], wanted: &[u8]) -> bool {
     let pairs = name.iter().zip(wanted);
-    name.len() == wanted.len() && pairs.fold(0, |other, (is, be)| other | ((is | 0x20) ^ be)) == 0
+    // The bit that tells upper from lower case does so for letters only.
+    let lower = |is: &u8, be: &u8| is | (u8::from(be.is_ascii_lowercase()) << 5);
+    name.len() == wanted.len() && pairs.fold(0, |other, (is, be)| other | (lower(is, be) ^ be)) == 0
 }
 
 /// The bit of a name in [`Kept::Head`]: the same in any case, and mostly another for another name.
@@ -299,7 +302,10 @@ mod tests {
     /// No other token is taken for a name, whatever the bit is that tells upper from lower case.
     #[test]
     fn names_differ_in_case_only() {
-        for wanted in ["a", "sec-websocket-key1", "x-0"] {
+        let marks = "!#$%&'*+-.^_`|~";
+        let tokens: Vec<_> = marks.chars().map(|mark| format!("x{mark}")).collect();
+        let names = ["a", "sec-websocket-key1", "x-0"].map(str::to_owned);
+        for wanted in names.iter().chain(&tokens) {
             assert!(is_name(wanted.as_bytes(), wanted.as_bytes()));
             assert!(is_name(wanted.to_uppercase().as_bytes(), wanted.as_bytes()));
             assert!(!is_name(&wanted.as_bytes()[1..], wanted.as_bytes()));
@@ -340,6 +346,48 @@ mod tests {
             (text("a"), text("b"), text("c")),
             (None, Some("a\tb ~"), None)
         );
+    }
+
+    /// Names with the same hash in a [`HeaderMap`]: FNV-1a, of which it uses 15 bits, first over the kind of the name.
+    fn colliding_names() -> impl Iterator<Item = String> {
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        let mut hash = 1_u64
+            .to_ne_bytes()
+            .into_iter()
+            .fold(0xcbf2_9ce4_8422_2325, step);
+        let mut parts = Vec::new();
+        for _ in 0..5 {
+            let mut alike = std::collections::HashMap::<u64, Vec<String>>::new();
+            for number in 0..36_u32.pow(3) {
+                let digit = |nth: u32| char::from_digit(number / 36_u32.pow(nth) % 36, 36);
+                let part: String = (0..3).filter_map(digit).collect();
+                let after = part.bytes().fold(hash, step) & 0x7fff;
+                alike.entry(after).or_default().push(part);
+            }
+            let most = alike.into_iter().max_by_key(|(_, parts)| parts.len());
+            let (after, most) = most.expect("there are many");
+            hash = after;
+            parts.push(most);
+        }
+        let count: usize = parts.iter().map(Vec::len).product();
+        (0..count).map(move |mut number| {
+            let mut name = String::new();
+            for parts in &parts {
+                name += &parts[number % parts.len()];
+                number /= parts.len();
+            }
+            name
+        })
+    }
+
+    /// Nor do they let a map panic.
+    #[test]
+    fn names_may_be_chosen_to_collide() {
+        let usual = (0..MAX_FIELDS / 2).map(|name| name.to_string());
+        let names = usual.chain(colliding_names()).take(MAX_FIELDS);
+        let head: String = names.map(|name| format!("{name}:\n")).collect();
+        let fields = fields(&head.into()).expect("fits");
+        assert_eq!(fields.to_map().len(), MAX_FIELDS);
     }
 
     #[test]

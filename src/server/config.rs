@@ -14,7 +14,7 @@ pub struct ServerConfig {
     pub idle_timeout: Duration,
     /// Largest request head in bytes; also bounds what is buffered per connection. At least 8 KiB. Default 32 KiB.
     pub max_header_size: usize,
-    /// Most header fields of a request. Default 100.
+    /// Most header fields of a request; more than 4096 are never taken. Default 100.
     pub max_headers: usize,
     /// Time after which a peer that acknowledges nothing is given up (`TCP_USER_TIMEOUT`, Linux). Default 60 s.
     pub tcp_user_timeout: Option<Duration>,

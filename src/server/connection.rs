@@ -321,8 +321,8 @@ impl Connection {
         let Some(exchange) = self.exchange() else {
             return Poll::Ready(Ok(()));
         };
-        // Only who reads a body may have asked for more of it since.
-        let looked = looks && exchange.incoming.is_none();
+        // Since then who reads a body may have asked for more of it, and a receiver may wait that has lost its browser.
+        let incoming = exchange.incoming.is_some();
         let mut batch = Batch::new();
         let collected = exchange.collect(&mut batch, context);
         if !batch.is_empty() {
@@ -337,7 +337,7 @@ impl Connection {
         match collected {
             Collected::Some => Poll::Ready(Ok(())),
             Collected::All => Poll::Ready(self.finish()),
-            Collected::Waits if looked => Poll::Pending,
+            Collected::Waits if looks && !incoming && !self.ended => Poll::Pending,
             Collected::Waits => self.poll_peer(context),
         }
     }

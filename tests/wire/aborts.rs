@@ -8,7 +8,7 @@ use crate::fixture::{
     INTERRUPTED, OPEN, STILL_OPEN, echo_server, messages, opened, park_poll, read_response,
     send_poll, service,
 };
-use crate::support::{Server, Session, now};
+use crate::support::{Request, Server, Session, now};
 
 /// Rounds of a race; the peers fail one in five at worst, the best never.
 const ROUNDS: usize = 200;
@@ -119,6 +119,23 @@ fn half_closed_poll_counts_as_aborted() {
     let mut parked = park_poll(&server, &session);
     parked.finish_sending();
     session.poll().assert_is(200, INTERRUPTED);
+}
+
+/// The same when it comes before the receiver waits, because the connection before is looked at first.
+#[test]
+fn half_close_before_a_receiver_waits_counts_as_an_abort() {
+    let server = echo_server("");
+    for path in ["/xhr", "/xhr_streaming"] {
+        for _ in 0..ROUNDS {
+            let session = Session::new(&server, "/echo");
+            let mut answered = send_poll(&server, &session);
+            read_response(&mut answered).assert_is(200, OPEN);
+            let mut given_up = server.connect();
+            given_up.send(&Request::post(session.url(path)));
+            given_up.finish_sending();
+            given_up.read_until_ended(Duration::from_secs(5));
+        }
+    }
 }
 
 /// Once the abort is known, messages for the session are refused.
