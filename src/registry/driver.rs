@@ -21,8 +21,8 @@ use super::wakers::Due;
 
 /// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
 ///
-/// HTTP sessions have it in a task of its own. It must always be polled in the same task. A WebSocket's task has the receiver too and works in turns: it polls what is
-/// due with [`Self::poll_due`], between [`Self::begin_turn`] and [`Self::end_turn`].
+/// It must always be polled in the same task. HTTP sessions have one of its own for it. A WebSocket's task has the receiver too
+/// and works in turns: it polls what is due with [`Self::poll_due`], between [`Self::begin_turn`] and [`Self::end_turn`].
 #[must_use = "a session does nothing until its driver is polled"]
 pub struct Driver {
     handle: Arc<SessionHandle>,

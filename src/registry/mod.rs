@@ -75,6 +75,8 @@ pub struct Registry {
     config: Arc<SessionConfig>,
     backend: Arc<dyn Backend>,
     shards: [Mutex<Shard>; SHARDS],
+    /// By which ids fall to shards.
+    key: u64,
     budgets: Budgets,
     /// Set once, when the service stops: what new sessions are refused with.
     stopped: OnceLock<CloseReason>,
@@ -104,6 +106,7 @@ impl Registry {
             config: Arc::new(config),
             backend,
             shards: std::array::from_fn(|_| Mutex::default()),
+            key: rand::random(),
             budgets,
             stopped: OnceLock::new(),
             refusals: Throttle::default(),
@@ -274,15 +277,15 @@ impl Registry {
     }
 
     fn shard(&self, id: &SessionId) -> &Mutex<Shard> {
-        &self.shards[Self::shard_index(id)]
+        &self.shards[self.shard_index(id)]
     }
 
-    /// Whoever chooses ids that meet in one shard shares it with himself; a shard's own map is keyed.
-    fn shard_index(id: &SessionId) -> usize {
-        let mixed = id
-            .bytes()
-            .fold(0_u8, |mixed, byte| mixed.rotate_left(3) ^ byte);
-        usize::from(mixed) % SHARDS
+    /// Not a keyed hash as the shard's own map has, but nobody can choose ids that meet in one shard without knowing the key.
+    fn shard_index(&self, id: &SessionId) -> usize {
+        let mixed = id.bytes().fold(self.key, |mixed, byte| {
+            (mixed ^ u64::from(byte)).wrapping_mul(self.key | 1)
+        });
+        (mixed >> 32) as usize % SHARDS
     }
 
     fn shard_of(&self, key: &Key) -> &Mutex<Shard> {

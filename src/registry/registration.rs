@@ -54,7 +54,7 @@ impl Registration {
         let Key::Named(id) = &self.key else {
             return;
         };
-        let index = Registry::shard_index(id);
+        let index = registry.shard_index(id);
         let due = clock::now() + registry.lingering(end.cause);
         // This registration is the only one of its id, so the entry is still this session's.
         let nobody_sweeps = registry.shards[index].lock().close(id, end, due);
