@@ -1,5 +1,6 @@
 //! A WebSocket and its session in one task: frames out, messages in, the session's driver beside them.
 
+mod readiness;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ use crate::session::{Deliver, SessionConfig};
 use crate::websocket::{LargeReads, data_frame, small_buffers, text_message};
 
 use super::TransportConfig;
+use readiness::Readiness;
 
 /// What the messages of the WebSocket are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +94,8 @@ impl<S> Running<S> {
             unflushed: false,
             pong_due: false,
             incoming: Vec::new(),
-            readable: true,
+            readiness: Readiness::new(),
+            readable: false,
             reading: true,
             shut: false,
             closing: None,
@@ -140,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Future for Running<S> {
         turn(|| {
             let mut due = self.driver.begin_turn(context);
             if let Some(pump) = &mut self.pump {
-                pump.readable = true;
+                pump.readable |= pump.readiness.take(context);
             }
             while self.is_readable() || !due.is_empty() {
                 due = self.poll_round(context, due);
@@ -192,6 +195,8 @@ pub(super) struct Pump<S> {
     pong_due: bool,
     /// Messages on their way from the socket to the session. Nothing is read while the session has no room for them.
     incoming: Vec<Message>,
+    /// Whether the socket is among what woke the task: for a frame or a timer it is not looked at.
+    readiness: Readiness,
     /// There may be more to read in this turn.
     readable: bool,
     reading: bool,
@@ -317,9 +322,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             return Poll::Pending;
         }
         if !self.reading {
-            return self.poll_discard(context);
+            return self.poll_discard();
         }
-        match ready!(Pin::new(&mut self.socket).poll_next(context)) {
+        let mut at_socket = self.readiness.context();
+        match ready!(Pin::new(&mut self.socket).poll_next(&mut at_socket)) {
             Some(Ok(message)) => {
                 self.receive(message);
                 let handle = self.receiver.handle();
@@ -349,15 +355,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
 
     /// After an error no message can be read. What is still coming is, so that the browser gets the close frame, and the end
     /// behind it, rather than a reset.
-    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+    fn poll_discard(&mut self) -> Poll<Result<(), Over>> {
+        let mut at_socket = self.readiness.context();
         if self.closing.is_some() && !self.unflushed && !self.shut {
-            let shut = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(context));
+            let shut = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(&mut at_socket));
             self.shut = true;
             return Poll::Ready(shut.map_err(|_| Over));
         }
         let mut scratch = [0; 4096];
         let mut buffer = ReadBuf::new(&mut scratch);
-        let read = ready!(Pin::new(self.socket.get_mut()).poll_read(context, &mut buffer));
+        let read = ready!(Pin::new(self.socket.get_mut()).poll_read(&mut at_socket, &mut buffer));
         Poll::Ready(if read.is_ok() && !buffer.filled().is_empty() {
             Ok(())
         } else {

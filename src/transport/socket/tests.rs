@@ -1,5 +1,6 @@
 //! What must hold for the one task that a WebSocket's session runs in.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
@@ -16,12 +17,58 @@ use crate::session::{Liveness, Manner, QueueLimits};
 
 type Client = WebSocketStream<DuplexStream>;
 
+/// A stream that counts how often it is asked for bytes.
+struct Counted {
+    stream: DuplexStream,
+    asked: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
 /// A session that talks to `backend`, with queues for so many `messages`, and the browser's end of its WebSocket.
 async fn open(
     mode: Mode,
     messages: usize,
     backend: impl Backend,
-) -> (Running<LargeReads<DuplexStream>>, Client) {
+) -> (Running<LargeReads<Counted>>, Client) {
+    let (running, client, _) = open_counted(mode, messages, backend).await;
+    (running, client)
+}
+
+/// The same, and how often its socket was asked for bytes.
+async fn open_counted(
+    mode: Mode,
+    messages: usize,
+    backend: impl Backend,
+) -> (Running<LargeReads<Counted>>, Client, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
     let transport = TransportConfig::default();
     let few = QueueLimits {
         bytes: 1 << 20,
@@ -54,11 +101,15 @@ async fn open(
     let receiver = Receiver::attach(handle, Manner::new(Liveness::Pong), None)
         .await
         .expect("attached");
+    let ours = Counted {
+        stream: ours,
+        asked: Arc::clone(&asked),
+    };
     let socket = accepted(ours, config).await;
     let pong_timeout = Duration::from_secs(10);
     let running = Running::new(socket, receiver, driver, mode, &transport, pong_timeout);
     let client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
-    (running, client)
+    (running, client, asked)
 }
 
 async fn echo(mut connection: Connection) {
@@ -126,6 +177,48 @@ async fn echo_takes_one_poll() {
                 }
             }
         }
+    }
+}
+
+/// A frame is written without a look for what the browser may have sent, and a look that is due is not forgotten over it.
+#[tokio::test]
+async fn socket_is_looked_at_when_it_calls() {
+    let (tell, mut told) = tokio::sync::mpsc::channel(1);
+    let hand_out = move |connection: Connection| {
+        let sender = connection.sender();
+        let _ = tell.try_send(sender);
+        echo(connection)
+    };
+    let (mut running, mut client, asked) = open_counted(Mode::Raw, 100, hand_out).await;
+    let task = Arc::new(Task::default());
+    let waker = Waker::from(Arc::clone(&task));
+    let mut context = Context::from_waker(&waker);
+    assert!(running.poll_unpin(&mut context).is_pending());
+    let sender = told.recv().await.expect("the backend runs");
+    for round in 0..3 {
+        asked.store(0, Ordering::Relaxed);
+        task.0.store(0, Ordering::Relaxed);
+        sender.try_send("frame").expect("there is room");
+        assert!(
+            task.0.load(Ordering::Relaxed) > 0,
+            "it is woken for a frame"
+        );
+        assert!(running.poll_unpin(&mut context).is_pending());
+        assert_eq!(next_text(&mut client).await, "frame");
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "in round {round}");
+
+        task.0.store(0, Ordering::Relaxed);
+        sender.try_send("frame").expect("there is room");
+        let message = WsMessage::Text("message".into());
+        client.send(message).await.expect("open");
+        assert!(
+            task.0.load(Ordering::Relaxed) > 0,
+            "it is woken by the socket"
+        );
+        assert!(running.poll_unpin(&mut context).is_pending());
+        let mut texts = [next_text(&mut client).await, next_text(&mut client).await];
+        texts.sort();
+        assert_eq!(texts, ["frame", "message"]);
     }
 }
 
