@@ -148,9 +148,6 @@ impl Output {
         socket: &mut Socket,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.0.is_empty() {
-            return Pin::new(socket).poll_flush(context);
-        }
         while !self.0.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
             let count = self.0.len().min(slices.len());

@@ -3,10 +3,8 @@
 use std::future::poll_fn;
 
 use http::Response;
-use http::header::HOST;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::fields::Fields;
 use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_response, text_frame};
 use crate::protocol::message::decode_websocket;
 use crate::protocol::{CloseReason, Frame, Framing as _, framing};
@@ -19,11 +17,6 @@ use super::{Exchange, TransportConfig, upgrade};
 
 /// Answers the handshake with 101 before its nonce is there, as the draft has it behind proxies, and runs the session.
 pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
-    let host = exchange
-        .peer
-        .host
-        .clone()
-        .or_else(|| host(&exchange.request.fields));
     let target = exchange
         .request
         .uri
@@ -31,8 +24,9 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         .map_or("/", |target| target.as_str())
         .to_owned();
     let secure = exchange.peer.scheme == Some("https");
+    let host = exchange.peer.host.as_deref();
     let response = host
-        .and_then(|host| upgrade::accept_hixie(&exchange.request.fields, secure, &host, &target));
+        .and_then(|host| upgrade::accept_hixie(&exchange.request.fields, secure, host, &target));
     let Some(response) = response else {
         return upgrade::not_websocket();
     };
@@ -71,10 +65,6 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
         }
     });
     response
-}
-
-fn host(fields: &Fields) -> Option<String> {
-    fields.get(&HOST)?.text().map(str::to_owned)
 }
 
 async fn answer_nonce(io: &mut Upgraded, keys: (u32, u32)) -> std::io::Result<()> {

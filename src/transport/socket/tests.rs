@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use http::{HeaderMap, Uri};
-use tokio::io::DuplexStream;
+use tokio::io::{DuplexStream, Join, ReadHalf, WriteHalf};
 
 use super::*;
 use crate::registry::{Backend, Budgets, Connection, Handshake, Peer, Registry};
@@ -17,9 +17,11 @@ use crate::session::{Liveness, Manner, QueueLimits};
 
 type Client = WebSocketStream<DuplexStream>;
 
-/// A stream that counts how often it is asked for bytes.
+/// Our end of a connection, where it is counted how often it is asked for bytes.
+type Ours = Join<Counted, WriteHalf<DuplexStream>>;
+
 struct Counted {
-    stream: DuplexStream,
+    stream: ReadHalf<DuplexStream>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -34,30 +36,12 @@ impl AsyncRead for Counted {
     }
 }
 
-impl AsyncWrite for Counted {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
 /// A session that talks to `backend`, with queues for so many `messages`, and the browser's end of its WebSocket.
 async fn open(
     mode: Mode,
     messages: usize,
     backend: impl Backend,
-) -> (Running<LargeReads<Counted>>, Client) {
+) -> (Running<LargeReads<Ours>>, Client) {
     let (running, client, _) = open_counted(mode, messages, backend).await;
     (running, client)
 }
@@ -67,7 +51,7 @@ async fn open_counted(
     mode: Mode,
     messages: usize,
     backend: impl Backend,
-) -> (Running<LargeReads<Counted>>, Client, Arc<AtomicUsize>) {
+) -> (Running<LargeReads<Ours>>, Client, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let transport = TransportConfig::default();
     let few = QueueLimits {
@@ -101,11 +85,12 @@ async fn open_counted(
     let receiver = Receiver::attach(handle, Manner::new(Liveness::Pong), None)
         .await
         .expect("attached");
-    let ours = Counted {
-        stream: ours,
+    let (stream, writer) = tokio::io::split(ours);
+    let counted = Counted {
+        stream,
         asked: Arc::clone(&asked),
     };
-    let socket = accepted(ours, config).await;
+    let socket = accepted(tokio::io::join(counted, writer), config).await;
     let pong_timeout = Duration::from_secs(10);
     let running = Running::new(socket, receiver, driver, mode, &transport, pong_timeout);
     let client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
