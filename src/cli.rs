@@ -1,29 +1,31 @@
 //! The command line: arguments → configuration → run.
 
+mod check;
+mod config;
 mod connect;
+mod manual;
+mod output;
 mod proxy_config;
+mod settings;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use tracing::{info, warn};
 
-use crate::backend::{UpstreamConfig, from_url};
+use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
-use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, parse_listen};
+use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings, parse_listen};
 use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::Server;
 use crate::service::{Gateway, Origins, ServiceConfig};
 
+use settings::Settings;
+
 /// The arguments or the configuration are wrong; nothing was started. (`EX_USAGE`)
 const USAGE: u8 = 64;
-
-/// sockjs-client's, fixed.
-const JSONP_TIMEOUT: Duration = Duration::from_secs(35);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +36,9 @@ Examples:
   sockjs-gateway --to ws://127.0.0.1:9000/socket --listen 0.0.0.0:80 --prefix /live --origin https://app.example.com
       Reachable from outside, for the pages of one other site.
   sockjs-gateway run --config gateway.toml
-      Several services, with options.
+      Several services, with options; `config default` prints a file to start from.
+  sockjs-gateway check --config gateway.toml
+      What is wrong with it, without starting anything.
   sockjs-gateway proxy-config nginx --config gateway.toml --server-name example.com
       What nginx in front of it has to be told.
 
@@ -49,8 +53,10 @@ Exit codes: 0 stopped in order, 1 failed while starting or running, 64 wrong arg
 Logs go to standard error, as JSON when it is not a terminal; RUST_LOG sets what is logged (default: info).";
 
 const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
-       sockjs-gateway run --config FILE [--listen ADDRESS]
+       sockjs-gateway [run] --config FILE [OPTIONS]
        sockjs-gateway demo [--listen ADDRESS]
+       sockjs-gateway check --config FILE [--deep]
+       sockjs-gateway config default | show | reference | schema
        sockjs-gateway doctor URL [OPTIONS]
        sockjs-gateway connect URL [OPTIONS]
        sockjs-gateway bench URL [OPTIONS]
@@ -61,38 +67,15 @@ const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
 #[command(version, after_help = EXAMPLES, args_conflicts_with_subcommands = true, max_term_width = 100, override_usage = USAGE_LINES)]
 struct Arguments {
     #[command(flatten)]
-    one: OneService,
+    settings: Settings,
     #[command(subcommand)]
     command: Option<Command>,
 }
 
-#[derive(Debug, Args)]
-struct OneService {
-    /// What sessions talk to: ws://, wss://, or echo: close: broadcast: amplify:
-    #[arg(long, value_name = "URL")]
-    to: Option<String>,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_LISTEN, value_parser = parse_listen)]
-    listen: SocketAddr,
-    /// Path of the service
-    #[arg(long, default_value = "/sockjs")]
-    prefix: String,
-    /// Other site whose pages may use the service, like https://app.example.com; "*" lets every site
-    #[arg(long, value_name = "ORIGIN")]
-    origin: Vec<String>,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the services of a configuration file
-    Run {
-        /// TOML file
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
-        /// Address to listen on, instead of the file's
-        #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
-        listen: Option<SocketAddr>,
-    },
+    /// Serve: what is done without a command too
+    Run(Settings),
     /// Try it: embedded services and a page that opens every transport
     Demo {
         /// Address to listen on
@@ -101,9 +84,13 @@ enum Command {
     },
     /// Tell what the network does to a SockJS service, and what to change
     Doctor(DoctorArguments),
+    Check(check::Arguments),
+    Config(config::Arguments),
     Connect(connect::Arguments),
     Bench(bench::Arguments),
     ProxyConfig(proxy_config::Arguments),
+    Completion(manual::CompletionArguments),
+    Man(manual::ManArguments),
 }
 
 /// Runs the program.
@@ -120,31 +107,23 @@ pub fn main() -> ExitCode {
             };
         }
     };
-    let prepared = match arguments.command {
-        Some(Command::Run { config, listen }) => from_file(&config, listen),
-        Some(Command::Demo { listen }) => demo(listen),
-        Some(Command::Doctor(arguments)) => match probe::run(&arguments) {
-            Ok(code) => return code,
-            Err(message) => Err(message),
-        },
-        Some(Command::Connect(arguments)) => match connect::run(&arguments) {
-            Ok(code) => return code,
-            Err(message) => Err(message),
-        },
-        Some(Command::Bench(arguments)) => match bench::run(&arguments, stop_signal) {
-            Ok(code) => return code,
-            Err(message) => Err(message),
-        },
-        Some(Command::ProxyConfig(arguments)) => return proxy_config::print(&arguments),
-        None => one_service(&arguments.one),
+    let done = match arguments.command {
+        None => prepare(&arguments.settings).map(Prepared::run),
+        Some(Command::Run(settings)) => prepare(&settings).map(Prepared::run),
+        Some(Command::Demo { listen }) => demo(listen).map(Prepared::run),
+        Some(Command::Doctor(arguments)) => probe::run(&arguments),
+        Some(Command::Check(arguments)) => check::run(&arguments),
+        Some(Command::Config(arguments)) => config::run(&arguments),
+        Some(Command::Connect(arguments)) => connect::run(&arguments),
+        Some(Command::Bench(arguments)) => bench::run(&arguments, stop_signal),
+        Some(Command::ProxyConfig(arguments)) => proxy_config::run(&arguments),
+        Some(Command::Completion(arguments)) => Ok(manual::complete(&arguments)),
+        Some(Command::Man(arguments)) => manual::man(&arguments),
     };
-    match prepared {
-        Ok(prepared) => prepared.run(),
-        Err(message) => {
-            say(&message);
-            ExitCode::from(USAGE)
-        }
-    }
+    done.unwrap_or_else(|message| {
+        say(&message);
+        ExitCode::from(USAGE)
+    })
 }
 
 /// Everything is checked; only the port is missing.
@@ -154,28 +133,8 @@ struct Prepared {
     demo: bool,
 }
 
-fn from_file(path: &std::path::Path, listen: Option<SocketAddr>) -> Result<Prepared, String> {
-    let mut config = Config::from_file(path).map_err(|error| error.to_string())?;
-    config.listen = listen.unwrap_or(config.listen);
-    let gateway = config.gateway().map_err(|error| error.to_string())?;
-    Ok(Prepared {
-        config,
-        gateway,
-        demo: false,
-    })
-}
-
-fn one_service(arguments: &OneService) -> Result<Prepared, String> {
-    let Some(url) = &arguments.to else {
-        return Err(format!(
-            "say what to do: --to URL, run, or demo; --help has examples
-{}",
-            Arguments::command().render_usage()
-        ));
-    };
-    let mut config = Config::for_backend(url, &arguments.prefix, &arguments.origin)
-        .map_err(|error| error.to_string())?;
-    config.listen = arguments.listen;
+fn prepare(settings: &Settings) -> Result<Prepared, String> {
+    let config = settings.load(None)?;
     let gateway = config.gateway().map_err(|error| error.to_string())?;
     Ok(Prepared {
         config,
@@ -226,8 +185,11 @@ fn demo(listen: SocketAddr) -> Result<Prepared, String> {
         (service.doctor, service.doctor_results) = (prefix == "/echo", 20);
         builder = builder.shared_service(service.clone(), std::sync::Arc::clone(&backend));
         config.services.push(ConfiguredService {
-            config: service,
-            url: url.to_owned(),
+            settings: ServiceSettings {
+                backend: url.to_owned(),
+                config: service,
+                ..ServiceSettings::default()
+            },
             backend,
         });
     }
@@ -287,27 +249,28 @@ impl Prepared {
             gateway,
             demo,
         } = self;
-        let server = Server::bind(config.listen, gateway, config.server).map_err(|error| {
-            format!(
-                "cannot listen on {}: {error}; --listen takes another address",
-                config.listen
-            )
-        })?;
+        let server =
+            Server::bind(config.listen, gateway, config.server.clone()).map_err(|error| {
+                format!(
+                    "cannot listen on {}: {error}; --listen takes another address",
+                    config.listen
+                )
+            })?;
         let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let address = server
             .local_address()
             .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
         for service in &config.services {
-            let ServiceConfig {
-                prefix, origins, ..
-            } = &service.config;
-            info!(%prefix, backend = %without_query(&service.url), %origins, "service");
-            let beat = service.config.session.heartbeat_delay;
-            if beat.is_none_or(|delay| delay >= JSONP_TIMEOUT) {
-                warn!(%prefix, "heartbeat_delay is not below the 35 s after which sockjs-client gives up a jsonp poll");
-            }
-            if *origins == Origins::Any && !demo {
-                warn!(%prefix, "pages of every site may use this service; `origins` limits them");
+            let ServiceSettings {
+                config, backend, ..
+            } = &service.settings;
+            let (prefix, origins) = (&config.prefix, &config.origins);
+            info!(%prefix, backend = without_secrets(backend), %origins, "service");
+        }
+        for warning in config.warnings() {
+            // The demo is open, and says so.
+            if !demo {
+                warn!(place = %warning.origin, "{}: {}", warning.key, warning.what);
             }
         }
         if demo {
@@ -319,11 +282,6 @@ impl Prepared {
         server.serve(stop).await;
         Ok(())
     }
-}
-
-/// A URL's query may hold a secret.
-fn without_query(url: &str) -> &str {
-    url.split('?').next().unwrap_or_default()
 }
 
 /// Done at SIGTERM or SIGINT; a second one ends the process at once.

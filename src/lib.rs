@@ -87,15 +87,15 @@ pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]
 pub use registry::{
-    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer, SendError,
-    Sender, Sending, Served,
+    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer, Reaching,
+    SendError, Sender, Sending, Served,
 };
 #[doc(inline)]
 pub use server::{Server, ServerConfig};
 #[doc(inline)]
 pub use service::{
-    AllowedOrigin, ConfigError, ConnectionInfo, Gateway, GatewayBuilder, InvalidOrigin, Origins,
-    ServiceConfig, TrustedProxies,
+    AllowedOrigin, ConfigError, ConnectionInfo, Gateway, GatewayBuilder, GatewayConfig,
+    InvalidOrigin, Origins, ServiceConfig, TrustedProxies,
 };
 #[doc(inline)]
 pub use session::{End, EndCause, QueueLimits, SessionConfig};

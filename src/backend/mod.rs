@@ -69,9 +69,29 @@ fn upstream(url: &str, config: &UpstreamConfig) -> Result<Arc<dyn Backend>, Back
 /// # Errors
 /// [`BackendError`] when there is no such kind, or the URL is wrong for its kind.
 pub fn from_url(url: &str, config: &UpstreamConfig) -> Result<Arc<dyn Backend>, BackendError> {
-    match KINDS.iter().find(|kind| url.starts_with(kind.scheme)) {
-        Some(kind) => (kind.build)(url, config),
-        None => Err(BackendError::UnknownKind(url.to_owned())),
+    (kind_of(url)?.build)(url, config)
+}
+
+/// Checks that there is a kind of backend for a URL.
+///
+/// # Errors
+/// [`BackendError::UnknownKind`]
+pub(crate) fn kind_of(url: &str) -> Result<&'static Kind, BackendError> {
+    let kind = KINDS.iter().find(|kind| url.starts_with(kind.scheme));
+    kind.ok_or_else(|| BackendError::UnknownKind(without_secrets(url)))
+}
+
+/// A backend's URL for people: without user name, password and query.
+pub(crate) fn without_secrets(url: &str) -> String {
+    let (url, query) = match url.split_once('?') {
+        Some((url, _)) => (url, "?…"),
+        None => (url, ""),
+    };
+    let scheme = url.find("://").map_or(0, |at| at + 3);
+    let authority_end = url[scheme..].find('/').map_or(url.len(), |at| scheme + at);
+    match url[scheme..authority_end].rfind('@') {
+        Some(at) => format!("{}…{}{query}", &url[..scheme], &url[scheme + at..]),
+        None => format!("{url}{query}"),
     }
 }
 

@@ -1,16 +1,14 @@
 //! `proxy-config`: prints what a proxy in front of the gateway has to be told.
 
-use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 
-use super::{USAGE, say};
-use crate::config::{Config, parse_listen};
+use super::output::print;
+use super::settings::Settings;
 use crate::recipes::{Node, Proxy, Route, Site};
 
 const EXAMPLES: &str = "\
@@ -32,21 +30,8 @@ pub(super) struct Arguments {
     /// Program to configure
     #[arg(value_name = "PROXY", value_parser = proxy_parser())]
     proxy: Proxy,
-    /// TOML file with the gateway's services
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["to", "prefix", "origin"])]
-    config: Option<PathBuf>,
-    /// What sessions talk to, of a gateway without a configuration file
-    #[arg(long, value_name = "URL")]
-    to: Option<String>,
-    /// Path of its service
-    #[arg(long, default_value = "/sockjs")]
-    prefix: String,
-    /// Other site whose pages may use the service; of no concern to the proxy
-    #[arg(long, value_name = "ORIGIN")]
-    origin: Vec<String>,
-    /// Address that the gateway listens on [default: the file's, or 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
-    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    settings: Settings,
     /// Address at which the proxy reaches a gateway, when it is not where that listens; several share the sessions
     #[arg(long, value_name = "HOST:PORT", value_parser = parse_node)]
     gateway: Vec<Node>,
@@ -86,45 +71,26 @@ fn parse_node(text: &str) -> Result<Node, String> {
 }
 
 /// Prints the configuration on standard output.
-pub(super) fn print(arguments: &Arguments) -> ExitCode {
-    let text = match configuration(arguments) {
-        Ok(text) => text,
-        Err(message) => {
-            say(&message);
-            return ExitCode::from(USAGE);
-        }
-    };
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Who reads it may stop early.
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            say(&format!("cannot write the configuration: {error}"));
-            ExitCode::FAILURE
-        }
-        _ => ExitCode::SUCCESS,
-    }
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
+    configuration(arguments).map(|text| print(&text))
 }
 
 fn configuration(arguments: &Arguments) -> Result<String, String> {
-    let config = match &arguments.config {
-        Some(path) => Config::from_file(path),
-        None => {
-            // What sessions talk to is of no concern to the proxy, but a mistake in it should not wait.
-            let backend = arguments.to.as_deref().unwrap_or("echo:");
-            Config::for_backend(backend, &arguments.prefix, &arguments.origin)
-        }
-    };
-    let config = config.map_err(|error| error.to_string())?;
+    // What sessions talk to is of no concern to the proxy, but a mistake in it should not wait.
+    let config = arguments.settings.load(Some("echo:"))?;
     let gateways = if arguments.gateway.is_empty() {
-        vec![reachable(arguments.listen.unwrap_or(config.listen))?]
+        vec![reachable(config.listen)?]
     } else {
         arguments.gateway.clone()
     };
-    let services = config.services.iter().map(|service| Route {
-        prefix: service.config.prefix.to_string(),
-        heartbeat_delay: service.config.session.heartbeat_delay,
-        max_body_size: service.config.transport.max_body_size,
-        doctor: service.config.doctor,
+    let services = config.services.iter().map(|service| {
+        let config = &service.settings.config;
+        Route {
+            prefix: config.prefix.to_string(),
+            heartbeat_delay: config.session.heartbeat_delay,
+            max_body_size: config.transport.max_body_size,
+            doctor: config.doctor,
+        }
     });
     let site = Site {
         services: services.collect(),

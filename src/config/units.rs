@@ -1,120 +1,58 @@
 //! Durations such as `"25s"` and sizes such as `"64KiB"`.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use super::value::Value;
 
-/// A duration: `"500ms"`, `"25s"`, `"5m"`, `"1h"`. Never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span(pub(super) Duration);
+const DURATIONS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const SIZES: [(&str, usize); 3] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
-/// A duration, or `"off"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct SpanOrOff(pub(super) Option<Duration>);
+/// Longest duration, so that no point in time is out of reach.
+const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
-/// A number of bytes: `4096`, `"64KiB"`, `"1MiB"`, `"1GiB"`. Never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Size(pub(super) usize);
-
-fn duration(text: &str) -> Option<Duration> {
+/// The number at the start, and what comes behind it.
+fn number(text: &str) -> Option<(u64, &str)> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
-    let number: u64 = text[..digits].parse().ok()?;
-    let milliseconds = match &text[digits..] {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
+    Some((text[..digits].parse().ok()?, &text[digits..]))
+}
+
+/// `"500ms"`, `"25s"`, `"5m"`, `"1h"`; never zero, at most 366 days.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = number(text)?;
+    let (_, milliseconds) = DURATIONS.into_iter().find(|(name, _)| *name == unit)?;
     let duration = Duration::from_millis(number.checked_mul(milliseconds)?);
-    (!duration.is_zero() && duration <= Duration::from_secs(366 * 86_400)).then_some(duration)
+    (!duration.is_zero() && duration <= LONGEST).then_some(duration)
 }
 
-fn size(text: &str) -> Option<usize> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let number: usize = text[..digits].parse().ok()?;
-    let unit = match &text[digits..] {
-        "B" => 1,
-        "KiB" => 1 << 10,
-        "MiB" => 1 << 20,
-        "GiB" => 1 << 30,
-        _ => return None,
-    };
-    number.checked_mul(unit).filter(|size| *size > 0)
+/// `"64KiB"`, `"1MiB"`, `"1GiB"`, `"512B"`; never zero.
+pub(super) fn size(text: &str) -> Option<usize> {
+    let (number, unit) = number(text)?;
+    let known = SIZES.into_iter().chain([("B", 1)]);
+    let (_, bytes) = known.into_iter().find(|(name, _)| *name == unit)?;
+    let size = usize::try_from(number).ok()?.checked_mul(bytes)?;
+    (size > 0).then_some(size)
 }
 
-/// Reads a text, and says what it should have been when it is anything else.
-struct DurationVisitor {
-    or_off: bool,
+/// With the largest unit that leaves a whole number.
+pub(super) fn write_duration(duration: Duration) -> String {
+    let milliseconds = duration.as_millis();
+    let (unit, count) = DURATIONS
+        .into_iter()
+        .find(|(_, count)| milliseconds.is_multiple_of(u128::from(*count)))
+        .unwrap_or(("ms", 1));
+    format!("{}{unit}", milliseconds / u128::from(count))
 }
 
-impl Visitor<'_> for DurationVisitor {
-    type Value = Option<Duration>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a duration: a text with a number and ms, s, m or h, like \"25s\"")?;
-        if self.or_off {
-            f.write_str(", or \"off\"")
-        } else {
-            Ok(())
-        }
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Option<Duration>, E> {
-        if self.or_off && text == "off" {
-            return Ok(None);
-        }
-        duration(text)
-            .map(Some)
-            .ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
-}
-
-impl<'de> Deserialize<'de> for Span {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let duration = deserializer.deserialize_any(DurationVisitor { or_off: false })?;
-        duration
-            .map(Self)
-            .ok_or_else(|| D::Error::custom("a duration is needed here"))
-    }
-}
-
-impl<'de> Deserialize<'de> for SpanOrOff {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_any(DurationVisitor { or_off: true })
-            .map(Self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SizeVisitor;
-        impl Visitor<'_> for SizeVisitor {
-            type Value = Size;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of bytes, or a size like \"64KiB\", \"1MiB\" or \"1GiB\"")
-            }
-            fn visit_i64<E: Error>(self, bytes: i64) -> Result<Size, E> {
-                let size = usize::try_from(bytes).ok().filter(|size| *size > 0);
-                size.map(Size)
-                    .ok_or_else(|| E::custom("a size must be at least 1 byte"))
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<Size, E> {
-                let wrong = || {
-                    E::custom(format_args!(
-                        "{text:?} is not a size; write bytes, or a size like \"64KiB\""
-                    ))
-                };
-                size(text).map(Size).ok_or_else(wrong)
-            }
-        }
-        deserializer.deserialize_any(SizeVisitor)
+/// With the largest unit that leaves a whole number; without one it is a number.
+pub(super) fn write_size(size: usize) -> Value {
+    match SIZES
+        .into_iter()
+        .find(|(_, bytes)| size.is_multiple_of(*bytes))
+    {
+        Some((unit, bytes)) => Value::text(format!("{}{unit}", size / bytes)),
+        None => size.into(),
     }
 }
 
@@ -155,5 +93,20 @@ mod tests {
         ] {
             assert_eq!(size(wrong), None, "{wrong}");
         }
+    }
+
+    /// What is written is read as the same.
+    #[test]
+    fn durations_and_sizes_are_read_as_they_were_written() {
+        for milliseconds in [
+            1, 250, 1_000, 1_500, 25_000, 60_000, 90_000, 3_600_000, 86_400_000,
+        ] {
+            let span = Duration::from_millis(milliseconds);
+            assert_eq!(duration(&write_duration(span)), Some(span));
+        }
+        assert_eq!(write_duration(Duration::from_secs(86_400)), "24h");
+        assert_eq!(write_duration(Duration::from_millis(1_500)), "1500ms");
+        assert_eq!(write_size(65_536).to_string(), "\"64KiB\"");
+        assert_eq!(write_size(1_000).to_string(), "1000");
     }
 }

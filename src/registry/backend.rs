@@ -14,6 +14,9 @@ pub type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub type Negotiation<'a> =
     Pin<Box<dyn Future<Output = Result<Negotiated, NegotiationFailed>> + Send + 'a>>;
 
+/// What comes of an attempt to reach it: why it cannot be, for people.
+pub type Reaching<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
 /// What a session talks to: an upstream, a broker, or a handler of yours. Every `async fn(Connection)` is one.
 ///
 /// ```
@@ -41,6 +44,12 @@ pub trait Backend: Send + Sync + 'static {
         _offered: &'a [String],
     ) -> Negotiation<'a> {
         Box::pin(std::future::ready(Ok(Negotiated::default())))
+    }
+
+    /// Tries whether sessions could be served now, without a browser: an upstream is dialled, and left again. By default
+    /// nobody else is needed.
+    fn reach(&self) -> Reaching<'_> {
+        Box::pin(std::future::ready(Ok(())))
     }
 
     /// Whether [`Connection::handshake`] is wanted; keeping it costs about a kilobyte per session. By default yes.

@@ -31,7 +31,7 @@ use crate::protocol::CloseReason;
 use crate::session::{EndCause, SessionConfig, SessionId};
 
 pub use crate::throttle::Throttle;
-pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Served};
+pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
 pub use budget::{Budget, Reservation};
 pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};

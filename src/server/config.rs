@@ -19,7 +19,7 @@ pub struct ServerConfig {
     /// Time after which a peer that acknowledges nothing is given up (`TCP_USER_TIMEOUT`, Linux). Default 60 s.
     pub tcp_user_timeout: Option<Duration>,
     /// Length of the queue of connections not accepted yet. Default 4096.
-    pub backlog: i32,
+    pub backlog: u16,
     /// Time that sessions have to end when the server stops. Default 10 s.
     pub shutdown_grace: Duration,
     /// Time that connections have after that to write what is left. Default 1 s.

@@ -31,7 +31,7 @@ impl Listener {
         socket.set_reuse_address(true)?;
         socket.set_nonblocking(true)?;
         socket.bind(&address.into())?;
-        socket.listen(config.backlog)?;
+        socket.listen(i32::from(config.backlog))?;
         Ok(Self {
             inner: TcpListener::from_std(socket.into())?,
             user_timeout: config.tcp_user_timeout,

@@ -8,7 +8,30 @@ use crate::network::NetworkConfig;
 use crate::session::SessionConfig;
 use crate::transport::{TRANSPORTS, TransportConfig};
 
+use super::forwarded::TrustedProxies;
 use super::origin::Origins;
+
+/// What all services of a gateway share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct GatewayConfig {
+    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed. Default none.
+    pub trusted_proxies: TrustedProxies,
+    /// The most sessions of all services together. Default 1 000 000.
+    pub max_sessions: usize,
+    /// Bytes that all queues and bodies may take together, beyond 16 KiB that each session has for itself. Default 1 GiB.
+    pub queue_memory: usize,
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            trusted_proxies: TrustedProxies::default(),
+            max_sessions: 1_000_000,
+            queue_memory: 1 << 30,
+        }
+    }
+}
 
 /// A service's prefix and options. `ServiceConfig::new("/echo")` has the defaults.
 #[derive(Clone, Debug)]

@@ -25,6 +25,11 @@ impl TrustedProxies {
         parse_networks(entries).map(Self)
     }
 
+    /// The networks, as they were given.
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     fn trusts(&self, address: IpAddr) -> bool {
         self.0
             .iter()
@@ -61,6 +66,12 @@ impl TrustedProxies {
             }
         }
         peer
+    }
+}
+
+impl From<Vec<IpNet>> for TrustedProxies {
+    fn from(networks: Vec<IpNet>) -> Self {
+        Self(networks)
     }
 }
 

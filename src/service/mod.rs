@@ -30,7 +30,7 @@ use crate::protocol::CloseReason;
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
-pub use config::{ConfigError, ServiceConfig};
+pub use config::{ConfigError, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
@@ -105,9 +105,7 @@ pub struct ConnectionInfo {
 pub struct GatewayBuilder {
     services: Vec<(ServiceConfig, Arc<dyn Backend>)>,
     pages: HashMap<&'static str, Page>,
-    trusted: TrustedProxies,
-    max_sessions: usize,
-    queue_memory: usize,
+    config: GatewayConfig,
 }
 
 impl Gateway {
@@ -116,9 +114,7 @@ impl Gateway {
         GatewayBuilder {
             services: Vec::new(),
             pages: HashMap::new(),
-            trusted: TrustedProxies::default(),
-            max_sessions: 1_000_000,
-            queue_memory: 1 << 30,
+            config: GatewayConfig::default(),
         }
     }
 
@@ -276,21 +272,27 @@ impl GatewayBuilder {
         self
     }
 
+    /// What all services share, in place of what was set before.
+    pub fn config(mut self, config: GatewayConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed. Default none.
     pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
-        self.trusted = trusted;
+        self.config.trusted_proxies = trusted;
         self
     }
 
     /// The most sessions of all services together. Default 1 000 000.
     pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.max_sessions = sessions;
+        self.config.max_sessions = sessions;
         self
     }
 
     /// Bytes that all queues and bodies may take together, beyond 16 KiB that each session has for itself. Default 1 GiB.
     pub fn queue_memory(mut self, bytes: usize) -> Self {
-        self.queue_memory = bytes;
+        self.config.queue_memory = bytes;
         self
     }
 
@@ -299,7 +301,7 @@ impl GatewayBuilder {
     /// # Errors
     /// [`ConfigError`] for a prefix that is malformed or used twice, and for a transport that does not exist.
     pub fn build(self) -> Result<Gateway, ConfigError> {
-        let budgets = Budgets::new(self.max_sessions, self.queue_memory);
+        let budgets = Budgets::new(self.config.max_sessions, self.config.queue_memory);
         let mut services = Vec::with_capacity(self.services.len());
         for (config, backend) in self.services {
             config.check()?;
@@ -316,7 +318,7 @@ impl GatewayBuilder {
         Ok(Gateway(Arc::new(Inner {
             services,
             pages: self.pages,
-            trusted: self.trusted,
+            trusted: self.config.trusted_proxies,
             budgets,
         })))
     }

@@ -92,7 +92,7 @@ fn help_is_printed() {
 /// Without arguments it says what to do.
 #[test]
 fn no_arguments_is_a_usage_error() {
-    assert_usage_error(&[], "--to URL, run, or demo");
+    assert_usage_error(&[], "say what to serve: --to URL, --config FILE");
 }
 
 /// Wrong arguments name themselves and end with 64.
@@ -134,7 +134,7 @@ fn wrong_configurations_are_usage_errors() {
     let good = service("/a", "echo:", "");
     let cases = [
         (String::new(), "there is no service"),
-        ("nonsense".to_owned(), "line 1"),
+        ("nonsense".to_owned(), ":1:"),
         (format!("lisen = \"127.0.0.1:0\"\n{good}"), "lisen"),
         (format!("listen = \"nonsense\"\n{good}"), "listen"),
         (format!("{good}nonsense = 1\n"), "nonsense"),

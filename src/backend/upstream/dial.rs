@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, without_secrets};
 use crate::registry::{Handshake, Throttle};
 use crate::websocket::{LargeReads, small_buffers};
 
@@ -72,14 +72,6 @@ impl fmt::Display for DialFailure {
     }
 }
 
-/// The URL without a user name and password, which must not reach a log.
-fn without_user(url: &str) -> String {
-    match (url.find("://"), url.find('@')) {
-        (Some(scheme), Some(at)) if scheme < at => format!("{}://…{}", &url[..scheme], &url[at..]),
-        _ => url.to_owned(),
-    }
-}
-
 /// Fields that belong to one connection or that the handshake sets itself. (RFC 9110 §7.6.1, RFC 6455 §4.1)
 pub(super) fn is_forbidden(name: &HeaderName) -> bool {
     let own = [
@@ -99,7 +91,7 @@ pub(super) fn is_forbidden(name: &HeaderName) -> bool {
 impl Dialler {
     pub(super) fn new(url: &str, config: UpstreamConfig) -> Result<Self, BackendError> {
         let invalid = |why: &str| BackendError::InvalidUrl {
-            url: without_user(url),
+            url: without_secrets(url),
             why: why.to_owned(),
         };
         if url.contains('#') {

@@ -7,10 +7,11 @@ mod relay;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, USER_AGENT};
 
 use crate::registry::{
-    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Served,
+    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Reaching, Served,
 };
 
 use super::BackendError;
@@ -46,10 +47,19 @@ impl UpstreamConfig {
     /// # Errors
     /// [`BackendError::ForbiddenHeader`] for a field that must not be passed on.
     pub fn check(&self) -> Result<(), BackendError> {
-        match self.headers.iter().find(|name| dial::is_forbidden(name)) {
-            Some(name) => Err(BackendError::ForbiddenHeader(name.to_string())),
-            None => Ok(()),
-        }
+        self.headers.iter().try_for_each(check_passed_on)
+    }
+}
+
+/// Checks that a field of the browser's request may be passed on.
+///
+/// # Errors
+/// [`BackendError::ForbiddenHeader`]
+pub(crate) fn check_passed_on(name: &HeaderName) -> Result<(), BackendError> {
+    if dial::is_forbidden(name) {
+        Err(BackendError::ForbiddenHeader(name.to_string()))
+    } else {
+        Ok(())
     }
 }
 
@@ -157,6 +167,21 @@ impl Backend for Upstream {
                 protocol: dialled.protocol.clone(),
                 state: Some(Box::new(dialled)),
             })
+        })
+    }
+
+    /// Opens a WebSocket as for a browser that says nothing of itself, and closes it.
+    fn reach(&self) -> Reaching<'_> {
+        Box::pin(async move {
+            let dialled = self.dialler.dial(None, &[]).await;
+            let mut socket = dialled.map_err(|failure| failure.to_string())?.socket;
+            let closing = async {
+                let _ = socket.close(None).await;
+                while socket.next().await.is_some_and(|message| message.is_ok()) {}
+            };
+            // That it opened is what was asked; how it closes is not.
+            let _ = tokio::time::timeout(self.dialler.config().pong_timeout, closing).await;
+            Ok(())
         })
     }
 }

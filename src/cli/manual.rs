@@ -1,0 +1,101 @@
+//! `completion` and `man`: what shells and their users are told of the command line.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Command, CommandFactory as _};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::output::print;
+
+const COMPLETION_EXAMPLES: &str = "\
+Examples:
+  sockjs-gateway completion bash > /etc/bash_completion.d/sockjs-gateway
+  sockjs-gateway completion zsh > \"${fpath[1]}/_sockjs-gateway\"
+  sockjs-gateway completion fish > ~/.config/fish/completions/sockjs-gateway.fish";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  sockjs-gateway man | man -l -
+      The manual page.
+  sockjs-gateway man config-show | man -l -
+      That of a command.
+  sockjs-gateway man --write /usr/local/share/man/man1
+      All of them, as files.";
+
+/// Print completions for a shell
+#[derive(Debug, Args)]
+#[command(after_help = COMPLETION_EXAMPLES)]
+pub(super) struct CompletionArguments {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    shell: Shell,
+}
+
+/// Print a manual page
+#[derive(Debug, Args)]
+#[command(after_help = MAN_EXAMPLES)]
+pub(super) struct ManArguments {
+    /// Command to print the page of, like check or config-show [default: the program's own]
+    #[arg(value_name = "COMMAND", conflicts_with = "write")]
+    command: Option<String>,
+    /// Write all pages into this folder instead
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+}
+
+/// The command line, with everything that clap adds to it.
+fn whole() -> Command {
+    let mut command = super::Arguments::command();
+    command.build();
+    command
+}
+
+pub(super) fn complete(arguments: &CompletionArguments) -> ExitCode {
+    let mut script = Vec::new();
+    let mut command = super::Arguments::command();
+    clap_complete::generate(arguments.shell, &mut command, "sockjs-gateway", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}
+
+pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
+    if let Some(folder) = &arguments.write {
+        return write_all(folder).map_err(|error| {
+            format!("cannot write manual pages to {}: {error}", folder.display())
+        });
+    }
+    let command = whole();
+    let path = arguments.command.as_deref().unwrap_or_default();
+    let command = path.split('-').try_fold(&command, |command, name| {
+        if name.is_empty() {
+            return Some(command);
+        }
+        command.find_subcommand(name)
+    });
+    // `proxy-config` has the dash in its name.
+    let found = command
+        .cloned()
+        .or_else(|| whole().find_subcommand(path).cloned());
+    let names = whole()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect::<Vec<_>>();
+    let command = found.ok_or_else(|| {
+        format!(
+            "there is no command {path:?}; there are {}",
+            names.join(", ")
+        )
+    })?;
+    let mut page = Vec::new();
+    Man::new(command)
+        .render(&mut page)
+        .map_err(|error| format!("cannot make the manual page: {error}"))?;
+    Ok(print(&String::from_utf8_lossy(&page)))
+}
+
+fn write_all(folder: &Path) -> std::io::Result<ExitCode> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(super::Arguments::command(), folder)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,112 @@
+//! Arguments that say what the configuration is: a file, or one service, and single keys.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{Config, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES, parse_listen};
+
+/// Where the configuration comes from; variables of the environment are a part of it.
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    /// TOML file [default: what SOCKJS_GATEWAY_CONFIG names]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["to", "prefix", "origin"])]
+    config: Option<PathBuf>,
+    /// What sessions talk to, without a file: ws://, wss://, or echo: close: broadcast: amplify:
+    #[arg(long, value_name = "URL")]
+    to: Option<String>,
+    /// Path of that service [default: /sockjs]
+    #[arg(long)]
+    prefix: Option<String>,
+    /// Other site whose pages may use it, like https://app.example.com; "*" lets every site; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<String>,
+    /// Address to listen on [default: the file's, or 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
+    listen: Option<SocketAddr>,
+    /// Any key of a file, like server.backlog=128 or service.live.heartbeat_delay=10s; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
+    set: Vec<(String, String)>,
+}
+
+/// `server.backlog=128`
+fn parse_setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| {
+        format!("{text:?} has no equals sign; a key and its value are like server.backlog=128")
+    })?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+impl Settings {
+    /// All sources. A service that nobody described talks to `otherwise`.
+    ///
+    /// # Errors
+    /// Nothing says what the services are.
+    pub(super) fn sources(&self, otherwise: Option<&str>) -> Result<Sources, String> {
+        let (mut variables, mut file) = (Vec::new(), self.config.clone());
+        for (name, value) in std::env::vars_os() {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(VARIABLES)) else {
+                continue;
+            };
+            if name == FILE_VARIABLE {
+                if self.to.is_none() && file.is_none() {
+                    file = Some(PathBuf::from(value));
+                }
+                continue;
+            }
+            let value = value.into_string();
+            let value = value.map_err(|_| format!("environment variable {name} is not text"))?;
+            variables.push((name.to_owned(), value));
+        }
+        // In a fixed order, so that the same mistakes are told in the same order.
+        variables.sort();
+        let with_service = format!("{VARIABLES}SERVICE__");
+        let described = variables
+            .iter()
+            .any(|(name, _)| name.starts_with(&with_service));
+        let backend = match (&self.to, &file, otherwise) {
+            (Some(backend), ..) => Some(backend.as_str()),
+            (None, None, Some(otherwise)) if !described => Some(otherwise),
+            (None, None, None) if !described => {
+                return Err(format!(
+                    "say what to serve: --to URL, --config FILE (or {FILE_VARIABLE}), or demo; --help has examples"
+                ));
+            }
+            _ => None,
+        };
+        if backend.is_none() && (self.prefix.is_some() || !self.origin.is_empty()) {
+            return Err("--prefix and --origin are for the service of --to; say that too, or write them in the file".to_owned());
+        }
+        let service = backend.map(|backend| OneService {
+            backend: backend.to_owned(),
+            prefix: self.prefix.clone(),
+            origins: self.origin.clone(),
+        });
+        let listen = self.listen.map(|address| Setting {
+            path: "listen".to_owned(),
+            value: address.to_string(),
+            argument: "--listen".to_owned(),
+        });
+        let set = self.set.iter().map(|(path, value)| Setting {
+            path: path.clone(),
+            value: value.clone(),
+            argument: format!("--set {path}"),
+        });
+        Ok(Sources {
+            file,
+            service,
+            variables,
+            settings: set.chain(listen).collect(),
+        })
+    }
+
+    /// The configuration, checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) fn load(&self, otherwise: Option<&str>) -> Result<Config, String> {
+        let sources = self.sources(otherwise)?;
+        Config::load(&sources).map_err(|error| error.to_string())
+    }
+}

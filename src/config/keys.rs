@@ -1,0 +1,228 @@
+//! Every key there is: one row each, with its documentation, from which `docs/configuration.md`, the annotated default file and
+//! the schema are made.
+
+use crate::backend::upstream::BinaryPolicy;
+use crate::network::{Pin, WebsocketProof};
+use crate::transport::Chunks;
+
+use super::key::{Key, Section, keys};
+use super::kinds::{
+    Address, BackendUrl, Beat, Clients, Count, FieldNames, File, Flag, Name, Number, OneOf,
+    Optional, OriginList, Pins, Prefix, Proxies, ScriptUrl, Size, Span, SpanOrOff, TransportNames,
+};
+use super::{Config, ServiceSettings};
+
+/// What is outside of services.
+pub(super) const TOP: &[Section<Config>] = &[
+    Section {
+        name: "",
+        about: &[],
+        keys: keys! { Config:
+            /// address and port to listen on
+            listen: Address => listen;
+            /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed
+            trusted_proxies: Proxies => gateway.trusted_proxies;
+            /// sessions of all services together
+            max_sessions: Count => gateway.max_sessions;
+            /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself
+            queue_memory: Size => gateway.queue_memory;
+        },
+    },
+    Section {
+        name: "server",
+        about: &["Limits of connections, and of stopping."],
+        keys: keys! { Config:
+            /// connections at a time; more are closed at once
+            max_connections: Count => server.max_connections;
+            /// time for a request's head
+            header_timeout: Span => server.header_timeout;
+            /// idle time between requests of a connection; keep it above your proxy's
+            idle_timeout: Span => server.idle_timeout;
+            /// request head, at least 8 KiB; larger ones get 431
+            max_header_size: Size => server.max_header_size;
+            /// fields of a request; more get 431
+            max_headers: Number<usize, 1, 4096> => server.max_headers;
+            /// a peer that acknowledges nothing for so long is given up (Linux)
+            tcp_user_timeout: SpanOrOff => server.tcp_user_timeout;
+            /// connections waiting to be accepted
+            backlog: Number<u16, 1, 65535> => server.backlog;
+            /// time that sessions have to end when the program stops
+            shutdown_grace: Span => server.shutdown_grace;
+            /// time that connections have after that
+            close_grace: Span => server.close_grace;
+        },
+    },
+];
+
+/// Keys that a service alone has; the others may stand in `[defaults]` too.
+pub(super) const OWN: &[&str] = &["name", "prefix", "backend"];
+
+/// A service.
+pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
+    Section {
+        name: "",
+        about: &[],
+        keys: keys! { ServiceSettings:
+            /// name in variables of the environment, on the command line and in messages
+            name: Optional<Name> => name, or "the prefix, with `-` for each `/`";
+            /// path of the service: starts with `/`, does not end with it
+            prefix: Prefix => config.prefix;
+            /// what sessions talk to: `ws://…`, `wss://…`, `echo:`, `close:`, `broadcast:`, `amplify:`
+            backend: BackendUrl => backend;
+            /// who may use it: `"same"`, `"*"`, or a list such as `["https://app.example.com", "https://*.example.org"]` (the own
+            /// origin is always allowed)
+            origins: OriginList => config.origins;
+            /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
+            websocket: Flag => config.websocket;
+            /// set the JSESSIONID cookie, for load balancers that go by it
+            cookie_needed: Flag => config.cookie_needed;
+            /// URL of the script that the iframe page loads
+            sockjs_url: ScriptUrl => config.sockjs_url, or "our own script";
+            /// names of the transports that are on: `websocket`, `websocket-raw`, `xhr-polling`, `xhr-streaming`, `eventsource`,
+            /// `htmlfile`, `jsonp-polling`
+            transports: TransportNames => config.transports, or "all";
+            /// `PREFIX/doctor` is a page that tests what a user's network does to SockJS; see [doctor.md](doctor.md)
+            doctor: Flag => config.doctor;
+            /// results of the doctor that are kept, under a code, for a day; each takes up to 200 KiB of memory
+            doctor_results: Number<usize, 0, { i64::MAX }> => config.doctor_results;
+            /// sessions at a time; more get close code 1013
+            max_sessions: Count => config.max_sessions;
+            /// bytes that this service's queues and bodies take together
+            queue_memory: Size => config.queue_memory;
+            /// silence after which `h` or a Ping is sent, the first time after 50 to 100 % of it, so that sessions do not beat in
+            /// phase; below 35 s for jsonp
+            heartbeat_delay: SpanOrOff => config.session.heartbeat_delay;
+            /// time for the answer to a Ping
+            pong_timeout: Span => config.session.pong_timeout;
+            /// time without a receiver after which a session has ended
+            disconnect_delay: Span => config.session.disconnect_delay;
+            /// time a first stream must stay open before an upstream is dialled, when nothing shows earlier that the browser
+            /// receives
+            proof_delay: Span => config.session.proof_delay;
+            /// bytes of frames after which a streaming response ends and the browser reconnects
+            response_limit: Size => config.transport.response_limit;
+            /// age at which a streaming response ends and the browser reconnects, so that a proxy's limit on whole responses does
+            /// not cut it. Costs a request each time, and on eventsource a pause of 200 ms that the browser makes
+            response_max_age: SpanOrOff => config.transport.response_max_age;
+            /// HTTP chunks of streamed frames: `"whole"`, one per frame; `"small"`, at most 1 KiB, which nginx with buffering
+            /// passes on at once; `"auto"`, small where the request shows signs of a proxy. Small ones cost 7 bytes per KiB
+            chunks: OneOf<Chunks> => config.transport.chunks;
+            /// streams say `Content-Encoding: identity`, so that proxies that compress (Caddy's `encode`, nginx's `gzip`) do not
+            /// hold them back
+            identity_encoding: Flag => config.transport.identity_encoding;
+            /// streams are sent as HTTP/1.0 has it, without chunks, and the connection ends with them: HAProxy then adds no 200
+            /// ms to each frame, even without `option http-no-delay`. An nginx that buffers passes nothing on then
+            close_delimited: Flag => config.transport.close_delimited;
+            /// sessions of eventsource and jsonp-polling outlive a receiver that was cut off, for `disconnect_delay`; their
+            /// browsers come back by themselves. Not when messages may have been under way
+            resume: Flag => config.transport.resume;
+            /// time `/info` takes at least. sockjs-client gives each transport a multiple of it before it falls back: 150 to 300
+            /// ms help users far away, and cost every session that time
+            info_min_delay: SpanOrOff => config.info_min_delay;
+            /// bytes in the queue towards the browser; when it is full the upstream is not read
+            outbound_bytes: Size => config.session.outbound.bytes;
+            /// messages in it
+            outbound_messages: Count => config.session.outbound.messages;
+            /// bytes in the queue towards the backend; when it is full the browser's sends wait
+            inbound_bytes: Size => config.session.inbound.bytes;
+            /// messages in it
+            inbound_messages: Count => config.session.inbound.messages;
+            /// request body, and WebSocket message from the browser; more gets 413 or close code 1009. sockjs-client sends
+            /// everything that queued up during a request in the next one, so leave room for several messages
+            max_body_size: Size => config.transport.max_body_size;
+            /// one message after decoding; more gets 413 or close code 1009
+            max_message_size: Size => config.transport.messages.max_message_size;
+            /// messages in one array; more get 413 or close code 1009
+            max_messages: Count => config.transport.messages.max_messages;
+            /// time for a request body; then 408
+            body_timeout: Span => config.transport.body_timeout;
+            /// time a send waits for room in the inbound queue; then 503
+            deliver_timeout: Span => config.transport.deliver_timeout;
+            /// time for a WebSocket's close handshake
+            close_timeout: Span => config.transport.close_timeout;
+        },
+    },
+    Section {
+        name: "network",
+        about: &[
+            "What client networks let through. The gateway remembers what the sessions of browsers showed about their network:",
+            "the address (after `trusted_proxies`), what proxies added (the number of hops in `Via`, forwarding fields they are",
+            "not trusted for) and the browser's family, hashed together. It is forgotten at the end of the program.",
+            "[measures.md](measures.md) says what is learnt from what, and what it costs.",
+        ],
+        keys: keys! { ServiceSettings:
+            /// whether anything is learnt; without, only pins apply
+            learn: Flag => config.network.learn;
+            /// most networks remembered, about 1.6 KiB each; those not seen for longest are forgotten first. Half are for
+            /// networks told apart by forwarding fields of proxies that are not in `trusted_proxies`, which anybody can make up
+            capacity: Count => config.network.capacity;
+            /// the first session of a network gets heartbeats after `first_heartbeat`, then after longer and longer silences, up
+            /// to `heartbeat_delay`: about 60 heartbeats more in its first ten minutes. When connections keep dying after the same
+            /// silence (three that agree, and no longer one that lived), heartbeats come at 0.6 of it
+            adaptive_heartbeat: Flag => config.network.adaptive_heartbeat;
+            /// where that begins
+            first_heartbeat: Beat => config.network.first_heartbeat;
+            /// shortest heartbeat ever learnt
+            heartbeat_floor: Beat => config.network.heartbeat_floor;
+            /// how long a learnt timer holds
+            remember: Span => config.network.remember;
+            /// a SockJS WebSocket answers a Ping before it gets its `o`, so that a network that kills WebSockets is noticed in
+            /// time to fall back: `"always"` (one round trip), `"never"`, or `"auto"`: on networks where that happened, and for at
+            /// most 100 ms on those of which nothing is known
+            prove_websocket: OneOf<WebsocketProof> => config.network.prove_websocket;
+            /// what is known of networks beforehand: tables, of which the first that matches decides instead of what is learnt
+            pin: Pins => config.network.pins;
+        },
+    },
+    Section {
+        name: "upstream",
+        about: &["For `ws://` and `wss://` backends."],
+        keys: keys! { ServiceSettings:
+            /// name, TCP, TLS and handshake; then close code 1014
+            dial_timeout: Span => upstream.dial_timeout;
+            /// fields of the browser's request that are passed on; the `x-forwarded-` ones are made here
+            headers: FieldNames => upstream.headers;
+            /// binary from the upstream for a browser on SockJS: `"close"` with 1003, or `"base64"`
+            binary: OneOf<BinaryPolicy> => upstream.binary;
+            /// silence of the upstream after which it is pinged
+            ping_delay: SpanOrOff => upstream.ping_delay;
+            /// time for its answer, and for the close handshake
+            pong_timeout: Span => upstream.pong_timeout;
+            /// message from the upstream; more ends the session with 1009
+            max_message_size: Size => upstream.max_message_size;
+            /// certificates (PEM) that `wss://` upstreams may be signed by
+            ca_file: File => upstream.ca_file, or "the system's";
+        },
+    },
+];
+
+/// An entry of `network.pin`.
+pub(super) const PIN: &[Key<Pin>] = keys! { Pin:
+    /// networks of the browsers
+    clients: Clients => clients;
+    /// silence after which a heartbeat is sent, at most the service's
+    heartbeat_delay: Optional<Beat> => heartbeat_delay, or "as learnt";
+    /// whether `/info` offers WebSocket
+    websocket: Optional<Flag> => websocket, or "as learnt";
+    /// whether streaming responses end after each frame
+    one_frame: Optional<Flag> => one_frame, or "as learnt";
+};
+
+/// Into what table a key belongs.
+pub(super) fn home(name: &str) -> Option<String> {
+    fn has<C>(section: &Section<C>, name: &str) -> bool {
+        section.keys.iter().any(|key| key.field.name == name)
+    }
+    let top = TOP.iter().find(|section| has(section, name));
+    let service = SERVICE.iter().find(|section| has(section, name));
+    match (
+        top.map(|section| section.name),
+        service.map(|section| section.name),
+    ) {
+        (Some(""), _) => Some("the top of the file, above all tables".to_owned()),
+        (Some(section), _) => Some(format!("[{section}]")),
+        (None, Some("")) => Some("[[service]]".to_owned()),
+        (None, Some(section)) => Some(format!("[service.{section}]")),
+        (None, None) => None,
+    }
+}

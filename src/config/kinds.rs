@@ -1,0 +1,631 @@
+//! The kinds of values that keys take.
+
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::HeaderName;
+use ipnet::IpNet;
+
+use crate::backend::upstream::{BinaryPolicy, check_passed_on};
+use crate::backend::{kind_of, without_secrets};
+use crate::network::{Pin, WebsocketProof};
+use crate::service::{Origins, ServiceConfig, TrustedProxies, parse_networks};
+use crate::transport::{Chunks, TRANSPORTS};
+
+use super::key::{Kind, Section, Shape, read};
+use super::keys::PIN;
+use super::mistake::Mistake;
+use super::units;
+use super::value::{Content, Value};
+
+/// `true`, `false`
+pub(super) struct Flag;
+
+/// A duration, never zero.
+pub(super) struct Span;
+
+/// A duration, or `"off"`.
+pub(super) struct SpanOrOff;
+
+/// A silence after which a heartbeat is sent.
+pub(super) struct Beat;
+
+/// Bytes, never zero.
+pub(super) struct Size;
+
+/// A whole number within bounds.
+pub(super) struct Number<T, const LEAST: i64, const MOST: i64>(PhantomData<T>);
+
+/// A number of things, at least one.
+pub(super) type Count = Number<usize, 1, { i64::MAX }>;
+
+/// A value that may be left out.
+pub(super) struct Optional<K>(PhantomData<K>);
+
+/// One of the names of a [`Choice`].
+pub(super) struct OneOf<T>(PhantomData<T>);
+
+/// An enum whose values have names.
+pub(super) trait Choice: Copy + PartialEq + 'static {
+    const NAMES: &'static [(&'static str, Self)];
+}
+
+/// An address and a port.
+pub(super) struct Address;
+
+/// The name of a service.
+pub(super) struct Name;
+
+/// The path of a service.
+pub(super) struct Prefix;
+
+/// The URL of a backend; only its kind is checked here.
+pub(super) struct BackendUrl;
+
+/// Who may use a service.
+pub(super) struct OriginList;
+
+/// The URL of a script.
+pub(super) struct ScriptUrl;
+
+/// Names of transports.
+pub(super) struct TransportNames;
+
+/// Networks of proxies.
+pub(super) struct Proxies;
+
+/// Networks of browsers, at least one.
+pub(super) struct Clients;
+
+/// Names of header fields that can be passed on.
+pub(super) struct FieldNames;
+
+/// A file.
+pub(super) struct File;
+
+/// What is known of networks.
+pub(super) struct Pins;
+
+impl Choice for Chunks {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("small", Self::Small),
+        ("whole", Self::Whole),
+    ];
+}
+
+impl Choice for BinaryPolicy {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("close", Self::Close), ("base64", Self::Base64)];
+}
+
+impl Choice for WebsocketProof {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("always", Self::Always),
+        ("never", Self::Never),
+    ];
+}
+
+const DURATION: &str =
+    "a duration; write a number and ms, s, m or h, at least \"1ms\", like \"25s\"";
+
+fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
+    Err(vec![Mistake::of_value(value, expected)])
+}
+
+/// A text that `parse` takes.
+fn parsed<T>(
+    value: &Value,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Vec<Mistake>> {
+    let text = match &value.content {
+        Content::Text(text) => parse(text),
+        _ => None,
+    };
+    text.map_or_else(|| wrong(value, expected), Ok)
+}
+
+/// A list of texts, each of which `parse` takes or says what is wrong with it.
+fn list<T>(
+    value: &Value,
+    expected: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, Vec<Mistake>> {
+    let Content::List(values) = &value.content else {
+        return wrong(value, expected);
+    };
+    let (mut read, mut mistakes) = (Vec::new(), Vec::new());
+    for value in values {
+        match &value.content {
+            Content::Text(text) => match parse(text) {
+                Ok(item) => read.push(item),
+                Err(what) => mistakes.push(Mistake::new(&value.origin, "", what)),
+            },
+            _ => mistakes.push(Mistake::of_value(value, "a text; write it in quotes")),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(read)
+    } else {
+        Err(mistakes)
+    }
+}
+
+impl Kind for Flag {
+    type Held = bool;
+    const SHAPE: Shape = Shape::Boolean;
+
+    fn read(value: &Value) -> Result<bool, Vec<Mistake>> {
+        match value.content {
+            Content::Boolean(flag) => Ok(flag),
+            _ => wrong(value, "true or false"),
+        }
+    }
+
+    fn write(held: &bool) -> Option<Value> {
+        Some((*held).into())
+    }
+}
+
+impl Kind for Span {
+    type Held = Duration;
+    const SHAPE: Shape = Shape::Duration { off: false };
+
+    fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
+        parsed(value, DURATION, units::duration)
+    }
+
+    fn write(held: &Duration) -> Option<Value> {
+        Some(Value::text(units::write_duration(*held)))
+    }
+}
+
+impl Kind for SpanOrOff {
+    type Held = Option<Duration>;
+    const SHAPE: Shape = Shape::Duration { off: true };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        parsed(value, &format!("{DURATION}, or \"off\""), |text| {
+            if text == "off" {
+                return Some(None);
+            }
+            units::duration(text).map(Some)
+        })
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        held.as_ref()
+            .map_or_else(|| Some(Value::text("off")), Span::write)
+    }
+}
+
+impl Kind for Beat {
+    type Held = Duration;
+    const SHAPE: Shape = Shape::Duration { off: false };
+
+    fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
+        const SHORTEST: Duration = Duration::from_millis(100);
+        let beat = Span::read(value)?;
+        if beat < SHORTEST {
+            let what =
+                format!("{value} would send heartbeats without end; write \"100ms\" or more");
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        Ok(beat)
+    }
+
+    fn write(held: &Duration) -> Option<Value> {
+        Span::write(held)
+    }
+}
+
+impl Kind for Size {
+    type Held = usize;
+    const SHAPE: Shape = Shape::Size;
+
+    fn read(value: &Value) -> Result<usize, Vec<Mistake>> {
+        let size = match &value.content {
+            Content::Integer(bytes) => usize::try_from(*bytes).ok().filter(|size| *size > 0),
+            Content::Text(text) => units::size(text),
+            _ => None,
+        };
+        let expected = "a size; write a number of bytes, at least 1, or one with a unit, like \"64KiB\", \"1MiB\" or \"1GiB\"";
+        size.map_or_else(|| wrong(value, expected), Ok)
+    }
+
+    fn write(held: &usize) -> Option<Value> {
+        Some(units::write_size(*held))
+    }
+}
+
+impl<T, const LEAST: i64, const MOST: i64> Kind for Number<T, LEAST, MOST>
+where
+    T: TryFrom<i64> + Copy,
+    i64: TryFrom<T>,
+{
+    type Held = T;
+    const SHAPE: Shape = Shape::Count {
+        least: LEAST,
+        most: MOST,
+    };
+
+    fn read(value: &Value) -> Result<T, Vec<Mistake>> {
+        let number = match value.content {
+            Content::Integer(number) if (LEAST..=MOST).contains(&number) => {
+                T::try_from(number).ok()
+            }
+            _ => None,
+        };
+        let expected = match MOST {
+            i64::MAX => format!("a whole number of at least {LEAST}"),
+            _ => format!("a whole number from {LEAST} to {MOST}"),
+        };
+        number.map_or_else(|| wrong(value, expected), Ok)
+    }
+
+    fn write(held: &T) -> Option<Value> {
+        let number = i64::try_from(*held).unwrap_or(i64::MAX);
+        Some(Value::new(Content::Integer(number), Default::default()))
+    }
+}
+
+impl<K: Kind> Kind for Optional<K> {
+    type Held = Option<K::Held>;
+    const SHAPE: Shape = K::SHAPE;
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        K::read(value).map(Some)
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        held.as_ref().and_then(K::write)
+    }
+}
+
+impl<T: Choice> Kind for OneOf<T> {
+    type Held = T;
+    const SHAPE: Shape = Shape::Choice(|| T::NAMES.iter().map(|(name, _)| *name).collect());
+
+    fn read(value: &Value) -> Result<T, Vec<Mistake>> {
+        let names: Vec<_> = T::NAMES
+            .iter()
+            .map(|(name, _)| format!("\"{name}\""))
+            .collect();
+        parsed(value, &format!("one of {}", names.join(", ")), |text| {
+            let found = T::NAMES.iter().find(|(name, _)| *name == text);
+            found.map(|(_, choice)| *choice)
+        })
+    }
+
+    fn write(held: &T) -> Option<Value> {
+        let found = T::NAMES.iter().find(|(_, choice)| choice == held);
+        found.map(|(name, _)| Value::text(*name))
+    }
+}
+
+impl Kind for Address {
+    type Held = SocketAddr;
+    const SHAPE: Shape = Shape::Text("0.0.0.0:8081");
+
+    fn read(value: &Value) -> Result<SocketAddr, Vec<Mistake>> {
+        let expected = "an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\"; names are not looked up";
+        parsed(value, expected, |text| text.parse().ok())
+    }
+
+    fn write(held: &SocketAddr) -> Option<Value> {
+        Some(Value::text(held.to_string()))
+    }
+}
+
+impl Kind for Name {
+    type Held = String;
+    const SHAPE: Shape = Shape::Text("live");
+
+    fn read(value: &Value) -> Result<String, Vec<Mistake>> {
+        const LONGEST: usize = 64;
+        let expected =
+            "a name; write 1 to 64 letters, digits, - or _, with a letter or digit first";
+        parsed(value, expected, |text| {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            let well_formed = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+                && text.len() <= LONGEST
+                && text.bytes().all(allowed);
+            well_formed.then(|| text.to_owned())
+        })
+    }
+
+    fn write(held: &String) -> Option<Value> {
+        Some(Value::text(held))
+    }
+}
+
+impl Kind for Prefix {
+    type Held = Arc<str>;
+    const SHAPE: Shape = Shape::Text("/live");
+
+    fn read(value: &Value) -> Result<Arc<str>, Vec<Mistake>> {
+        let prefix = parsed(
+            value,
+            "a text; write a path in quotes, like \"/live\"",
+            |text| Some(Arc::from(text)),
+        )?;
+        match ServiceConfig::new(Arc::clone(&prefix)).check() {
+            Ok(()) => Ok(prefix),
+            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+        }
+    }
+
+    fn write(held: &Arc<str>) -> Option<Value> {
+        Some(Value::text(&**held))
+    }
+}
+
+impl Kind for BackendUrl {
+    type Held = String;
+    const SHAPE: Shape = Shape::Text("ws://127.0.0.1:9000/socket");
+
+    fn read(value: &Value) -> Result<String, Vec<Mistake>> {
+        let expected = "a text; write a URL in quotes, like \"ws://127.0.0.1:9000/socket\"";
+        let url = parsed(value, expected, |text| Some(text.to_owned()))?;
+        match kind_of(&url) {
+            Ok(_) => Ok(url),
+            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+        }
+    }
+
+    fn write(held: &String) -> Option<Value> {
+        Some(Value::text(held))
+    }
+
+    fn show(held: &String) -> Option<Value> {
+        Some(Value::text(without_secrets(held)))
+    }
+}
+
+impl Kind for OriginList {
+    type Held = Origins;
+    const SHAPE: Shape = Shape::Texts {
+        example: "https://app.example.com",
+        or_one: true,
+    };
+
+    fn read(value: &Value) -> Result<Origins, Vec<Mistake>> {
+        let expected = "\"same\", \"*\", or a list like [\"https://app.example.com\"]";
+        let one = [value.clone()];
+        let values = match &value.content {
+            Content::Text(_) => &one[..],
+            Content::List(values) if values.is_empty() => {
+                let what = "the list is empty; leave it out, or write \"same\", for the own origin";
+                return Err(vec![Mistake::new(&value.origin, "", what)]);
+            }
+            Content::List(values) => values,
+            _ => return wrong(value, expected),
+        };
+        let mut texts = Vec::new();
+        for value in values {
+            texts.push(parsed(value, expected, |text| Some(text.to_owned()))?);
+        }
+        Origins::from_list(&texts).map_err(|error| {
+            let place = values
+                .iter()
+                .find(|value| matches!(&value.content, Content::Text(text) if *text == error.0));
+            vec![Mistake::new(
+                &place.unwrap_or(value).origin,
+                "",
+                error.to_string(),
+            )]
+        })
+    }
+
+    fn write(held: &Origins) -> Option<Value> {
+        Some(match held {
+            Origins::Any => Value::text("*"),
+            Origins::Same => Value::text("same"),
+            Origins::List(list) => Value::list(list.iter().map(ToString::to_string)),
+        })
+    }
+}
+
+impl Kind for ScriptUrl {
+    type Held = Option<String>;
+    const SHAPE: Shape = Shape::Text("/static/sockjs.min.js");
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let url = parsed(value, "a text; write a URL in quotes", |text| {
+            Some(text.to_owned())
+        })?;
+        let mut config = ServiceConfig::new("/any");
+        config.sockjs_url = Some(url);
+        match config.check() {
+            Ok(()) => Ok(config.sockjs_url),
+            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+        }
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        held.as_deref().map(Value::text)
+    }
+}
+
+impl Kind for TransportNames {
+    type Held = Option<Vec<String>>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "websocket",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let names: Vec<_> = TRANSPORTS.iter().map(|transport| transport.name).collect();
+        let expected = format!("a list of names of transports: {}", names.join(", "));
+        let list = list(value, &expected, |text| {
+            if names.contains(&text) {
+                Ok(text.to_owned())
+            } else {
+                Err(format!(
+                    "there is no transport {text:?}{}",
+                    super::key::nearest(text, &names)
+                ))
+            }
+        })?;
+        if list.is_empty() {
+            let what = "the list is empty; leave it out for all transports, or name at least one";
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        Ok(Some(list))
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        held.as_ref()
+            .map(|names| Value::list(names.iter().cloned()))
+    }
+}
+
+/// Addresses and networks.
+fn networks(value: &Value) -> Result<Vec<IpNet>, Vec<Mistake>> {
+    let expected = "a list of addresses and networks, like [\"10.0.0.0/8\", \"::1\"]";
+    let networks = list(value, expected, |text| parse_networks(&[text]))?;
+    Ok(networks.into_iter().flatten().collect())
+}
+
+impl Kind for Proxies {
+    type Held = TrustedProxies;
+    const SHAPE: Shape = Shape::Texts {
+        example: "10.0.0.0/8",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<TrustedProxies, Vec<Mistake>> {
+        networks(value).map(TrustedProxies::from)
+    }
+
+    fn write(held: &TrustedProxies) -> Option<Value> {
+        Some(Value::list(held.networks().iter().map(ToString::to_string)))
+    }
+}
+
+impl Kind for Clients {
+    type Held = Vec<IpNet>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "10.1.0.0/16",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let networks = networks(value)?;
+        if networks.is_empty() {
+            let what = "the list is empty; write the networks it is for, like [\"10.1.0.0/16\"]";
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        Ok(networks)
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        Some(Value::list(held.iter().map(ToString::to_string)))
+    }
+}
+
+impl Kind for FieldNames {
+    type Held = Vec<HeaderName>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "cookie",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let expected = "a list of names of header fields, like [\"cookie\", \"x-tenant\"]";
+        list(value, expected, |text| {
+            let name = HeaderName::try_from(text)
+                .map_err(|_| format!("{text:?} is not the name of a header field"))?;
+            check_passed_on(&name).map_err(|error| error.to_string())?;
+            Ok(name)
+        })
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        Some(Value::list(held.iter().map(ToString::to_string)))
+    }
+}
+
+impl Kind for File {
+    type Held = Option<PathBuf>;
+    const SHAPE: Shape = Shape::Text("/etc/ssl/upstream-ca.pem");
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        parsed(value, "a text; write a path in quotes", |text| {
+            (!text.is_empty()).then(|| Some(PathBuf::from(text)))
+        })
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        held.as_ref()
+            .map(|path| Value::text(path.to_string_lossy()))
+    }
+}
+
+impl Kind for Pins {
+    type Held = Vec<Pin>;
+    const SHAPE: Shape = Shape::Tables(|| PIN.iter().map(|key| key.field).collect());
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let Content::List(values) = &value.content else {
+            return wrong(
+                value,
+                "a list of tables; write [[…network.pin]] and its keys",
+            );
+        };
+        let (mut pins, mut mistakes) = (Vec::new(), Vec::new());
+        for value in values {
+            let Content::Table(table) = &value.content else {
+                mistakes.push(Mistake::of_value(value, "a table"));
+                continue;
+            };
+            let mut pin = Pin::default();
+            let before = mistakes.len();
+            let sections = [Section {
+                name: "",
+                about: &[],
+                keys: PIN,
+            }];
+            read(&mut pin, &sections, table, &[], &mut mistakes);
+            if mistakes.len() > before {
+                continue;
+            }
+            let says_nothing = Pin {
+                clients: pin.clients.clone(),
+                ..Pin::default()
+            } == pin;
+            if pin.clients.is_empty() {
+                let what =
+                    "clients is missing; write the networks it is for, like [\"10.1.0.0/16\"]";
+                mistakes.push(Mistake::new(&value.origin, "", what));
+            } else if says_nothing {
+                let what = "says nothing; write heartbeat_delay, websocket or one_frame";
+                mistakes.push(Mistake::new(&value.origin, "", what));
+            }
+            pins.push(pin);
+        }
+        if mistakes.is_empty() {
+            Ok(pins)
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        let table = |pin: &Pin| {
+            let mut table = super::value::Table::default();
+            for key in PIN {
+                if let Some(value) = (key.get)(pin) {
+                    table.set(key.field.name, value);
+                }
+            }
+            Value::new(Content::Table(table), Default::default())
+        };
+        Some(Value::list(held.iter().map(table)))
+    }
+}

@@ -1,0 +1,88 @@
+//! What is wrong with a configuration: where, what, and what to write instead.
+
+use std::fmt;
+
+use super::value::{Origin, Value};
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where it stands.
+    pub origin: Origin,
+    /// The key, with the tables that it is in: `service "/live": upstream.dial_timeout`. Empty when it is not about one.
+    pub key: String,
+    /// What is wrong, and what to write instead.
+    pub what: String,
+}
+
+/// The configuration cannot be used: every mistake that was found, in the order of their places. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadError(pub Vec<Mistake>);
+
+impl Mistake {
+    pub(super) fn new(origin: &Origin, key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            origin: origin.clone(),
+            key: key.into(),
+            what: what.into(),
+        }
+    }
+
+    /// A value that its key does not take.
+    pub(super) fn of_value(value: &Value, expected: impl fmt::Display) -> Self {
+        Self::new(
+            &value.origin,
+            "",
+            format!("{} is not {expected}", shortened(value)),
+        )
+    }
+
+    /// The same, within a table.
+    pub(super) fn within(mut self, table: &str) -> Self {
+        if !table.is_empty() {
+            let dot = if self.key.is_empty() { "" } else { "." };
+            self.key = format!("{table}{dot}{}", self.key);
+        }
+        self
+    }
+}
+
+/// A value in a message: what is too long to be read is cut.
+fn shortened(value: &Value) -> String {
+    const LONGEST: usize = 80;
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text,
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.origin != Origin::Default {
+            write!(f, "{}: ", self.origin)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.what)
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, mistake) in self.0.iter().enumerate() {
+            let line = if index == 0 { "" } else { "\n" };
+            write!(f, "{line}{mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LoadError {}
+
+impl From<Mistake> for LoadError {
+    fn from(mistake: Mistake) -> Self {
+        Self(vec![mistake])
+    }
+}

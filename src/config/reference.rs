@@ -1,0 +1,232 @@
+//! The documentation of all keys, and a file with all of them.
+
+use std::fmt::Write as _;
+
+use super::key::{Field, Key, Section, Shape, example, joined, plain};
+use super::keys::{OWN, PIN, SERVICE, TOP};
+use super::value::{Content, Value};
+use super::{Config, ServiceSettings};
+
+const HEAD: &str = "\
+# Configuration
+
+`sockjs-gateway run --config FILE` reads a TOML file. Every key is optional but a service's `prefix` and `backend`. Unknown
+keys are refused. Durations are texts with a unit (`\"500ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`), sizes are bytes or texts with a unit
+(`4096`, `\"64KiB\"`, `\"1MiB\"`, `\"1GiB\"`); neither may be zero. `\"off\"` where it says so.
+
+This page is made from the program: `sockjs-gateway config reference` prints it. `config default` prints a file with all keys, their
+defaults and what they mean, `config schema` a JSON Schema for editors, `config show` what is in force and where it
+comes from, and `check` says what is wrong with a file, without starting anything.
+
+## Where values come from
+
+Each overrides what is above it:
+
+1. the default
+2. `[defaults]` of the file, for all services
+3. the file
+4. variables of the environment: `SOCKJS_GATEWAY_` and the key in capitals, with two underscores between the parts of its path:
+   `SOCKJS_GATEWAY_LISTEN`, `SOCKJS_GATEWAY_SERVER__BACKLOG`, `SOCKJS_GATEWAY_DEFAULTS__RESUME`,
+   `SOCKJS_GATEWAY_SERVICE__LIVE__UPSTREAM__DIAL_TIMEOUT` for the service called `live`
+5. arguments: `--listen`, and `--set` for every key: `--set service.live.heartbeat_delay=10s`
+
+Values of variables and of `--set` have no quotes: `25s`, `true`, `64KiB`. Lists have commas
+(`https://a.example,https://b.example`), or are written as in a file, as are lists of tables. A service that the file does not have is added when
+variables give it a `PREFIX` and a `BACKEND`; no file is needed then. `SOCKJS_GATEWAY_CONFIG` names the file where `--config` does
+not. Variables that do not exist are refused, but for those that Kubernetes and Docker make for a service of the name `sockjs-gateway`
+(`SOCKJS_GATEWAY_PORT…`, `SOCKJS_GATEWAY_SERVICE_HOST`, `SOCKJS_GATEWAY_SERVICE_PORT…`).
+
+";
+
+const DEFAULTS: &str = "\
+## `[defaults]`
+
+Every key of `[[service]]`, `[service.network]` and `[service.upstream]` but `name`, `prefix` and `backend`, for all services that do not say
+otherwise: `[defaults]`, `[defaults.network]`, `[defaults.upstream]`. A list in a service replaces the one here.
+
+";
+
+const FOOT: &str = "\
+## Behind a proxy
+
+Receiving answers carry `X-Accel-Buffering: no` and `Cache-Control: no-store, no-cache, no-transform, must-revalidate,
+max-age=0`. Let the proxy pass `Upgrade` and `Connection`, keep its idle timeouts above `heartbeat_delay`, and list it in
+`trusted_proxies`, so that the origin is compared with the host and scheme the browser used.
+`sockjs-gateway proxy-config` prints configurations that do this; [proxies](proxies/README.md) explains them.
+";
+
+/// The page `docs/configuration.md`.
+pub fn reference() -> String {
+    let mut page = HEAD.to_owned();
+    let (config, settings) = (Config::empty(), ServiceSettings::default());
+    for section in TOP {
+        let heading = match section.name {
+            "" => "## Top level".to_owned(),
+            name => format!("## `[{name}]`"),
+        };
+        write_section(&mut page, &heading, section, &config);
+    }
+    page.push_str(DEFAULTS);
+    for section in SERVICE {
+        let heading = match section.name {
+            "" => "## `[[service]]`".to_owned(),
+            name => format!("### `[service.{name}]`"),
+        };
+        write_section(&mut page, &heading, section, &settings);
+        if section.name == "network" {
+            page.push_str("`[[service.network.pin]]`, any number of them:\n\n");
+            write_table(&mut page, PIN, &Default::default());
+        }
+    }
+    page.push_str(FOOT);
+    page
+}
+
+fn write_section<C>(page: &mut String, heading: &str, section: &Section<C>, config: &C) {
+    let _ = write!(page, "{heading}\n\n");
+    if !section.about.is_empty() {
+        let _ = write!(page, "{}\n\n", joined(section.about));
+    }
+    write_table(page, section.keys, config);
+    if heading.ends_with("[[service]]`") {
+        page.push_str("A session id may have 128 bytes, a callback name 64.\n\n");
+    }
+}
+
+fn write_table<C>(page: &mut String, keys: &[Key<C>], config: &C) {
+    page.push_str("| key | default | meaning |\n|---|---|---|\n");
+    for key in keys {
+        let Field { name, shape, .. } = key.field;
+        let default = default_of(key, config);
+        let alternatives = match (shape, &default) {
+            (Shape::Duration { off: true }, Some(value)) if !value.contains("off") => {
+                ", or `\"off\"`".to_owned()
+            }
+            _ => String::new(),
+        };
+        let default = match default {
+            Some(value) => format!("`{value}`{alternatives}"),
+            None => key.field.otherwise.unwrap_or_default().to_owned(),
+        };
+        let bounds = match shape {
+            Shape::Count { least, most } if most < i64::MAX => format!(" ({least} to {most})"),
+            _ => String::new(),
+        };
+        let _ = writeln!(
+            page,
+            "| `{name}` | {default} | {}{bounds} |",
+            key.field.meaning()
+        );
+    }
+    page.push('\n');
+}
+
+/// The default as it would stand in a file; none of what must be said, and of what is better left out.
+fn default_of<C>(key: &Key<C>, config: &C) -> Option<String> {
+    let needed = ["prefix", "backend", "clients"].contains(&key.field.name);
+    let value = (key.get)(config).filter(|_| !needed)?;
+    Some(value.to_string())
+}
+
+const FILE_HEAD: &str = "\
+# Every key of sockjs-gateway, with its default; take away the # in front of a key to change it. A service needs prefix and
+# backend, and nothing else is needed.
+
+";
+
+const FILE_DEFAULTS: &str = "\
+[defaults]
+# Keys of [[service]] but name, prefix and backend, for all services that do not say otherwise; [defaults.network] and
+# [defaults.upstream] for those of [service.network] and [service.upstream].
+
+";
+
+/// A file with every key, each with its default and documentation; it can be run as it is.
+pub fn default_file() -> String {
+    let mut file = FILE_HEAD.to_owned();
+    let (config, settings) = (Config::empty(), ServiceSettings::default());
+    for section in TOP {
+        write_commented(&mut file, "", section, &config);
+    }
+    file.push_str(FILE_DEFAULTS);
+    for section in SERVICE {
+        write_commented(&mut file, "service", section, &settings);
+    }
+    file.truncate(file.trim_end().len());
+    file.push('\n');
+    file
+}
+
+fn write_commented<C>(file: &mut String, within: &str, section: &Section<C>, config: &C) {
+    match (within, section.name) {
+        ("", "") => {}
+        (within, "") => file.push_str(&format!("[[{within}]]\n")),
+        ("", name) => file.push_str(&format!("[{name}]\n")),
+        (within, name) => file.push_str(&format!("[{within}.{name}]\n")),
+    }
+    if !section.about.is_empty() {
+        write_comment(file, &joined(section.about));
+        file.push('\n');
+    }
+    for key in section.keys {
+        let name = key.field.name;
+        write_comment(file, &key.field.meaning());
+        let _ = match (default_of(key, config), key.field.shape) {
+            (_, Shape::Tables(fields)) => writeln!(
+                file,
+                "# [[{within}.{}.{name}]]\n{}",
+                section.name,
+                examples(&fields())
+            ),
+            (Some(value), _) => writeln!(file, "#{name} = {value}"),
+            (None, _) if OWN[1..].contains(&name) => {
+                writeln!(file, "{name} = {}", Value::text(example(SERVICE, name)))
+            }
+            (None, shape) => {
+                let otherwise = key.field.otherwise.unwrap_or_default();
+                writeln!(
+                    file,
+                    "# without: {otherwise}; for example\n# {name} = {}",
+                    example_of(shape)
+                )
+            }
+        };
+        file.push('\n');
+    }
+}
+
+/// Lines of a comment, at most 100 characters each.
+fn write_comment(file: &mut String, text: &str) {
+    const WIDTH: usize = 100;
+    for paragraph in plain(text).split("\n\n") {
+        let mut line = String::from("#");
+        for word in paragraph.split(' ') {
+            if line.len() + 1 + word.len() > WIDTH {
+                let _ = writeln!(file, "{line}");
+                line = String::from("#");
+            }
+            let _ = write!(line, " {word}");
+        }
+        let _ = writeln!(file, "{line}");
+    }
+}
+
+fn examples(fields: &[Field]) -> String {
+    let lines = fields
+        .iter()
+        .map(|field| format!("# {} = {}", field.name, example_of(field.shape)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn example_of(shape: Shape) -> Value {
+    match shape {
+        Shape::Boolean => false.into(),
+        Shape::Choice(names) => Value::text(names().first().copied().unwrap_or_default()),
+        Shape::Count { least, .. } => Value::new(Content::Integer(least), Default::default()),
+        Shape::Duration { .. } => Value::text("10s"),
+        Shape::Size => Value::text("64KiB"),
+        Shape::Tables(_) => Value::list(Vec::<Value>::new()),
+        Shape::Text(example) => Value::text(example),
+        Shape::Texts { example, .. } => Value::list([example.to_owned()]),
+    }
+}

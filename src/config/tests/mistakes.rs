@@ -1,0 +1,336 @@
+//! Which mistakes are told, and how.
+
+use super::{SERVICE, error, load};
+
+/// A variable or argument that does not exist is refused like a key of a file.
+#[test]
+fn wrong_variables_and_arguments_are_refused() {
+    for (variable, value, expected) in [
+        ("SOCKJS_GATEWAY_LISEN", "x", "did you mean listen?"),
+        (
+            "SOCKJS_GATEWAY_LISTEN",
+            "x",
+            "\"x\" is not an address and a port",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVER__BACKLOGS",
+            "1",
+            "did you mean backlog?",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVER__BACKLOG",
+            "x",
+            "\"x\" is not a whole number from 1 to 65535",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVERS__BACKLOG",
+            "1",
+            "did you mean server?",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVICE__B__RESUME",
+            "false",
+            "prefix: is missing",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVICE__A__RESUME",
+            "no",
+            "\"no\" is not true or false",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVICE__A__UPSTREAM__DIAL__X",
+            "1",
+            "no path of a key",
+        ),
+        (
+            "SOCKJS_GATEWAY_SERVICE__A__NETWORK__PIN",
+            "[",
+            "is not a list as it would stand in a file",
+        ),
+        (
+            "SOCKJS_GATEWAY_DEFAULTS__PREFIX",
+            "/b",
+            "there is no key \"prefix\"",
+        ),
+        ("SOCKJS_GATEWAY_SERVICE", "x", "there is no key \"service\""),
+        ("SOCKJS_GATEWAY_DEFAULTS", "x", "no path of a key"),
+        ("SOCKJS_GATEWAY_", "x", "there is no key"),
+    ] {
+        let error = load(SERVICE, &[(variable, value)], &[]).expect_err(variable);
+        assert!(error.contains(expected), "{variable}: {error}");
+        assert!(error.contains(variable), "{error}");
+    }
+    let error = load(SERVICE, &[], &[("service.a.heartbeat", "1s")]).expect_err("no such key");
+    assert!(error.starts_with("--set service.a.heartbeat: "), "{error}");
+}
+
+/// A mistake in a file is told though something else overrides it.
+#[test]
+fn overridden_mistakes_are_told() {
+    let text = format!("listen = \"nonsense\"\n{SERVICE}resume = 1\n");
+    let variables = [("SOCKJS_GATEWAY_SERVICE__A__RESUME", "true")];
+    let error = load(&text, &variables, &[("listen", "127.0.0.1:0")]).expect_err("mistakes");
+    assert!(
+        error.contains("FILE:1:10: listen: \"nonsense\" is not"),
+        "{error}"
+    );
+    assert!(
+        error.contains("FILE:5:10: service a.resume: 1 is not"),
+        "{error}"
+    );
+}
+
+/// Every mistake names file, line, column, key and value, and what to write instead.
+#[test]
+fn mistakes_are_named_with_their_place() {
+    let cases = [
+        (
+            "lisen = \"x\"\n".to_owned() + SERVICE,
+            "FILE:1:1: there is no key \"lisen\"; did you mean listen?",
+        ),
+        (
+            format!("{SERVICE}hartbeat_delay = \"25s\"\n"),
+            "FILE:4:1: service \"/a\": there is no key \"hartbeat_delay\"; did you mean heartbeat_delay?",
+        ),
+        (
+            format!("{SERVICE}heartbeat_delay = 25\n"),
+            "FILE:4:19: service \"/a\": heartbeat_delay: 25 is not a duration; write a number and ms, s, m or h, at least \"1ms\", like \"25s\", or \"off\"",
+        ),
+        (
+            format!("{SERVICE}heartbeat_delay = \"25\"\n"),
+            "heartbeat_delay: \"25\" is not a duration",
+        ),
+        (
+            format!("{SERVICE}disconnect_delay = \"off\"\n"),
+            "disconnect_delay: \"off\" is not a duration",
+        ),
+        (
+            format!("{SERVICE}disconnect_delay = \"9999999h\"\n"),
+            "is not a duration",
+        ),
+        (
+            format!("{SERVICE}response_limit = \"big\"\n"),
+            "response_limit: \"big\" is not a size; write",
+        ),
+        (
+            format!("{SERVICE}response_limit = 0\n"),
+            "response_limit: 0 is not a size",
+        ),
+        (
+            format!("{SERVICE}response_limit = 1.5\n"),
+            "response_limit: 1.5 is not a size",
+        ),
+        (
+            format!("{SERVICE}response_limit = 99999999999999999999\n"),
+            "99999999999999999999",
+        ),
+        (
+            format!("{SERVICE}resume = \"yes\"\n"),
+            "resume: \"yes\" is not true or false",
+        ),
+        (
+            format!("{SERVICE}chunks = \"tiny\"\n"),
+            "chunks: \"tiny\" is not one of \"auto\", \"small\", \"whole\"",
+        ),
+        (
+            format!("{SERVICE}max_sessions = 0\n"),
+            "max_sessions: 0 is not a whole number of at least 1",
+        ),
+        (
+            format!("{SERVICE}max_sessions = [1]\n"),
+            "max_sessions: [1] is not",
+        ),
+        (
+            format!("{SERVICE}origins = \"app.example.com\"\n"),
+            "FILE:4:11: service \"/a\": origins: \"app.example.com\" is not an origin",
+        ),
+        (
+            format!("{SERVICE}origins = [\"https://a.example\", \"x\"]\n"),
+            "FILE:4:33: service \"/a\": origins: \"x\" is not an origin",
+        ),
+        (
+            format!("{SERVICE}origins = []\n"),
+            "origins: the list is empty",
+        ),
+        (
+            format!("{SERVICE}origins = true\n"),
+            "origins: true is not \"same\", \"*\"",
+        ),
+        (
+            format!("{SERVICE}transports = [\"xhr-poling\"]\n"),
+            "there is no transport \"xhr-poling\"; did you mean xhr-polling?",
+        ),
+        (
+            format!("{SERVICE}transports = \"websocket\"\n"),
+            "is not a list of names of transports",
+        ),
+        (
+            format!("{SERVICE}transports = []\n"),
+            "transports: the list is empty",
+        ),
+        (
+            format!("{SERVICE}sockjs_url = \"ftp://x\"\n"),
+            "sockjs_url \"ftp://x\" must start with",
+        ),
+        (
+            format!("{SERVICE}name = \"a b\"\n"),
+            "name: \"a b\" is not a name",
+        ),
+        (
+            format!("{SERVICE}listen = \"127.0.0.1:1\"\n"),
+            "there is no key \"listen\" here; it belongs into the top of the file",
+        ),
+        (
+            format!("{SERVICE}backlog = 5\n"),
+            "it belongs into [server]",
+        ),
+        (
+            format!("{SERVICE}dial_timeout = \"5s\"\n"),
+            "it belongs into [service.upstream]",
+        ),
+        (
+            format!("heartbeat_delay = \"5s\"\n{SERVICE}"),
+            "it belongs into [[service]]",
+        ),
+        (
+            format!("{SERVICE}{SERVICE}"),
+            "FILE:5:10: service \"/a\": prefix: two services have the prefix \"/a\"; each needs one of its own; the other one is at FILE:2:10",
+        ),
+        (
+            format!("{SERVICE}[[service]]\nprefix = \"/a/\"\nbackend = \"echo:\"\n"),
+            "must start with /",
+        ),
+        (
+            format!("{SERVICE}[[service]]\nprefix = \"/b\"\nname = \"a\"\nbackend = \"echo:\"\n"),
+            "the service \"/a\" is called \"a\" too",
+        ),
+        (
+            "[[service]]\nprefix = \"a\"\nbackend = \"echo:\"".to_owned(),
+            "FILE:2:10: service \"a\": prefix: \"a\" is not a prefix: it must start with /",
+        ),
+        (
+            "[[service]]\nprefix = 1\nbackend = \"echo:\"".to_owned(),
+            "prefix: 1 is not a text",
+        ),
+        (
+            "[[service]]\nbackend = \"echo:\"".to_owned(),
+            "FILE:1:1: service number 1: prefix: is missing; write prefix = \"/live\"",
+        ),
+        (
+            "[[service]]\nprefix = \"/a\"".to_owned(),
+            "service \"/a\": backend: is missing; write backend = \"ws://127.0.0.1:9000/socket\"",
+        ),
+        (
+            "[[service]]\nprefix = \"/a\"\nbackend = \"http://x\"".to_owned(),
+            "FILE:3:11: service \"/a\": backend: \"http://x\" is not a backend: it must start with one of",
+        ),
+        (
+            "[[service]]\nprefix = \"/a\"\nbackend = \"ws://\"".to_owned(),
+            "FILE:3:11: service \"/a\": backend: \"ws://\" is not a backend",
+        ),
+        (
+            "[service]\nprefix = \"/a\"\nbackend = \"echo:\"".to_owned(),
+            "write [[service]], with two brackets",
+        ),
+        ("service = [1]\n".to_owned(), "service: 1 is not a table"),
+        (
+            format!("{SERVICE}[service.upstream]\nheaders = [\"host\"]\n"),
+            "FILE:5:12: service \"/a\": upstream.headers: header field \"host\" cannot be passed on",
+        ),
+        (
+            format!("{SERVICE}[service.upstream]\nheaders = [\"a b\"]\n"),
+            "\"a b\" is not the name of a header field",
+        ),
+        (
+            format!("{SERVICE}[service.upstream]\nheaders = [1]\n"),
+            "1 is not a text",
+        ),
+        (
+            format!("{SERVICE}[service.upstraem]\n"),
+            "there is no key \"upstraem\"; did you mean upstream?",
+        ),
+        (
+            format!("{SERVICE}upstream = 1\n"),
+            "upstream: 1 is not a table",
+        ),
+        (
+            format!("{SERVICE}[service.network]\nfirst_heartbeat = \"1ms\"\n"),
+            "would send heartbeats without end",
+        ),
+        (
+            format!("{SERVICE}[[service.network.pin]]\nwebsocket = true\n"),
+            "network.pin: clients is missing",
+        ),
+        (
+            format!("{SERVICE}[[service.network.pin]]\nclients = [\"10.0.0.0/8\"]\n"),
+            "network.pin: says nothing",
+        ),
+        (
+            format!("{SERVICE}[[service.network.pin]]\nclients = [\"x\"]\nwebsocket = true\n"),
+            "network.pin.clients: \"x\" is neither an address nor a network",
+        ),
+        (
+            format!("{SERVICE}[[service.network.pin]]\nclient = [\"10.0.0.0/8\"]\n"),
+            "did you mean clients?",
+        ),
+        (
+            format!("listen = \"8081\"\n{SERVICE}"),
+            "FILE:1:10: listen: \"8081\" is not an address and a port, like \"127.0.0.1:8081\"",
+        ),
+        (
+            format!("trusted_proxies = [\"x\"]\n{SERVICE}"),
+            "10.0.0.0/8",
+        ),
+        (
+            format!("[server]\nmax_headers = 5000\n{SERVICE}"),
+            "FILE:2:15: server.max_headers: 5000 is not a whole number from 1 to 4096",
+        ),
+        (
+            format!("[defaults]\nprefix = \"/x\"\n{SERVICE}"),
+            "FILE:2:1: defaults.prefix: every service has its own",
+        ),
+        (
+            format!("[defaults]\nresume = 1\n{SERVICE}"),
+            "FILE:2:10: defaults.resume: 1 is not true or false",
+        ),
+        (
+            format!("[defaults.upstream]\nbinary = 1\n{SERVICE}"),
+            "defaults.upstream.binary: 1 is not one of",
+        ),
+        (
+            format!("defaults = 1\n{SERVICE}"),
+            "defaults: 1 is not a table",
+        ),
+        (String::new(), "FILE: there is no service; add one, like"),
+        ("nonsense".to_owned(), "FILE:1:"),
+        (
+            format!("{SERVICE}prefix = \"/b\"\n"),
+            "FILE:4:1: not TOML: duplicate key",
+        ),
+    ];
+    let mut failures = Vec::new();
+    for (text, expected) in &cases {
+        let message = error(text);
+        if !message.contains(expected) || !message.starts_with("FILE:") {
+            failures.push(format!("{message:?} does not contain {expected:?}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// All mistakes are told at once, in the order in which they stand in the file.
+#[test]
+fn all_mistakes_are_told() {
+    let message = error(
+        "listen = 1\n[server]\nbacklog = \"x\"\n[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\nresume = 1\nnonsense = 1\n",
+    );
+    let places: Vec<_> = message
+        .lines()
+        .map(|line| line.split(' ').next().unwrap_or_default())
+        .collect();
+    assert_eq!(
+        places,
+        ["FILE:1:10:", "FILE:3:11:", "FILE:7:10:", "FILE:8:1:"],
+        "{message}"
+    );
+}

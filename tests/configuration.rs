@@ -1,0 +1,286 @@
+//! `check` and `config` as operators meet them, and the page that `config reference` prints.
+//!
+//! `UPDATE_DOCS=1 cargo test --test configuration` writes what is printed now into the page.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    command(arguments)
+        .output()
+        .expect("the shipped binary starts")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Standard output of a run that succeeds.
+#[track_caller]
+fn printed(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}: {}",
+        err(&output)
+    );
+    out(&output)
+}
+
+/// A file that is removed when dropped.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str, text: &str) -> Self {
+        let file = format!("configuration-{}-{name}.toml", std::process::id());
+        let path = std::env::temp_dir().join(file);
+        fs::write(&path, text).expect("the file can be written");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("our path is text")
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The page of all keys is what the program prints.
+#[test]
+fn page_of_all_keys_is_current() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let current = printed(&["config", "reference"]);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, current).expect("the page can be written");
+    } else {
+        let page = fs::read_to_string(&path).expect("the page can be read");
+        assert!(
+            page == current,
+            "{} is stale; UPDATE_DOCS=1 rewrites it",
+            path.display()
+        );
+    }
+}
+
+/// The file that `config default` prints is valid.
+#[test]
+fn default_file_is_valid() {
+    let file = File::new("default", &printed(&["config", "default"]));
+    let said = printed(&["check", "--config", file.path()]);
+    assert!(
+        said.contains("service \"/live\" (live) to ws://127.0.0.1:9000/socket"),
+        "{said}"
+    );
+}
+
+/// The schema is JSON, and says which keys a service needs.
+#[test]
+fn schema_is_json() {
+    let schema: serde_json::Value =
+        serde_json::from_str(&printed(&["config", "schema"])).expect("JSON");
+    let service = &schema["properties"]["service"]["items"];
+    assert_eq!(
+        service["required"],
+        serde_json::json!(["prefix", "backend"])
+    );
+    assert_eq!(service["properties"]["heartbeat_delay"]["default"], "25s");
+}
+
+/// `check` tells every mistake, and leaves with 64; as JSON with places that programs can use.
+#[test]
+fn check_tells_every_mistake() {
+    let file = File::new(
+        "mistakes",
+        "listen = 1\n[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\nresum = true\n",
+    );
+    let output = run(&["check", "--config", file.path()]);
+    assert_eq!(output.status.code(), Some(64));
+    let (said, path) = (err(&output), file.path());
+    assert!(
+        said.contains(&format!("{path}:1:10: listen: 1 is not an address")),
+        "{said}"
+    );
+    assert!(
+        said.contains(&format!(
+            "{path}:5:1: service \"/a\": there is no key \"resum\"; did you mean resume?"
+        )),
+        "{said}"
+    );
+
+    let output = run(&["check", "--config", path, "--json"]);
+    assert_eq!(output.status.code(), Some(64));
+    let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(told["valid"], false);
+    assert_eq!(told["mistakes"][1]["line"], 5);
+    assert_eq!(told["mistakes"][1]["file"], path);
+}
+
+/// `check --deep` opens a WebSocket to each upstream, and leaves with 1 when one cannot be reached.
+#[test]
+fn deep_check_dials_the_upstreams() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = nobody.local_addr().expect("a bound port");
+    drop(nobody);
+    let file = File::new(
+        "deep",
+        &format!(
+            "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n[[service]]\nprefix = \"/b\"\nbackend = \"ws://{address}/\"\n"
+        ),
+    );
+    assert!(printed(&["check", "--config", file.path()]).contains("is valid"));
+    let output = run(&["check", "--config", file.path(), "--deep"]);
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let said = out(&output);
+    assert!(
+        said.contains("service \"/a\" (a) to echo:: reachable"),
+        "{said}"
+    );
+    assert!(said.contains("NOT reachable: cannot connect"), "{said}");
+    let output = run(&["check", "--config", file.path(), "--deep", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert_eq!(told["services"][0]["reachable"], true);
+    assert_eq!(told["services"][1]["reachable"], false);
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// Arguments are over variables, and those over the file; `config show` says so.
+#[test]
+fn show_says_where_values_come_from() {
+    let file = File::new(
+        "show",
+        "listen = \"127.0.0.1:1\"\n[server]\nbacklog = 5\n[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n",
+    );
+    let output = command(&["config", "show", "--changed", "--listen", "127.0.0.1:3"])
+        .env("SOCKJS_GATEWAY_CONFIG", file.path())
+        .env("SOCKJS_GATEWAY_LISTEN", "127.0.0.1:2")
+        .env("SOCKJS_GATEWAY_DEFAULTS__RESUME", "false")
+        .output()
+        .expect("the shipped binary starts");
+    let said = out(&output);
+    let lines: Vec<_> = said
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let path = file.path();
+    assert_eq!(
+        lines,
+        [
+            "listen = \"127.0.0.1:3\" # --listen".to_owned(),
+            String::new(),
+            "[server]".to_owned(),
+            format!("backlog = 5 # {path}:3:11"),
+            String::new(),
+            "[[service]]".to_owned(),
+            format!("prefix = \"/a\" # {path}:5:10"),
+            format!("backend = \"echo:\" # {path}:6:11"),
+            "resume = false # environment variable SOCKJS_GATEWAY_DEFAULTS__RESUME".to_owned(),
+        ],
+        "{said}"
+    );
+}
+
+/// A service can come from variables alone, as in a container.
+#[test]
+fn variables_are_enough() {
+    let output = command(&["check"])
+        .env("SOCKJS_GATEWAY_SERVICE__LIVE__PREFIX", "/live")
+        .env(
+            "SOCKJS_GATEWAY_SERVICE__LIVE__BACKEND",
+            "ws://127.0.0.1:9000/socket",
+        )
+        .output()
+        .expect("the shipped binary starts");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("service \"/live\" (live)"));
+}
+
+/// What belongs to the service of `--to` is of no use to a file.
+#[test]
+fn prefix_without_a_service_is_refused() {
+    let file = File::new(
+        "prefix",
+        "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n",
+    );
+    for (arguments, expected) in [
+        (
+            &["check", "--config", file.path(), "--prefix", "/b"][..],
+            "--prefix",
+        ),
+        (&["check"], "say what to serve"),
+        (
+            &["check", "--config", file.path(), "--set", "server.backlog"],
+            "has no equals sign",
+        ),
+        (
+            &["check", "--config", file.path(), "--set", "servr.backlog=1"],
+            "did you mean server?",
+        ),
+        (
+            &["check", "--config", file.path(), "--set", "backlog=1"],
+            "it belongs into [server]",
+        ),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        assert!(
+            err(&output).contains(expected),
+            "{arguments:?}: {}",
+            err(&output)
+        );
+    }
+}
+
+/// Shells get completions that name the commands; there is a manual page for each.
+#[test]
+fn completions_and_manual_pages_name_the_commands() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = printed(&["completion", shell]);
+        assert!(
+            script.contains("proxy-config") && script.contains("deep"),
+            "{shell}"
+        );
+    }
+    for command in ["", "check", "config-show", "proxy-config"] {
+        let arguments = ["man", command];
+        let page = printed(&arguments[..if command.is_empty() { 1 } else { 2 }]);
+        assert!(
+            page.contains(".SH SYNOPSIS") || page.contains(".SH NAME"),
+            "{command}: {page}"
+        );
+        assert!(
+            page.contains(&command.replace('-', "\\-")),
+            "{command}: {page}"
+        );
+    }
+    let output = run(&["man", "nonsense"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(err(&output).contains("there is no command \"nonsense\"; there are"));
+
+    let folder = std::env::temp_dir().join(format!("configuration-{}-man", std::process::id()));
+    printed(&["man", "--write", folder.to_str().expect("our path is text")]);
+    for page in [
+        "sockjs-gateway.1",
+        "sockjs-gateway-check.1",
+        "sockjs-gateway-config-show.1",
+    ] {
+        assert!(folder.join(page).is_file(), "{page}");
+    }
+    fs::remove_dir_all(&folder).expect("the folder can be removed");
+}
