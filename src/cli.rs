@@ -6,10 +6,10 @@ mod connect;
 mod manual;
 mod output;
 mod proxy_config;
+mod reload;
 mod settings;
 
 use std::io::{IsTerminal as _, Write as _};
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -17,9 +17,9 @@ use tracing::{info, warn};
 
 use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
-use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings, parse_listen};
+use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings};
 use crate::probe::command::{self as probe, DoctorArguments};
-use crate::server::Server;
+use crate::server::{ListenAddress, Server};
 use crate::service::{Gateway, Origins, ServiceConfig};
 
 use settings::Settings;
@@ -78,9 +78,9 @@ enum Command {
     Run(Settings),
     /// Try it: embedded services and a page that opens every transport
     Demo {
-        /// Address to listen on
-        #[arg(long, value_name = "ADDRESS", default_value_t = DEFAULT_LISTEN, value_parser = parse_listen)]
-        listen: SocketAddr,
+        /// Where to listen
+        #[arg(long, value_name = "ADDRESS", default_value_t = ListenAddress::Tcp(DEFAULT_LISTEN))]
+        listen: ListenAddress,
     },
     /// Tell what the network does to a SockJS service, and what to change
     Doctor(DoctorArguments),
@@ -108,8 +108,8 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        None => prepare(&arguments.settings).map(Prepared::run),
-        Some(Command::Run(settings)) => prepare(&settings).map(Prepared::run),
+        None => prepare(arguments.settings).map(Prepared::run),
+        Some(Command::Run(settings)) => prepare(settings).map(Prepared::run),
         Some(Command::Demo { listen }) => demo(listen).map(Prepared::run),
         Some(Command::Doctor(arguments)) => probe::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
@@ -130,22 +130,23 @@ pub fn main() -> ExitCode {
 struct Prepared {
     config: Config,
     gateway: Gateway,
-    demo: bool,
+    /// Where the configuration comes from; `None` for the demo's.
+    settings: Option<Settings>,
 }
 
-fn prepare(settings: &Settings) -> Result<Prepared, String> {
+fn prepare(settings: Settings) -> Result<Prepared, String> {
     let config = settings.load(None)?;
     let gateway = config.gateway().map_err(|error| error.to_string())?;
     Ok(Prepared {
         config,
         gateway,
-        demo: false,
+        settings: Some(settings),
     })
 }
 
-fn demo(listen: SocketAddr) -> Result<Prepared, String> {
+fn demo(listen: ListenAddress) -> Result<Prepared, String> {
     let mut config = Config::empty();
-    config.listen = listen;
+    config.listen = vec![listen];
     let mut builder = Gateway::builder()
         .page(
             "/",
@@ -197,7 +198,7 @@ fn demo(listen: SocketAddr) -> Result<Prepared, String> {
     Ok(Prepared {
         config,
         gateway,
-        demo: true,
+        settings: None,
     })
 }
 
@@ -247,19 +248,21 @@ impl Prepared {
         let Self {
             config,
             gateway,
-            demo,
+            settings,
         } = self;
-        let server =
-            Server::bind(config.listen, gateway, config.server.clone()).map_err(|error| {
-                format!(
-                    "cannot listen on {}: {error}; --listen takes another address",
-                    config.listen
-                )
-            })?;
+        let demo = settings.is_none();
+        let server = Server::listen(
+            &config.all_listeners(),
+            gateway.clone(),
+            config.server.clone(),
+        );
+        let server = server.map_err(|error| {
+            format!("{error}; --listen, listen and [[listener]] take another address")
+        })?;
         let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
-        let address = server
-            .local_address()
-            .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
+        let addresses = server
+            .local_addresses()
+            .map_err(|error| format!("cannot listen: {error}"))?;
         for service in &config.services {
             let ServiceSettings {
                 config, backend, ..
@@ -267,19 +270,37 @@ impl Prepared {
             let (prefix, origins) = (&config.prefix, &config.origins);
             info!(%prefix, backend = without_secrets(backend), %origins, "service");
         }
-        for warning in config.warnings() {
-            // The demo is open, and says so.
-            if !demo {
-                warn!(place = %warning.origin, "{}: {}", warning.key, warning.what);
-            }
+        // The demo is open, and says so.
+        if !demo {
+            reload::warn_of(&config);
         }
         if demo {
             info!(
                 "demo: open to pages of every site, for trying out only; open the address below in a browser"
             );
         }
-        info!("listening on http://{address}");
+        for (address, tls) in addresses {
+            match address {
+                ListenAddress::Tcp(address) => {
+                    let scheme = if tls { "https" } else { "http" };
+                    info!("listening on {scheme}://{address}");
+                }
+                address => info!(tls, "listening on {address}"),
+            }
+        }
+        let certificates = server.certificates();
+        let reloading = settings.filter(Settings::has_file).map(|settings| {
+            let reload = reload::Reload {
+                settings,
+                gateway,
+                certificates,
+            };
+            tokio::spawn(reload.at_signals(config))
+        });
         server.serve(stop).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         Ok(())
     }
 }

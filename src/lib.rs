@@ -91,7 +91,10 @@ pub use registry::{
     SendError, Sender, Sending, Served,
 };
 #[doc(inline)]
-pub use server::{Server, ServerConfig};
+pub use server::{
+    BindError, CertificateFiles, Certificates, ListenAddress, ListenerConfig, Server, ServerConfig,
+    TlsConfig, TlsError, TlsRemark,
+};
 #[doc(inline)]
 pub use service::{
     AllowedOrigin, ConfigError, ConnectionInfo, Gateway, GatewayBuilder, GatewayConfig,

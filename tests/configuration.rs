@@ -114,7 +114,9 @@ fn check_tells_every_mistake() {
     assert_eq!(output.status.code(), Some(64));
     let (said, path) = (err(&output), file.path());
     assert!(
-        said.contains(&format!("{path}:1:10: listen: 1 is not an address")),
+        said.contains(&format!(
+            "{path}:1:10: listen: 1 is not a text; write an address"
+        )),
         "{said}"
     );
     assert!(

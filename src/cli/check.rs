@@ -100,10 +100,15 @@ fn summary(config: &Config, problems: Option<&[Option<String>]>) -> String {
             settings.name()
         );
     }
+    let listeners = config.all_listeners();
+    let listeners = listeners.iter().map(|listener| {
+        let tls = if listener.tls.is_some() { " (TLS)" } else { "" };
+        format!("{}{tls}", listener.address)
+    });
+    let listeners = listeners.collect::<Vec<_>>().join(", ");
     let _ = writeln!(
         text,
-        "the configuration is valid; it would listen on {}",
-        config.listen
+        "the configuration is valid; it would listen on {listeners}"
     );
     text
 }

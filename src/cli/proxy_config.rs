@@ -1,6 +1,6 @@
 //! `proxy-config`: prints what a proxy in front of the gateway has to be told.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::num::NonZeroU16;
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use super::output::print;
 use super::settings::Settings;
 use crate::recipes::{Node, Proxy, Route, Site};
+use crate::server::{ListenAddress, ListenerConfig};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,7 +80,7 @@ fn configuration(arguments: &Arguments) -> Result<String, String> {
     // What sessions talk to is of no concern to the proxy, but a mistake in it should not wait.
     let config = arguments.settings.load(Some("echo:"))?;
     let gateways = if arguments.gateway.is_empty() {
-        vec![reachable(config.listen)?]
+        vec![reachable(&config.all_listeners())?]
     } else {
         arguments.gateway.clone()
     };
@@ -106,14 +107,29 @@ fn configuration(arguments: &Arguments) -> Result<String, String> {
         .map_err(|error| error.to_string())
 }
 
-/// Where a proxy on the same machine reaches who listens on `address`.
-fn reachable(address: SocketAddr) -> Result<Node, String> {
-    if address.port() == 0 {
-        return Err(
-            "the gateway listens on a port that is not known yet, 0; --gateway HOST:PORT says where the proxy reaches it"
-                .to_owned(),
-        );
-    }
+/// Where a proxy on the same machine reaches the gateway: at the first listener that speaks plain HTTP on a port.
+fn reachable(listeners: &[ListenerConfig]) -> Result<Node, String> {
+    let plain = listeners
+        .iter()
+        .find_map(|listener| match listener.address {
+            ListenAddress::Tcp(address) if listener.tls.is_none() => Some(address),
+            _ => None,
+        });
+    let address = match plain {
+        Some(address) if address.port() != 0 => address,
+        Some(_) => {
+            return Err(
+                "the gateway listens on a port that is not known yet, 0; --gateway HOST:PORT says where the proxy reaches it"
+                    .to_owned(),
+            );
+        }
+        None => {
+            return Err(
+                "the gateway listens on no port without TLS; --gateway HOST:PORT says where the proxy reaches it"
+                    .to_owned(),
+            );
+        }
+    };
     let host = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
         IpAddr::V6(ip) if ip.is_unspecified() => "::1".to_owned(),

@@ -1,11 +1,11 @@
 //! Arguments that say what the configuration is: a file, or one service, and single keys.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Config, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES, parse_listen};
+use crate::config::{Config, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
+use crate::server::ListenAddress;
 
 /// Where the configuration comes from; variables of the environment are a part of it.
 #[derive(Debug, Args)]
@@ -22,9 +22,9 @@ pub(super) struct Settings {
     /// Other site whose pages may use it, like https://app.example.com; "*" lets every site; may be repeated
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<String>,
-    /// Address to listen on [default: the file's, or 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS", value_parser = parse_listen)]
-    listen: Option<SocketAddr>,
+    /// Where to listen, like 0.0.0.0:8081 or unix:/run/gateway.sock; may be repeated [default: the file's, or 127.0.0.1:8081]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<ListenAddress>,
     /// Any key of a file, like server.backlog=128 or service.live.heartbeat_delay=10s; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
@@ -83,9 +83,10 @@ impl Settings {
             prefix: self.prefix.clone(),
             origins: self.origin.clone(),
         });
-        let listen = self.listen.map(|address| Setting {
+        let addresses: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        let listen = (!addresses.is_empty()).then(|| Setting {
             path: "listen".to_owned(),
-            value: address.to_string(),
+            value: addresses.join(","),
             argument: "--listen".to_owned(),
         });
         let set = self.set.iter().map(|(path, value)| Setting {
@@ -99,6 +100,12 @@ impl Settings {
             variables,
             settings: set.chain(listen).collect(),
         })
+    }
+
+    /// Whether a file says what the configuration is: something that can change while the program runs.
+    pub(super) fn has_file(&self) -> bool {
+        let from_variable = self.to.is_none() && std::env::var_os(FILE_VARIABLE).is_some();
+        self.config.is_some() || from_variable
     }
 
     /// The configuration, checked.

@@ -39,7 +39,7 @@ pub(super) enum Shape {
     /// `4096`, `"64KiB"`
     Size,
     /// Tables, each with these keys.
-    Tables(fn() -> Vec<Field>),
+    Tables(fn() -> Vec<Described>),
     /// A text, with an example.
     Text(&'static str),
     /// A list of texts, with an example of one; or also one text alone.
@@ -55,6 +55,13 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// What holds when it is left out and the default is no value.
     pub(super) otherwise: Option<&'static str>,
+}
+
+/// A key, and its default as it would stand in a file.
+#[derive(Clone, Debug)]
+pub(super) struct Described {
+    pub(super) field: Field,
+    pub(super) default: Option<Value>,
 }
 
 /// A key of tables that are read into a `C`.

@@ -3,13 +3,16 @@
 
 use crate::backend::upstream::BinaryPolicy;
 use crate::network::{Pin, WebsocketProof};
+use crate::server::CertificateFiles;
 use crate::transport::Chunks;
 
 use super::key::{Key, Section, keys};
 use super::kinds::{
-    Address, BackendUrl, Beat, Clients, Count, FieldNames, File, Flag, Name, Number, OneOf,
-    Optional, OriginList, Pins, Prefix, Proxies, ScriptUrl, Size, Span, SpanOrOff, TransportNames,
+    Address, Addresses, BackendUrl, Beat, Clients, Count, FieldNames, File, Flag, Mode, Name,
+    Number, OneOf, Optional, OriginList, Path, Prefix, Proxies, ScriptUrl, Size, Span, SpanOrOff,
+    TransportNames,
 };
+use super::tables::{Certificates, ListenerTable, Listeners, Pins};
 use super::{Config, ServiceSettings};
 
 /// What is outside of services.
@@ -18,9 +21,13 @@ pub(super) const TOP: &[Section<Config>] = &[
         name: "",
         about: &[],
         keys: keys! { Config:
-            /// address and port to listen on
-            listen: Address => listen;
-            /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed
+            /// where to listen: an address and a port, `"unix:/run/gateway.sock"`, or `"systemd"` or `"systemd:NAME"` for a socket that
+            /// systemd opened; or a list of them. Without TLS; for more there is `[[listener]]`
+            listen: Addresses => listen;
+            /// further listeners, with TLS or the PROXY protocol: tables. When there are any, `listen` has no default
+            listener: Listeners => listeners;
+            /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed, and
+            /// their PROXY headers where `proxy_protocol` is on; `"unix"` for whoever comes over a Unix socket
             trusted_proxies: Proxies => gateway.trusted_proxies;
             /// sessions of all services together
             max_sessions: Count => gateway.max_sessions;
@@ -34,7 +41,7 @@ pub(super) const TOP: &[Section<Config>] = &[
         keys: keys! { Config:
             /// connections at a time; more are closed at once
             max_connections: Count => server.max_connections;
-            /// time for a request's head
+            /// time for a request's head; and for a TLS handshake and a PROXY header
             header_timeout: Span => server.header_timeout;
             /// idle time between requests of a connection; keep it above your proxy's
             idle_timeout: Span => server.idle_timeout;
@@ -44,6 +51,12 @@ pub(super) const TOP: &[Section<Config>] = &[
             max_headers: Number<usize, 1, 4096> => server.max_headers;
             /// a peer that acknowledges nothing for so long is given up (Linux)
             tcp_user_timeout: SpanOrOff => server.tcp_user_timeout;
+            /// silence after which TCP asks whether the peer is still there
+            tcp_keepalive: SpanOrOff => server.tcp_keepalive;
+            /// small writes leave at once (`TCP_NODELAY`)
+            tcp_nodelay: Flag => server.tcp_nodelay;
+            /// other processes may listen on the same ports (`SO_REUSEPORT`)
+            reuse_port: Flag => server.reuse_port;
             /// connections waiting to be accepted
             backlog: Number<u16, 1, 65535> => server.backlog;
             /// time that sessions have to end when the program stops
@@ -195,6 +208,30 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
         },
     },
 ];
+
+/// An entry of `listener`.
+pub(super) const LISTENER: &[Key<ListenerTable>] = keys! { ListenerTable:
+    /// where it is, as for `listen`
+    address: Address => address;
+    /// certificates and their keys: tables, the first for browsers that ask for another name, or none. Without, no TLS is spoken
+    tls: Certificates => tls.certificates;
+    /// certificates (PEM) of authorities that sign clients' certificates
+    client_ca: File => tls.client_ca, or "clients are not asked";
+    /// let clients without a certificate in too
+    client_optional: Flag => tls.client_optional;
+    /// each connection begins with a header of the PROXY protocol, version 1 or 2; only proxies in `trusted_proxies` may connect
+    proxy_protocol: Flag => proxy_protocol;
+    /// permissions of a Unix socket
+    mode: Mode => mode;
+};
+
+/// An entry of a listener's `tls`.
+pub(super) const CERTIFICATE: &[Key<CertificateFiles>] = keys! { CertificateFiles:
+    /// file with the certificate and those between it and the authority's (PEM), in this order
+    certificate: Path => certificate;
+    /// file with its private key (PEM)
+    key: Path => key;
+};
 
 /// An entry of `network.pin`.
 pub(super) const PIN: &[Key<Pin>] = keys! { Pin:

@@ -1,7 +1,6 @@
 //! The kinds of values that keys take.
 
 use std::marker::PhantomData;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,12 +10,12 @@ use ipnet::IpNet;
 
 use crate::backend::upstream::{BinaryPolicy, check_passed_on};
 use crate::backend::{kind_of, without_secrets};
-use crate::network::{Pin, WebsocketProof};
+use crate::network::WebsocketProof;
+use crate::server::{InvalidListenAddress, ListenAddress};
 use crate::service::{Origins, ServiceConfig, TrustedProxies, parse_networks};
 use crate::transport::{Chunks, TRANSPORTS};
 
-use super::key::{Kind, Section, Shape, read};
-use super::keys::PIN;
+use super::key::{Kind, Shape};
 use super::mistake::Mistake;
 use super::units;
 use super::value::{Content, Value};
@@ -53,8 +52,11 @@ pub(super) trait Choice: Copy + PartialEq + 'static {
     const NAMES: &'static [(&'static str, Self)];
 }
 
-/// An address and a port.
+/// Where a listener is.
 pub(super) struct Address;
+
+/// Where listeners are: one, or a list.
+pub(super) struct Addresses;
 
 /// The name of a service.
 pub(super) struct Name;
@@ -83,11 +85,14 @@ pub(super) struct Clients;
 /// Names of header fields that can be passed on.
 pub(super) struct FieldNames;
 
-/// A file.
+/// A file, or none.
 pub(super) struct File;
 
-/// What is known of networks.
-pub(super) struct Pins;
+/// A file that there must be.
+pub(super) struct Path;
+
+/// Permissions of a file.
+pub(super) struct Mode;
 
 impl Choice for Chunks {
     const NAMES: &'static [(&'static str, Self)] = &[
@@ -309,16 +314,60 @@ impl<T: Choice> Kind for OneOf<T> {
 }
 
 impl Kind for Address {
-    type Held = SocketAddr;
+    type Held = ListenAddress;
     const SHAPE: Shape = Shape::Text("0.0.0.0:8081");
 
-    fn read(value: &Value) -> Result<SocketAddr, Vec<Mistake>> {
-        let expected = "an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\"; names are not looked up";
-        parsed(value, expected, |text| text.parse().ok())
+    fn read(value: &Value) -> Result<ListenAddress, Vec<Mistake>> {
+        let text = parsed(
+            value,
+            "a text; write an address in quotes, like \"127.0.0.1:8081\"",
+            |text| Some(text.to_owned()),
+        )?;
+        text.parse().map_err(|error: InvalidListenAddress| {
+            vec![Mistake::new(&value.origin, "", error.to_string())]
+        })
     }
 
-    fn write(held: &SocketAddr) -> Option<Value> {
+    fn write(held: &ListenAddress) -> Option<Value> {
         Some(Value::text(held.to_string()))
+    }
+}
+
+impl Kind for Addresses {
+    type Held = Vec<ListenAddress>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "0.0.0.0:8081",
+        or_one: true,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let values = match &value.content {
+            Content::List(values) => values.as_slice(),
+            _ => std::slice::from_ref(value),
+        };
+        if values.is_empty() {
+            let what = "the list is empty; leave it out, or write at least one address";
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        let (mut addresses, mut mistakes) = (Vec::new(), Vec::new());
+        for value in values {
+            match Address::read(value) {
+                Ok(address) => addresses.push(address),
+                Err(found) => mistakes.extend(found),
+            }
+        }
+        if mistakes.is_empty() {
+            Ok(addresses)
+        } else {
+            Err(mistakes)
+        }
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        match held.as_slice() {
+            [one] => Address::write(one),
+            all => Some(Value::list(all.iter().map(ToString::to_string))),
+        }
     }
 }
 
@@ -500,11 +549,16 @@ impl Kind for Proxies {
     };
 
     fn read(value: &Value) -> Result<TrustedProxies, Vec<Mistake>> {
-        networks(value).map(TrustedProxies::from)
+        let expected = "a list of addresses and networks, like [\"10.0.0.0/8\", \"::1\"], and \"unix\" for Unix sockets";
+        let entries = list(value, expected, |text| {
+            TrustedProxies::from_list(&[text]).map(|_| text.to_owned())
+        })?;
+        TrustedProxies::from_list(&entries)
+            .map_err(|what| vec![Mistake::new(&value.origin, "", what)])
     }
 
     fn write(held: &TrustedProxies) -> Option<Value> {
-        Some(Value::list(held.networks().iter().map(ToString::to_string)))
+        Some(Value::list(held.entries()))
     }
 }
 
@@ -567,65 +621,33 @@ impl Kind for File {
     }
 }
 
-impl Kind for Pins {
-    type Held = Vec<Pin>;
-    const SHAPE: Shape = Shape::Tables(|| PIN.iter().map(|key| key.field).collect());
+impl Kind for Path {
+    type Held = PathBuf;
+    const SHAPE: Shape = Shape::Text("/etc/ssl/gateway/fullchain.pem");
 
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let Content::List(values) = &value.content else {
-            return wrong(
-                value,
-                "a list of tables; write [[…network.pin]] and its keys",
-            );
-        };
-        let (mut pins, mut mistakes) = (Vec::new(), Vec::new());
-        for value in values {
-            let Content::Table(table) = &value.content else {
-                mistakes.push(Mistake::of_value(value, "a table"));
-                continue;
-            };
-            let mut pin = Pin::default();
-            let before = mistakes.len();
-            let sections = [Section {
-                name: "",
-                about: &[],
-                keys: PIN,
-            }];
-            read(&mut pin, &sections, table, &[], &mut mistakes);
-            if mistakes.len() > before {
-                continue;
-            }
-            let says_nothing = Pin {
-                clients: pin.clients.clone(),
-                ..Pin::default()
-            } == pin;
-            if pin.clients.is_empty() {
-                let what =
-                    "clients is missing; write the networks it is for, like [\"10.1.0.0/16\"]";
-                mistakes.push(Mistake::new(&value.origin, "", what));
-            } else if says_nothing {
-                let what = "says nothing; write heartbeat_delay, websocket or one_frame";
-                mistakes.push(Mistake::new(&value.origin, "", what));
-            }
-            pins.push(pin);
-        }
-        if mistakes.is_empty() {
-            Ok(pins)
-        } else {
-            Err(mistakes)
-        }
+    fn read(value: &Value) -> Result<PathBuf, Vec<Mistake>> {
+        File::read(value).map(Option::unwrap_or_default)
     }
 
-    fn write(held: &Self::Held) -> Option<Value> {
-        let table = |pin: &Pin| {
-            let mut table = super::value::Table::default();
-            for key in PIN {
-                if let Some(value) = (key.get)(pin) {
-                    table.set(key.field.name, value);
-                }
-            }
-            Value::new(Content::Table(table), Default::default())
-        };
-        Some(Value::list(held.iter().map(table)))
+    fn write(held: &PathBuf) -> Option<Value> {
+        let is_set = !held.as_os_str().is_empty();
+        is_set.then(|| Value::text(held.to_string_lossy()))
+    }
+}
+
+impl Kind for Mode {
+    type Held = u32;
+    const SHAPE: Shape = Shape::Text("0660");
+
+    fn read(value: &Value) -> Result<u32, Vec<Mistake>> {
+        let expected = "the permissions of a file; write them in octal, in quotes, like \"0660\"";
+        parsed(value, expected, |text| {
+            let mode = u32::from_str_radix(text, 8).ok()?;
+            (mode <= 0o777).then_some(mode)
+        })
+    }
+
+    fn write(held: &u32) -> Option<Value> {
+        Some(Value::text(format!("{held:04o}")))
     }
 }

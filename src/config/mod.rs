@@ -3,6 +3,7 @@
 //! To add a key: its field in the `Config` of the module that owns it, and its row in `keys.rs`.
 
 mod document;
+mod interpret;
 mod key;
 mod keys;
 mod kinds;
@@ -11,6 +12,7 @@ mod mistake;
 mod reference;
 mod schema;
 mod show;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -18,22 +20,22 @@ mod value;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::{UpstreamConfig, from_url};
+use crate::backend::UpstreamConfig;
 use crate::registry::Backend;
-use crate::server::ServerConfig;
-use crate::service::{ConfigError, Gateway, GatewayConfig, Origins, ServiceConfig};
+use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
+use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
 
-use keys::{OWN, SERVICE, TOP};
+use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
 pub use mistake::{LoadError, Mistake};
 pub use reference::{default_file, reference};
 pub use schema::schema;
+pub use tables::ListenerTable;
 pub use value::Origin;
-use value::{Content, Entry, Table, Value};
+use value::{Content, Table, Value};
 
 /// Where the gateway listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -42,21 +44,13 @@ pub const DEFAULT_LISTEN: SocketAddr =
 /// After which sockjs-client gives up a jsonp poll; fixed there.
 const JSONP_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// Reads an address to listen on.
-///
-/// # Errors
-/// What it must look like.
-pub fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!("{text:?} is not an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\"; names are not looked up")
-    })
-}
-
 /// Everything the program needs to run.
 #[derive(Debug)]
 pub struct Config {
-    /// Address to listen on.
-    pub listen: SocketAddr,
+    /// Where to listen, without TLS.
+    pub listen: Vec<ListenAddress>,
+    /// Further listeners.
+    pub listeners: Vec<ListenerTable>,
     /// Limits of connections and of stopping.
     pub server: ServerConfig,
     /// What all services share.
@@ -102,7 +96,8 @@ impl Config {
     /// No services, and the defaults for the rest.
     pub fn empty() -> Self {
         Self {
-            listen: DEFAULT_LISTEN,
+            listen: vec![ListenAddress::Tcp(DEFAULT_LISTEN)],
+            listeners: Vec::new(),
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
             services: Vec::new(),
@@ -115,17 +110,38 @@ impl Config {
     /// # Errors
     /// When two services have one prefix.
     pub fn gateway(&self) -> Result<Gateway, ConfigError> {
+        self.builder().build()
+    }
+
+    /// What makes that gateway, or takes the place of what a running one has.
+    pub fn builder(&self) -> GatewayBuilder {
         let mut builder = Gateway::builder().config(self.gateway.clone());
         for service in &self.services {
             let config = service.settings.config.clone();
             builder = builder.shared_service(config, Arc::clone(&service.backend));
         }
-        builder.build()
+        builder
+    }
+
+    /// Every listener there is to be.
+    pub fn all_listeners(&self) -> Vec<ListenerConfig> {
+        let plain = self.listen.iter().cloned().map(ListenerConfig::new);
+        let is_meant = self.listeners.is_empty() || self.given.get("listen").is_some();
+        let plain = plain.filter(|_| is_meant);
+        plain.chain(self.listeners.iter().map(Into::into)).collect()
     }
 
     /// What is allowed but seldom meant.
     pub fn warnings(&self) -> Vec<Mistake> {
         let mut warnings = Vec::new();
+        for (index, listener) in self.listeners.iter().enumerate() {
+            let remarks = ListenerConfig::from(listener).tls.map(|tls| tls.remarks());
+            let origin = self.origin_of_listener(index);
+            for remark in remarks.and_then(Result::ok).into_iter().flatten() {
+                let key = format!("listener {}: tls", listener.address);
+                warnings.push(Mistake::new(&origin, key, remark.to_string()));
+            }
+        }
         for (index, service) in self.services.iter().enumerate() {
             let ServiceSettings { config, .. } = &service.settings;
             let mut warn = |key: &str, what: &str| {
@@ -150,76 +166,14 @@ impl Config {
         warnings
     }
 
-    fn interpret(mut tree: Table, file: Option<&Path>) -> Result<Self, LoadError> {
-        let mut config = Self::empty();
-        config.given = tree.clone();
-        let mut mistakes = Vec::new();
-        let services = tree.take("service");
-        let defaults = tree.take("defaults");
-        key::read(
-            &mut config,
-            TOP,
-            &tree,
-            &["service", "defaults"],
-            &mut mistakes,
-        );
-
-        let mut pattern = ServiceSettings::default();
-        if let Some(entry) = defaults {
-            read_defaults(&mut pattern, &entry, &mut mistakes);
-        }
-        let tables = service_tables(services, file, &mut mistakes);
-        let mut read: Vec<(ServiceSettings, &Table)> = Vec::new();
-        for (table, origin) in &tables {
-            let mut settings = pattern.clone();
-            let before = mistakes.len();
-            key::read(&mut settings, SERVICE, table, &[], &mut mistakes);
-            for key in ["prefix", "backend"] {
-                if table.get(key).is_none() {
-                    let example = key::example(SERVICE, key);
-                    let what = format!("is missing; write {key} = {example:?}, with your own");
-                    mistakes.push(Mistake::new(origin, key, what));
-                }
-            }
-            check_twice(&settings, table, &read, &mut mistakes);
-            let label = label(table, read.len());
-            for mistake in &mut mistakes[before..] {
-                mistake.key = match mistake.key.as_str() {
-                    "" => label.clone(),
-                    key => format!("{label}: {key}"),
-                };
-            }
-            read.push((settings, table));
-        }
-        if !mistakes.is_empty() {
-            mistakes.sort_by_key(|mistake| match &mistake.origin {
-                Origin::File { line, column, .. } => (*line, *column),
-                _ => (usize::MAX, 0),
-            });
-            return Err(LoadError(mistakes));
-        }
-        // With TLS, certificates are read here; what is wrong above would only be told again.
-        for (index, (settings, table)) in read.into_iter().enumerate() {
-            match from_url(&settings.backend, &settings.upstream) {
-                Ok(backend) => config
-                    .services
-                    .push(ConfiguredService { settings, backend }),
-                Err(error) => {
-                    let origin = table.get("backend").map(|value| value.origin.clone());
-                    let key = format!("{}: backend", label(table, index));
-                    mistakes.push(Mistake::new(
-                        &origin.unwrap_or_default(),
-                        key,
-                        error.to_string(),
-                    ));
-                }
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(config)
-        } else {
-            Err(LoadError(mistakes))
-        }
+    fn origin_of_listener(&self, index: usize) -> Origin {
+        let list = match self.given.get("listener").map(|value| &value.content) {
+            Some(Content::List(values)) => values.as_slice(),
+            _ => &[],
+        };
+        list.get(index)
+            .map(|value| value.origin.clone())
+            .unwrap_or_default()
     }
 
     /// Where the value of a service's key comes from.
@@ -250,107 +204,6 @@ fn find<'a>(table: &'a Value, section: &str, key: &str) -> Option<&'a Value> {
         below(table, section)?
     };
     below(table, key)
-}
-
-fn read_defaults(pattern: &mut ServiceSettings, entry: &Entry, mistakes: &mut Vec<Mistake>) {
-    let Content::Table(table) = &entry.value.content else {
-        mistakes.push(
-            Mistake::of_value(&entry.value, "a table; write [defaults] and its keys")
-                .within("defaults"),
-        );
-        return;
-    };
-    let mut table = table.clone();
-    for key in OWN {
-        if let Some(entry) = table.take(key) {
-            let what = "every service has its own; write it in [[service]]";
-            mistakes.push(Mistake::new(&entry.at, format!("defaults.{key}"), what));
-        }
-    }
-    let before = mistakes.len();
-    key::read(pattern, SERVICE, &table, &[], mistakes);
-    for mistake in mistakes.drain(before..).collect::<Vec<_>>() {
-        mistakes.push(mistake.within("defaults"));
-    }
-}
-
-/// The tables of the services, and where they begin.
-fn service_tables(
-    entry: Option<Entry>,
-    file: Option<&Path>,
-    mistakes: &mut Vec<Mistake>,
-) -> Vec<(Table, Origin)> {
-    let mut tables = Vec::new();
-    match entry.map(|entry| entry.value) {
-        Some(Value {
-            content: Content::List(values),
-            ..
-        }) => {
-            for value in values {
-                match value.content {
-                    Content::Table(table) => tables.push((table, value.origin)),
-                    _ => mistakes.push(
-                        Mistake::of_value(&value, "a table; write [[service]] and its keys")
-                            .within("service"),
-                    ),
-                }
-            }
-        }
-        Some(value) => {
-            let what = "there may be several: write [[service]], with two brackets";
-            mistakes.push(Mistake::new(&value.origin, "service", what));
-            return tables;
-        }
-        None => {}
-    }
-    if tables.is_empty() && mistakes.is_empty() {
-        let place = file
-            .map(|path| format!("{}: ", path.display()))
-            .unwrap_or_default();
-        let what = format!(
-            "{place}there is no service; add one, like\n[[service]]\nprefix = \"/sockjs\"\nbackend = \"ws://127.0.0.1:9000/socket\""
-        );
-        mistakes.push(Mistake::new(&Origin::Default, "", what));
-    }
-    tables
-}
-
-/// What a service is called in messages.
-fn label(table: &Table, index: usize) -> String {
-    match table.get("prefix").or_else(|| table.get("name")) {
-        Some(value) => format!("service {value}"),
-        None => format!("service number {}", index + 1),
-    }
-}
-
-/// A prefix or name that a service before has too.
-fn check_twice(
-    settings: &ServiceSettings,
-    table: &Table,
-    before: &[(ServiceSettings, &Table)],
-    mistakes: &mut Vec<Mistake>,
-) {
-    let Some(prefix) = table.get("prefix") else {
-        return;
-    };
-    for (other, other_table) in before {
-        let Some(other_prefix) = other_table.get("prefix") else {
-            continue;
-        };
-        if other.config.prefix == settings.config.prefix {
-            let what = ConfigError::PrefixTwice(settings.config.prefix.to_string());
-            let what = format!("{what}; the other one is at {}", other_prefix.origin);
-            mistakes.push(Mistake::new(&prefix.origin, "prefix", what));
-        } else if other.name() == settings.name() {
-            let origin = table.get("name").unwrap_or(prefix);
-            let what = format!(
-                "the service {:?} is called {:?} too; write another name",
-                other.config.prefix,
-                settings.name()
-            );
-            mistakes.push(Mistake::new(&origin.origin, "name", what));
-        }
-    }
 }
 
 impl ServiceSettings {

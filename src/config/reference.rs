@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::key::{Field, Key, Section, Shape, example, joined, plain};
-use super::keys::{OWN, PIN, SERVICE, TOP};
-use super::value::{Content, Value};
+use super::key::{Described, Field, Key, Section, Shape, example, joined, plain};
+use super::keys::{OWN, SERVICE, TOP};
+use super::value::{Content, Table, Value};
 use super::{Config, ServiceSettings};
 
 const HEAD: &str = "\
@@ -73,10 +73,6 @@ pub fn reference() -> String {
             name => format!("### `[service.{name}]`"),
         };
         write_section(&mut page, &heading, section, &settings);
-        if section.name == "network" {
-            page.push_str("`[[service.network.pin]]`, any number of them:\n\n");
-            write_table(&mut page, PIN, &Default::default());
-        }
     }
     page.push_str(FOOT);
     page
@@ -87,26 +83,48 @@ fn write_section<C>(page: &mut String, heading: &str, section: &Section<C>, conf
     if !section.about.is_empty() {
         let _ = write!(page, "{}\n\n", joined(section.about));
     }
-    write_table(page, section.keys, config);
+    write_table(page, section.keys.iter().map(|key| describe(key, config)));
+    let within = heading.trim_matches(['#', ' ', '`', '[', ']']);
+    let within = if section.name.is_empty() && within == "Top level" {
+        ""
+    } else {
+        within
+    };
+    for key in section.keys {
+        write_tables(page, within, &key.field);
+    }
     if heading.ends_with("[[service]]`") {
         page.push_str("A session id may have 128 bytes, a callback name 64.\n\n");
     }
 }
 
-fn write_table<C>(page: &mut String, keys: &[Key<C>], config: &C) {
+/// The tables that a key is a list of, and those in them.
+fn write_tables(page: &mut String, within: &str, field: &Field) {
+    let Shape::Tables(described) = field.shape else {
+        return;
+    };
+    let dot = if within.is_empty() { "" } else { "." };
+    let path = format!("{within}{dot}{}", field.name);
+    let _ = write!(page, "`[[{path}]]`, any number of them:\n\n");
+    write_table(page, described().into_iter());
+    for below in described() {
+        write_tables(page, &path, &below.field);
+    }
+}
+
+fn write_table(page: &mut String, keys: impl Iterator<Item = Described>) {
     page.push_str("| key | default | meaning |\n|---|---|---|\n");
-    for key in keys {
-        let Field { name, shape, .. } = key.field;
-        let default = default_of(key, config);
+    for Described { field, default } in keys {
+        let Field { name, shape, .. } = field;
         let alternatives = match (shape, &default) {
-            (Shape::Duration { off: true }, Some(value)) if !value.contains("off") => {
-                ", or `\"off\"`".to_owned()
+            (Shape::Duration { off: true }, Some(value)) if !value.to_string().contains("off") => {
+                ", or `\"off\"`"
             }
-            _ => String::new(),
+            _ => "",
         };
         let default = match default {
             Some(value) => format!("`{value}`{alternatives}"),
-            None => key.field.otherwise.unwrap_or_default().to_owned(),
+            None => field.otherwise.unwrap_or_default().to_owned(),
         };
         let bounds = match shape {
             Shape::Count { least, most } if most < i64::MAX => format!(" ({least} to {most})"),
@@ -115,17 +133,22 @@ fn write_table<C>(page: &mut String, keys: &[Key<C>], config: &C) {
         let _ = writeln!(
             page,
             "| `{name}` | {default} | {}{bounds} |",
-            key.field.meaning()
+            field.meaning()
         );
     }
     page.push('\n');
 }
 
-/// The default as it would stand in a file; none of what must be said, and of what is better left out.
-fn default_of<C>(key: &Key<C>, config: &C) -> Option<String> {
-    let needed = ["prefix", "backend", "clients"].contains(&key.field.name);
-    let value = (key.get)(config).filter(|_| !needed)?;
-    Some(value.to_string())
+fn describe<C>(key: &Key<C>, config: &C) -> Described {
+    Described {
+        field: key.field,
+        default: default_of(key, config),
+    }
+}
+
+/// The default; none of what must be said.
+fn default_of<C>(key: &Key<C>, config: &C) -> Option<Value> {
+    (key.get)(config).filter(|_| !OWN[1..].contains(&key.field.name))
 }
 
 const FILE_HEAD: &str = "\
@@ -172,12 +195,18 @@ fn write_commented<C>(file: &mut String, within: &str, section: &Section<C>, con
         let name = key.field.name;
         write_comment(file, &key.field.meaning());
         let _ = match (default_of(key, config), key.field.shape) {
-            (_, Shape::Tables(fields)) => writeln!(
-                file,
-                "# [[{within}.{}.{name}]]\n{}",
-                section.name,
-                examples(&fields())
-            ),
+            (_, Shape::Tables(described)) => {
+                let path = [within, section.name, name];
+                let path: Vec<_> = path.into_iter().filter(|part| !part.is_empty()).collect();
+                let lines =
+                    examples(described()).map(|(name, value)| format!("\n# {name} = {value}"));
+                writeln!(
+                    file,
+                    "# [[{}]]{}",
+                    path.join("."),
+                    lines.collect::<String>()
+                )
+            }
             (Some(value), _) => writeln!(file, "#{name} = {value}"),
             (None, _) if OWN[1..].contains(&name) => {
                 writeln!(file, "{name} = {}", Value::text(example(SERVICE, name)))
@@ -211,11 +240,15 @@ fn write_comment(file: &mut String, text: &str) {
     }
 }
 
-fn examples(fields: &[Field]) -> String {
-    let lines = fields
-        .iter()
-        .map(|field| format!("# {} = {}", field.name, example_of(field.shape)));
-    lines.collect::<Vec<_>>().join("\n")
+fn examples(described: Vec<Described>) -> impl Iterator<Item = (&'static str, Value)> {
+    let example = |one: Described| {
+        let value = one.default.filter(|value| !value.is_empty());
+        (
+            one.field.name,
+            value.unwrap_or_else(|| example_of(one.field.shape)),
+        )
+    };
+    described.into_iter().map(example)
 }
 
 fn example_of(shape: Shape) -> Value {
@@ -225,7 +258,13 @@ fn example_of(shape: Shape) -> Value {
         Shape::Count { least, .. } => Value::new(Content::Integer(least), Default::default()),
         Shape::Duration { .. } => Value::text("10s"),
         Shape::Size => Value::text("64KiB"),
-        Shape::Tables(_) => Value::list(Vec::<Value>::new()),
+        Shape::Tables(described) => {
+            let mut table = Table::default();
+            for (name, value) in examples(described()) {
+                table.set(name, value);
+            }
+            Value::list([Value::new(Content::Table(table), Default::default())])
+        }
         Shape::Text(example) => Value::text(example),
         Shape::Texts { example, .. } => Value::list([example.to_owned()]),
     }

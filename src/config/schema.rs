@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::key::{Field, Key, Section, Shape, joined, plain};
+use super::key::{Described, Field, Key, Section, Shape, joined, plain};
 use super::keys::{OWN, SERVICE, TOP};
 use super::{Config, ServiceSettings};
 
@@ -58,9 +58,16 @@ fn tables<C>(sections: &[Section<C>], config: &C, without: &[&str]) -> Map<Strin
 }
 
 fn of_key<C>(key: &Key<C>, config: &C) -> Json {
-    let mut schema = of_field(&key.field);
-    if let Some(default) = (key.get)(config).filter(|_| !OWN.contains(&key.field.name)) {
-        schema["default"] = Json::from(&default);
+    described(&Described {
+        field: key.field,
+        default: (key.get)(config).filter(|_| !OWN.contains(&key.field.name)),
+    })
+}
+
+fn described(one: &Described) -> Json {
+    let mut schema = of_field(&one.field);
+    if let Some(default) = &one.default {
+        schema["default"] = Json::from(default);
     }
     schema
 }
@@ -83,12 +90,12 @@ fn of_field(field: &Field) -> Json {
         Shape::Size => {
             json!({ "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": SIZE }] })
         }
-        Shape::Tables(fields) => {
-            let fields = fields();
-            let properties = fields
+        Shape::Tables(keys) => {
+            let keys = keys();
+            let properties = keys
                 .iter()
-                .map(|field| (field.name.to_owned(), of_field(field)));
-            json!({ "type": "array", "items": object("", &properties.collect()) })
+                .map(|one| (one.field.name.to_owned(), described(one)));
+            json!({ "type": "array", "items": object(field.name, &properties.collect()) })
         }
         Shape::Text(example) => json!({ "type": "string", "examples": [example] }),
         Shape::Texts {

@@ -114,6 +114,11 @@ impl Value {
         Self { content, origin }
     }
 
+    /// Whether it is a list of nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.content, Content::List(values) if values.is_empty())
+    }
+
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::new(Content::Text(text.into()), Origin::Default)
     }

@@ -81,6 +81,8 @@ impl CloseReason {
     pub const NO_PONG: Self = Self::of(3000, "No response from heartbeat");
     /// The server stops. (1012 "Service Restart", WebSocket close code registry)
     pub const SERVICE_RESTART: Self = Self::of(1012, "Service restart");
+    /// The service is no more.
+    pub const SERVICE_REMOVED: Self = Self::of(1001, "Service removed");
     /// The backend failed. (RFC 6455 §7.4.1: 1011)
     pub const INTERNAL_ERROR: Self = Self::of(1011, "Internal error");
     /// A limit on the number of sessions is reached. (1013 "Try Again Later", WebSocket close code registry)

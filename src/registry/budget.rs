@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
-    limit: usize,
+    limit: AtomicUsize,
     parent: Option<Arc<Self>>,
 }
 
@@ -16,7 +16,7 @@ impl Budget {
     pub fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
-            limit,
+            limit: AtomicUsize::new(limit),
             parent: None,
         })
     }
@@ -25,7 +25,7 @@ impl Budget {
     pub fn within(parent: &Arc<Self>, limit: usize) -> Arc<Self> {
         Arc::new(Self {
             used: AtomicUsize::new(0),
-            limit,
+            limit: AtomicUsize::new(limit),
             parent: Some(Arc::clone(parent)),
         })
     }
@@ -37,7 +37,12 @@ impl Budget {
 
     /// The most that can be in use.
     pub fn limit(&self) -> usize {
-        self.limit
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets another limit. What is in use stays, also beyond it.
+    pub fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
     }
 
     /// Takes `amount` until the guard is dropped, or nothing when that would exceed a limit.
@@ -49,7 +54,8 @@ impl Budget {
     }
 
     fn take(&self, amount: usize) -> bool {
-        let within = |used: usize| used.checked_add(amount).filter(|used| *used <= self.limit);
+        let limit = self.limit();
+        let within = |used: usize| used.checked_add(amount).filter(|used| *used <= limit);
         if self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, within)
@@ -130,6 +136,20 @@ mod tests {
         assert_eq!((budget.used(), first.amount()), (3, 3));
         drop(first);
         assert_eq!(budget.used(), 0);
+    }
+
+    /// A lower limit takes nothing away, and gives nothing more until enough has come back.
+    #[test]
+    fn limits_can_be_changed() {
+        let budget = Budget::new(2);
+        let parts = [budget.reserve(1), budget.reserve(1)];
+        budget.set_limit(1);
+        assert!(budget.reserve(1).is_none());
+        drop(parts);
+        let part = budget.reserve(1);
+        assert!(part.is_some() && budget.reserve(1).is_none());
+        budget.set_limit(2);
+        assert!(budget.reserve(1).is_some());
     }
 
     /// A part is taken from the budget and from the one around it, or from neither.

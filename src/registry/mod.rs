@@ -61,6 +61,12 @@ impl Budgets {
         }
     }
 
+    /// Sets other bounds; what is in use stays.
+    pub fn set_limits(&self, sessions: usize, queue_memory: usize) {
+        self.sessions.set_limit(sessions);
+        self.queue_memory.set_limit(queue_memory);
+    }
+
     /// The same within `self`.
     pub fn child(&self, sessions: usize, queue_memory: usize) -> Self {
         Self {
@@ -72,8 +78,8 @@ impl Budgets {
 
 /// Living sessions of one service.
 pub struct Registry {
-    config: Arc<SessionConfig>,
-    backend: Arc<dyn Backend>,
+    /// For sessions that are opened from now on; never locked for anything else.
+    settings: Mutex<Settings>,
     shards: [Mutex<Shard>; SHARDS],
     /// By which ids fall to shards.
     key: u64,
@@ -84,6 +90,13 @@ pub struct Registry {
     /// Notified when the last session ended.
     emptied: Notify,
     this: Weak<Self>,
+}
+
+/// What a session begins with, and keeps.
+#[derive(Clone)]
+struct Settings {
+    config: Arc<SessionConfig>,
+    backend: Arc<dyn Backend>,
 }
 
 const SHARDS: usize = 16;
@@ -103,8 +116,10 @@ impl Registry {
     /// A registry whose sessions talk to `backend` and stay within `budgets`.
     pub fn new(config: SessionConfig, backend: Arc<dyn Backend>, budgets: Budgets) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
-            config: Arc::new(config),
-            backend,
+            settings: Mutex::new(Settings {
+                config: Arc::new(config),
+                backend,
+            }),
             shards: std::array::from_fn(|_| Mutex::default()),
             key: rand::random(),
             budgets,
@@ -115,14 +130,32 @@ impl Registry {
         })
     }
 
-    /// What every session of this registry talks to.
-    pub fn backend(&self) -> &Arc<dyn Backend> {
-        &self.backend
+    /// What sessions that are opened now talk to.
+    pub fn backend(&self) -> Arc<dyn Backend> {
+        self.settings().backend
     }
 
-    /// The session config shared by all sessions.
-    pub fn config(&self) -> &SessionConfig {
-        &self.config
+    /// The config of sessions that are opened now.
+    pub fn config(&self) -> Arc<SessionConfig> {
+        self.settings().config
+    }
+
+    /// Sessions that are opened from now on have another config and another backend; the living ones keep theirs.
+    pub fn renew(&self, config: SessionConfig, backend: Arc<dyn Backend>) {
+        let mut settings = self.settings.lock();
+        if *settings.config != config {
+            settings.config = Arc::new(config);
+        }
+        settings.backend = backend;
+    }
+
+    /// Bounds of its sessions.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    fn settings(&self) -> Settings {
+        self.settings.lock().clone()
     }
 
     /// Memory for queues and bodies, shared by the process.
@@ -249,7 +282,7 @@ impl Registry {
             return Err(CloseReason::TOO_MANY_SESSIONS);
         };
         let handle = SessionHandle::new(
-            Arc::clone(&self.config),
+            self.config(),
             Arc::clone(&self.budgets.queue_memory),
             path(),
         );
@@ -264,16 +297,10 @@ impl Registry {
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
         registration: Registration,
     ) -> Driver {
-        let handshake = self
-            .backend
-            .wants_handshake()
-            .then(|| Box::new(handshake()));
+        let backend = self.backend();
+        let handshake = backend.wants_handshake().then(|| Box::new(handshake()));
         let connection = Connection::new(Arc::clone(handle), raw, handshake, negotiated);
-        Driver::new(
-            Arc::clone(handle),
-            self.backend.serve(connection),
-            registration,
-        )
+        Driver::new(Arc::clone(handle), backend.serve(connection), registration)
     }
 
     fn shard(&self, id: &SessionId) -> &Mutex<Shard> {
@@ -299,8 +326,8 @@ impl Registry {
     /// expired or closed one's for longer, so that a poll that was delayed on its way does not open a session nobody reads.
     fn lingering(&self, cause: EndCause) -> Duration {
         match cause {
-            EndCause::Interrupted => self.config.disconnect_delay,
-            _ => self.config.disconnect_delay * 3,
+            EndCause::Interrupted => self.config().disconnect_delay,
+            _ => self.config().disconnect_delay * 3,
         }
     }
 
@@ -309,7 +336,7 @@ impl Registry {
         loop {
             let Some((due, soonest)) = this.upgrade().and_then(|registry| {
                 let due = registry.shards[shard].lock().bury()?;
-                Some((due, now() + registry.config.disconnect_delay))
+                Some((due, now() + registry.config().disconnect_delay))
             }) else {
                 return;
             };

@@ -7,7 +7,8 @@ use std::time::Duration;
 pub struct ServerConfig {
     /// The most connections at a time. Default 200 000.
     pub max_connections: usize,
-    /// Time for a request's head to arrive, from its first byte on, or from the connection's. Default 10 s.
+    /// Time for a request's head to arrive, from its first byte on, or from the connection's; and for a PROXY header and a TLS
+    /// handshake. Default 10 s.
     pub header_timeout: Duration,
     /// Time a connection may be idle between requests. Longer than proxies keep theirs, so that it is they who close and
     /// no request meets a closing connection. Default 75 s.
@@ -18,6 +19,12 @@ pub struct ServerConfig {
     pub max_headers: usize,
     /// Time after which a peer that acknowledges nothing is given up (`TCP_USER_TIMEOUT`, Linux). Default 60 s.
     pub tcp_user_timeout: Option<Duration>,
+    /// Silence after which TCP asks whether the peer is still there. `None` does not ask. Default 60 s.
+    pub tcp_keepalive: Option<Duration>,
+    /// Whether small writes leave at once (`TCP_NODELAY`). Default yes.
+    pub tcp_nodelay: bool,
+    /// Whether other processes may listen on the same ports (`SO_REUSEPORT`). Default no.
+    pub reuse_port: bool,
     /// Length of the queue of connections not accepted yet. Default 4096.
     pub backlog: u16,
     /// Time that sessions have to end when the server stops. Default 10 s.
@@ -35,6 +42,9 @@ impl Default for ServerConfig {
             max_header_size: 32 * 1024,
             max_headers: 100,
             tcp_user_timeout: Some(Duration::from_secs(60)),
+            tcp_keepalive: Some(Duration::from_secs(60)),
+            tcp_nodelay: true,
+            reuse_port: false,
             backlog: 4096,
             shutdown_grace: Duration::from_secs(10),
             close_grace: Duration::from_secs(1),

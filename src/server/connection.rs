@@ -4,7 +4,6 @@
 //! what is ready to be written leaves in one system call. docs/performance.md tells why this is not hyper's.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +12,6 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body::Body as _;
 use tokio::io::AsyncWrite as _;
-use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
@@ -28,57 +26,79 @@ use super::head::{Head, HeadReader, Limits};
 use super::incoming::{Fed, Incoming, poll_more};
 use super::output::{Batch, Output};
 use super::socket::Socket;
+use super::stream::Stream;
 
 /// Most bytes that nobody wants which are read: of a body for the sake of the next request, and of anything behind the last
 /// answer so that it is not lost in a reset. (RFC 9112 §9.6)
 const SKIPPED: usize = 256 * 1024;
 
-/// Serves requests until the connection ends, is upgraded, idles too long, or the server closes.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
-    place: Reservation,
-    gateway: Gateway,
-    config: Arc<ServerConfig>,
+/// What a connection is served with.
+pub(super) struct Seat {
+    /// Among the connections there may be.
+    pub(super) place: Reservation,
+    pub(super) gateway: Gateway,
+    pub(super) config: Arc<ServerConfig>,
+    /// Whether the server closes.
+    pub(super) closing: watch::Receiver<bool>,
+}
+
+impl Seat {
+    /// Serves requests until the connection ends, is upgraded, idles too long, or the server closes.
+    pub(super) fn serve(
+        self,
+        stream: Stream,
+        info: ConnectionInfo,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        // Made out here: an async block would keep what it is made from beside it.
+        let connection = Connection::new(stream, info, self.place, self.gateway, self.config);
+        serve(connection, self.closing)
+    }
+}
+
+/// Not an `async fn`, which would keep its arguments twice.
+fn serve(
+    mut connection: Connection,
     mut closing: watch::Receiver<bool>,
-) {
-    let close_grace = config.close_grace;
-    let mut connection = Connection::new(stream, peer, place, gateway, config);
-    let over = {
-        let signal = closing.clone();
-        let mut closed = pin!(closing.wait_for(|closing| *closing));
-        let mut watched = false;
-        let served = std::future::poll_fn(|context| {
-            // Asking costs a lock; once the task is known there, its wake-up can be seen without.
-            if !watched || !matches!(signal.has_changed(), Ok(false)) {
-                watched = true;
-                if closed.as_mut().poll(context).is_ready() {
-                    return Poll::Ready(None);
+) -> impl Future<Output = ()> + Send {
+    let close_grace = connection.config.close_grace;
+    let peer = connection.info.peer;
+    async move {
+        let over = {
+            let signal = closing.clone();
+            let mut closed = pin!(closing.wait_for(|closing| *closing));
+            let mut watched = false;
+            let served = std::future::poll_fn(|context| {
+                // Asking costs a lock; once the task is known there, its wake-up can be seen without.
+                if !watched || !matches!(signal.has_changed(), Ok(false)) {
+                    watched = true;
+                    if closed.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(None);
+                    }
                 }
+                Pin::new(&mut connection).poll(context).map(Some)
+            });
+            served.await
+        };
+        let over = match over {
+            Some(over) => over,
+            None => {
+                connection.finish_soon();
+                let last = tokio::time::timeout(close_grace, &mut connection).await;
+                last.unwrap_or(Over::Ended)
             }
-            Pin::new(&mut connection).poll(context).map(Some)
-        });
-        served.await
-    };
-    let over = match over {
-        Some(over) => over,
-        None => {
-            connection.finish_soon();
-            let last = tokio::time::timeout(close_grace, &mut connection).await;
-            last.unwrap_or(Over::Ended)
+        };
+        match over {
+            Over::Ended => {}
+            Over::Upgraded(taker) => {
+                let Connection { socket, input, .. } = connection;
+                // Whoever asked for it may have given up.
+                let _ = taker.send(Box::new(socket.with_held(input)));
+            }
+            Over::TimedOut => {
+                debug!(?peer, phase = ?connection.deadline.phase(), "connection timed out");
+            }
+            Over::Failed(error) => debug!(?peer, %error, "connection ended"),
         }
-    };
-    match over {
-        Over::Ended => {}
-        Over::Upgraded(taker) => {
-            let Connection { socket, input, .. } = connection;
-            // Whoever asked for it may have given up.
-            let _ = taker.send(Box::new(socket.with_held(input)));
-        }
-        Over::TimedOut => {
-            debug!(%peer, phase = ?connection.deadline.phase(), "connection timed out");
-        }
-        Over::Failed(error) => debug!(%peer, %error, "connection ended"),
     }
 }
 
@@ -174,13 +194,14 @@ enum Collected {
 
 impl Connection {
     fn new(
-        stream: TcpStream,
-        peer: SocketAddr,
+        stream: Stream,
+        mut info: ConnectionInfo,
         place: Reservation,
         gateway: Gateway,
         config: Arc<ServerConfig>,
     ) -> Self {
         let wire = Arc::new(Wire::default());
+        info.wire = Some(Arc::clone(&wire));
         Self {
             state: State::Waiting,
             heads: HeadReader::default(),
@@ -192,11 +213,7 @@ impl Connection {
             deadline: Deadline::new(&config),
             gateway,
             config,
-            info: ConnectionInfo {
-                peer: Some(peer),
-                secure: false,
-                wire: Some(Arc::clone(&wire)),
-            },
+            info,
             wire: Arc::clone(&wire),
             socket: Socket::new(stream, wire, place),
         }
@@ -217,7 +234,7 @@ impl Connection {
             self.wire.register(context);
             self.registered = true;
         }
-        if let Err(error) = self.socket.heed() {
+        if let Err(error) = self.socket.heed(context) {
             return Poll::Ready(error.into());
         }
         while let Poll::Ready(done) = self.poll_step(context) {

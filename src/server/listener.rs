@@ -1,18 +1,124 @@
-//! A TCP port that accepts, and waits instead of spinning when the process has no descriptors left.
+//! Where connections come from: TCP ports, Unix sockets, and sockets that systemd opened. They accept, and wait instead of
+//! spinning when the process has no descriptors left.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tracing::warn;
 
 use super::ServerConfig;
+use super::stream::Stream;
+use super::tls::TlsConfig;
+
+/// Where a listener is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ListenAddress {
+    /// A TCP port; 0 takes a free one.
+    Tcp(SocketAddr),
+    /// A Unix socket at this path, written `unix:/run/gateway.sock`.
+    Unix(PathBuf),
+    /// A socket that systemd opened, written `systemd:NAME` for its name, or `systemd` for the first that has not been taken.
+    /// (sd_listen_fds(3))
+    Systemd(Option<String>),
+}
+
+/// Not an address to listen on: the text that was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidListenAddress(pub String);
+
+/// A listener: where it is, and what is spoken on it below HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListenerConfig {
+    /// Where it is.
+    pub address: ListenAddress,
+    /// TLS, if it is spoken.
+    pub tls: Option<TlsConfig>,
+    /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2. Connections of peers that are no
+    /// trusted proxies are ended then. Default no.
+    pub proxy_protocol: bool,
+    /// Permissions of a Unix socket. Default 0o660.
+    pub mode: u32,
+}
+
+impl ListenerConfig {
+    /// Plain HTTP at `address`.
+    pub fn new(address: ListenAddress) -> Self {
+        Self {
+            address,
+            tls: None,
+            proxy_protocol: false,
+            mode: 0o660,
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Systemd(None) => f.write_str("systemd"),
+            Self::Systemd(Some(name)) => write!(f, "systemd:{name}"),
+        }
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = InvalidListenAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidListenAddress> {
+        let invalid = || InvalidListenAddress(text.to_owned());
+        match text.split_once(':') {
+            Some(("unix", path)) if path.len() > 1 && path.starts_with('/') => {
+                Ok(Self::Unix(PathBuf::from(path)))
+            }
+            Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
+            None if text == "systemd" => Ok(Self::Systemd(None)),
+            _ => text.parse().map(Self::Tcp).map_err(|_| invalid()),
+        }
+    }
+}
+
+impl fmt::Display for InvalidListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is not an address to listen on; write an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\" (names are not looked up), \"unix:/run/gateway.sock\", or \"systemd\" or \"systemd:NAME\" for a socket that systemd opened",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for InvalidListenAddress {}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
 
 #[derive(Debug)]
 pub(super) struct Listener {
-    inner: TcpListener,
+    inner: Inner,
+    tcp: TcpOptions,
+    /// A socket's file that is removed in the end.
+    _file: Option<SocketFile>,
+}
+
+/// What is set on each TCP connection.
+#[derive(Clone, Copy, Debug)]
+struct TcpOptions {
+    nodelay: bool,
+    keepalive: Option<Duration>,
     user_timeout: Option<Duration>,
 }
 
@@ -21,37 +127,61 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener {
-    pub(super) fn bind(address: SocketAddr, config: &ServerConfig) -> io::Result<Self> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM,
-            Some(Protocol::TCP),
-        )?;
-        // A restart must not wait for the connections of the process before.
-        socket.set_reuse_address(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::from(config.backlog))?;
+    /// Opens it; `inherited` are the sockets that systemd opened.
+    pub(super) fn bind(
+        listener: &ListenerConfig,
+        config: &ServerConfig,
+        inherited: &mut Inherited,
+    ) -> io::Result<Self> {
+        let (inner, file) = match &listener.address {
+            ListenAddress::Tcp(address) => (Inner::Tcp(bind_tcp(*address, config)?), None),
+            ListenAddress::Unix(path) => {
+                let (inner, file) = bind_unix(path, listener.mode, config)?;
+                (Inner::Unix(inner), Some(file))
+            }
+            ListenAddress::Systemd(name) => (inherited.take(name.as_deref())?, None),
+        };
         Ok(Self {
-            inner: TcpListener::from_std(socket.into())?,
-            user_timeout: config.tcp_user_timeout,
+            inner,
+            tcp: TcpOptions {
+                nodelay: config.tcp_nodelay,
+                keepalive: config.tcp_keepalive,
+                user_timeout: config.tcp_user_timeout,
+            },
+            _file: file,
         })
     }
 
-    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+    /// Where it is; a port that was 0 is known now.
+    pub(super) fn local_address(&self) -> io::Result<ListenAddress> {
+        match &self.inner {
+            Inner::Tcp(listener) => listener.local_addr().map(ListenAddress::Tcp),
+            Inner::Unix(listener) => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().map(Path::to_owned);
+                Ok(ListenAddress::Unix(path.unwrap_or_default()))
+            }
+        }
     }
 
-    /// The next connection. Cancel safe.
-    pub(super) async fn accept(&self) -> (TcpStream, SocketAddr) {
+    /// The next connection, and its peer's address on TCP. Cancel safe.
+    pub(super) async fn accept(&self) -> (Stream, Option<SocketAddr>) {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.inner.accept().await {
-                Ok((stream, peer)) => match self.prepare(&stream) {
-                    Ok(()) => return (stream, peer),
-                    // It was closed in the meantime.
-                    Err(_) => continue,
-                },
+            let accepted = match &self.inner {
+                Inner::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
+                    // One that was closed in the meantime takes no options.
+                    let prepared = self.tcp.set(&stream);
+                    prepared.ok().map(|()| (Stream::Tcp(stream), Some(peer)))
+                }),
+                Inner::Unix(listener) => {
+                    let accepted = listener.accept().await;
+                    accepted.map(|(stream, _)| Some((Stream::Unix(stream), None)))
+                }
+            };
+            match accepted {
+                Ok(Some(accepted)) => return accepted,
+                Ok(None) => {}
                 // Of one connection, which is gone.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
@@ -62,14 +192,121 @@ impl Listener {
             }
         }
     }
+}
 
-    fn prepare(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
+impl TcpOptions {
+    fn set(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(self.nodelay)?;
         let socket = SockRef::from(stream);
-        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(Duration::from_secs(60)))?;
+        if let Some(time) = self.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(time))?;
+        }
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(self.user_timeout)?;
         Ok(())
+    }
+}
+
+fn bind_tcp(address: SocketAddr, config: &ServerConfig) -> io::Result<TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the process before.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(config.reuse_port)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::from(config.backlog))?;
+    TcpListener::from_std(socket.into())
+}
+
+fn bind_unix(
+    path: &Path,
+    mode: u32,
+    config: &ServerConfig,
+) -> io::Result<(UnixListener, SocketFile)> {
+    remove_left_over(path)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile(path.to_owned());
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    socket.listen(i32::from(config.backlog))?;
+    Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+/// Removes the socket of a process that is gone; one that somebody listens on, or another kind of file, stays.
+fn remove_left_over(path: &Path) -> io::Result<()> {
+    let kind = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if !kind.is_socket() {
+        let what = "there is a file that is not a socket";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
+    }
+    match StdUnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens there",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// The file of a Unix socket, which goes when the listener goes.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// Sockets that systemd opened for this process. (sd_listen_fds(3))
+pub(super) struct Inherited {
+    sockets: listenfd::ListenFd,
+    names: Vec<String>,
+}
+
+impl Inherited {
+    /// Those of the environment; they are there once.
+    pub(super) fn from_environment() -> Self {
+        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
+        Self {
+            sockets: listenfd::ListenFd::from_env(),
+            names: names.split(':').map(str::to_owned).collect(),
+        }
+    }
+
+    fn take(&mut self, name: Option<&str>) -> io::Result<Inner> {
+        for index in 0..self.sockets.len() {
+            let is_called = |name| self.names.get(index).is_some_and(|known| known == name);
+            if !name.is_none_or(is_called) {
+                continue;
+            }
+            if let Ok(Some(listener)) = self.sockets.take_tcp_listener(index) {
+                listener.set_nonblocking(true)?;
+                return TcpListener::from_std(listener).map(Inner::Tcp);
+            }
+            if let Ok(Some(listener)) = self.sockets.take_unix_listener(index) {
+                listener.set_nonblocking(true)?;
+                return UnixListener::from_std(listener).map(Inner::Unix);
+            }
+        }
+        let what = match (name, self.sockets.len()) {
+            (_, 0) => "systemd opened no socket for this process".to_owned(),
+            (Some(name), _) => format!(
+                "systemd opened no socket of this name that is still free; there are {}, and FileDescriptorName= in the .socket unit sets {name:?}",
+                self.names.join(", ")
+            ),
+            (None, count) => format!("all {count} sockets that systemd opened are taken"),
+        };
+        Err(io::Error::new(io::ErrorKind::NotFound, what))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The gateway on a TCP port: accept, serve, stop.
+//! The gateway on TCP ports and Unix sockets: accept, serve, stop.
 
 mod chunked;
 mod config;
@@ -9,29 +9,105 @@ mod head;
 mod incoming;
 mod listener;
 mod output;
+mod proxy_protocol;
 mod socket;
+mod stream;
+mod tls;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::protocol::CloseReason;
 use crate::registry::{Budget, Throttle};
-use crate::service::Gateway;
+use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
-use listener::Listener;
+pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
+pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
-/// A bound port and the gateway that will be served on it.
+use connection::Seat;
+use listener::{Inherited, Listener};
+use stream::Stream;
+use tls::Acceptor;
+
+/// Open listeners, and the gateway that will be served on them.
 #[derive(Debug)]
 pub struct Server {
-    listener: Listener,
+    listeners: Vec<Listening>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
+}
+
+/// A listener, and what is spoken on it below HTTP.
+#[derive(Debug)]
+struct Listening {
+    /// As it was configured.
+    address: ListenAddress,
+    listener: Listener,
+    below: Below,
+}
+
+/// What is spoken below HTTP.
+#[derive(Clone, Debug)]
+struct Below {
+    tls: Option<Acceptor>,
+    proxy_protocol: bool,
+}
+
+/// A listener cannot be opened.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BindError {
+    /// The system does not give the address.
+    Socket(ListenAddress, io::Error),
+    /// The certificates cannot be used.
+    Tls(ListenAddress, TlsError),
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Tls(address, error) => write!(f, "no TLS on {address}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// Replaces the certificates of a running [`Server`].
+#[derive(Clone, Debug)]
+pub struct Certificates {
+    acceptors: Vec<(ListenAddress, Acceptor)>,
+}
+
+impl Certificates {
+    /// Reads the files of `listeners` and uses them for connections that come from now on; those that are open go on. Listeners
+    /// are told apart by their address; one that did not speak TLS before does not now.
+    ///
+    /// # Errors
+    /// The first file that cannot be used; nothing has changed then.
+    pub fn reload(&self, listeners: &[ListenerConfig]) -> Result<(), TlsError> {
+        let mut changes = Vec::new();
+        for listener in listeners {
+            let acceptor = self
+                .acceptors
+                .iter()
+                .find(|(address, _)| *address == listener.address);
+            if let (Some((_, acceptor)), Some(tls)) = (acceptor, &listener.tls) {
+                changes.push(acceptor.prepare(tls)?);
+            }
+        }
+        changes.into_iter().for_each(|change| change());
+        Ok(())
+    }
 }
 
 impl Server {
@@ -40,61 +116,102 @@ impl Server {
     /// # Errors
     /// Why the address cannot be bound.
     pub fn bind(address: SocketAddr, gateway: Gateway, config: ServerConfig) -> io::Result<Self> {
-        let listener = Listener::bind(address, &config)?;
+        let listener = ListenerConfig::new(ListenAddress::Tcp(address));
+        Self::listen(&[listener], gateway, config).map_err(|error| match error {
+            BindError::Socket(_, error) => error,
+            error => io::Error::other(error.to_string()),
+        })
+    }
+
+    /// Opens several listeners, of any kind.
+    ///
+    /// # Errors
+    /// The first that cannot be opened; none is open then.
+    pub fn listen(
+        listeners: &[ListenerConfig],
+        gateway: Gateway,
+        config: ServerConfig,
+    ) -> Result<Self, BindError> {
+        let mut inherited = Inherited::from_environment();
+        let open = |listener: &ListenerConfig| {
+            let address = || listener.address.clone();
+            let tls = listener.tls.as_ref().map(Acceptor::new).transpose();
+            Ok(Listening {
+                address: address(),
+                below: Below {
+                    tls: tls.map_err(|error| BindError::Tls(address(), error))?,
+                    proxy_protocol: listener.proxy_protocol,
+                },
+                listener: Listener::bind(listener, &config, &mut inherited)
+                    .map_err(|error| BindError::Socket(address(), error))?,
+            })
+        };
+        let listeners = listeners.iter().map(open).collect::<Result<_, _>>()?;
         Ok(Self {
-            listener,
+            listeners,
             gateway,
             config: Arc::new(config),
         })
     }
 
-    /// The address that was bound.
+    /// The TCP address that was bound; of several, the first.
+    ///
+    /// # Errors
+    /// When the system does not tell, or there is none.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        for listening in &self.listeners {
+            if let ListenAddress::Tcp(address) = listening.listener.local_address()? {
+                return Ok(address);
+            }
+        }
+        Err(io::ErrorKind::AddrNotAvailable.into())
+    }
+
+    /// Where it listens, with ports that were free, and whether TLS is spoken there.
     ///
     /// # Errors
     /// When the system does not tell.
-    pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_address()
+    pub fn local_addresses(&self) -> io::Result<Vec<(ListenAddress, bool)>> {
+        let address = |listening: &Listening| {
+            let address = listening.listener.local_address()?;
+            Ok((address, listening.below.tls.is_some()))
+        };
+        self.listeners.iter().map(address).collect()
+    }
+
+    /// What replaces the certificates while the server runs.
+    pub fn certificates(&self) -> Certificates {
+        let acceptors = self.listeners.iter().filter_map(|listening| {
+            let acceptor = listening.below.tls.clone()?;
+            Some((listening.address.clone(), acceptor))
+        });
+        Certificates {
+            acceptors: acceptors.collect(),
+        }
     }
 
     /// Serves until `stop` is done; then accepts no more, ends all sessions with 1012 after what is queued, and returns
     /// when they are gone or `shutdown_grace` has passed.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self {
-            listener,
+            listeners,
             gateway,
             config,
         } = self;
-        let connections = Budget::new(config.max_connections);
-        let refusals = Throttle::default();
         let (closing, watch_closing) = watch::channel(false);
-        let accepting = async {
-            loop {
-                let (stream, peer) = listener.accept().await;
-                let Some(place) = connections.reserve(1) else {
-                    // Dropped: the browser sees a closed connection and tries again later.
-                    if let Some(held_back) = refusals.admit() {
-                        warn!(
-                            limit = connections.limit(),
-                            held_back, "connections refused: too many"
-                        );
-                    }
-                    continue;
-                };
-                tokio::spawn(connection::serve(
-                    stream,
-                    peer,
-                    place,
-                    gateway.clone(),
-                    Arc::clone(&config),
-                    watch_closing.clone(),
-                ));
-            }
+        let accepting = Accepting {
+            connections: Budget::new(config.max_connections),
+            refusals: Throttle::default(),
+            distrusted: Arc::default(),
+            gateway: gateway.clone(),
+            config: Arc::clone(&config),
+            closing: watch_closing,
         };
         tokio::select! {
-            () = accepting => {}
+            _ = join_all(listeners.iter().map(|listening| accepting.run(listening))) => {}
             () = stop => {}
         }
-        drop(listener);
+        drop((listeners, accepting));
         info!(sessions = gateway.sessions(), "stopping");
         gateway.stop(&CloseReason::SERVICE_RESTART);
         if timeout(config.shutdown_grace, gateway.emptied())
@@ -108,8 +225,94 @@ impl Server {
         }
         // What was answered last is still being written.
         let _ = closing.send(true);
-        drop(watch_closing);
         let _ = timeout(config.close_grace, closing.closed()).await;
         info!("stopped");
+    }
+}
+
+/// What all listeners share.
+struct Accepting {
+    connections: Arc<Budget>,
+    refusals: Throttle,
+    distrusted: Arc<Throttle>,
+    gateway: Gateway,
+    config: Arc<ServerConfig>,
+    closing: watch::Receiver<bool>,
+}
+
+impl Accepting {
+    /// Accepts for ever.
+    async fn run(&self, listening: &Listening) {
+        loop {
+            let (stream, peer) = listening.listener.accept().await;
+            let Some(place) = self.connections.reserve(1) else {
+                // Dropped: the browser sees a closed connection and tries again later.
+                if let Some(held_back) = self.refusals.admit() {
+                    warn!(
+                        limit = self.connections.limit(),
+                        held_back, "connections refused: too many"
+                    );
+                }
+                continue;
+            };
+            let info = ConnectionInfo {
+                peer,
+                unix: matches!(stream, Stream::Unix(_)),
+                ..ConnectionInfo::default()
+            };
+            let seat = Seat {
+                place,
+                gateway: self.gateway.clone(),
+                config: Arc::clone(&self.config),
+                closing: self.closing.clone(),
+            };
+            if listening.below.tls.is_none() && !listening.below.proxy_protocol {
+                tokio::spawn(seat.serve(stream, info));
+                continue;
+            }
+            let below = listening.below.clone();
+            let distrusted = Arc::clone(&self.distrusted);
+            tokio::spawn(async move {
+                // Boxed: what it needs is not kept for the life of the connection.
+                let begun = below.begin(stream, info, &seat.gateway, &distrusted);
+                let begun = Box::pin(timeout(seat.config.header_timeout, begun));
+                match begun.await {
+                    Ok(Ok((stream, info))) => seat.serve(stream, info).await,
+                    Ok(Err(error)) => debug!(?peer, %error, "connection ended before it began"),
+                    Err(_) => debug!(?peer, "connection timed out before it began"),
+                }
+            });
+        }
+    }
+}
+
+impl Below {
+    /// Reads the PROXY header and shakes hands, as far as they are spoken.
+    async fn begin(
+        &self,
+        mut stream: Stream,
+        mut info: ConnectionInfo,
+        gateway: &Gateway,
+        distrusted: &Throttle,
+    ) -> io::Result<(Stream, ConnectionInfo)> {
+        if self.proxy_protocol {
+            if !gateway.trusts(&info) {
+                if let Some(held_back) = distrusted.admit() {
+                    warn!(peer = ?info.peer, held_back, "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect");
+                }
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            let told = proxy_protocol::read(&mut stream).await?;
+            if told.source.is_some() {
+                info.peer = told.source;
+                info.unix = false;
+            }
+            info.secure = told.secure;
+        }
+        if let Some(tls) = &self.tls {
+            stream = tls.accept(stream).await?;
+            info.secure = true;
+        }
+        Ok((stream, info))
     }
 }

@@ -88,21 +88,25 @@ impl Drop for Batch {
 
 /// What the socket had no room for.
 #[derive(Debug, Default)]
-pub(super) struct Output(VecDeque<Bytes>);
+pub(super) struct Output {
+    pieces: VecDeque<Bytes>,
+    /// The socket took all, and TLS has not given it on yet.
+    unflushed: bool,
+}
 
 impl Output {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pieces.is_empty() && !self.unflushed
     }
 
     /// Bytes that are not written yet.
     pub(super) fn remaining(&self) -> usize {
-        self.0.iter().map(Bytes::len).sum()
+        self.pieces.iter().map(Bytes::len).sum()
     }
 
     /// Adds to what is to be written.
     pub(super) fn push(&mut self, bytes: Bytes) {
-        self.0.push_back(bytes);
+        self.pieces.push_back(bytes);
     }
 
     /// Writes `batch`, after what is there already; ready when all is written.
@@ -122,7 +126,7 @@ impl Output {
             }
             if written == batch.bytes.len() {
                 batch.bytes.clear();
-                return Pin::new(socket).poll_flush(context);
+                return self.poll_flush(socket, context);
             }
         }
         let (before, data, after) = match batch.large.take() {
@@ -135,7 +139,7 @@ impl Output {
             Bytes::copy_from_slice(after),
         ] {
             if !piece.is_empty() {
-                self.0.push_back(piece);
+                self.pieces.push_back(piece);
             }
         }
         batch.bytes.clear();
@@ -148,27 +152,37 @@ impl Output {
         socket: &mut Socket,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<()>> {
-        while !self.0.is_empty() {
+        while !self.pieces.is_empty() {
             let mut slices = [IoSlice::new(&[]); 8];
-            let count = self.0.len().min(slices.len());
-            for (slice, piece) in slices.iter_mut().zip(&self.0) {
+            let count = self.pieces.len().min(slices.len());
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
                 *slice = IoSlice::new(piece);
             }
             let written = Pin::new(&mut *socket).poll_write_vectored(context, &slices[..count]);
             let mut written = some(ready!(written)?)?;
-            while let Some(first) = self.0.front_mut() {
+            while let Some(first) = self.pieces.front_mut() {
                 let here = written.min(first.len());
                 first.advance(here);
                 written -= here;
                 if !first.is_empty() {
                     break;
                 }
-                self.0.pop_front();
+                self.pieces.pop_front();
             }
         }
         // Not only empty: its memory is given back.
-        self.0 = VecDeque::new();
-        Pin::new(socket).poll_flush(context)
+        self.pieces = VecDeque::new();
+        self.poll_flush(socket, context)
+    }
+
+    fn poll_flush(
+        &mut self,
+        socket: &mut Socket,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(socket).poll_flush(context);
+        self.unflushed = flushed.is_pending();
+        flushed
     }
 }
 

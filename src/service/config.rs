@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::network::NetworkConfig;
+use crate::network::{NetworkConfig, Networks};
 use crate::session::SessionConfig;
 use crate::transport::{TRANSPORTS, TransportConfig};
 
@@ -34,7 +34,7 @@ impl Default for GatewayConfig {
 }
 
 /// A service's prefix and options. `ServiceConfig::new("/echo")` has the defaults.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ServiceConfig {
     /// Path the service is under: starts with `/`, does not end with it.
@@ -104,6 +104,23 @@ impl ServiceConfig {
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }
+    }
+
+    /// An empty memory of client networks.
+    pub(super) fn networks(&self) -> Arc<Networks> {
+        Arc::new(Networks::new(
+            Arc::clone(&self.prefix),
+            self.network.clone(),
+            self.session.heartbeat_delay,
+            self.transport.response_max_age,
+        ))
+    }
+
+    /// Whether what was learnt under `other` still means the same.
+    pub(super) fn learns_as(&self, other: &Self) -> bool {
+        self.network == other.network
+            && self.session.heartbeat_delay == other.session.heartbeat_delay
+            && self.transport.response_max_age == other.transport.response_max_age
     }
 
     /// Finds what is wrong.

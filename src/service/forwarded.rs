@@ -12,40 +12,55 @@ use crate::transport::Request;
 
 use super::{ConnectionInfo, direct_peer};
 
-/// Networks whose proxies are believed.
+/// Proxies that are believed: by their networks, and those that come over a Unix socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+/// How those that come over a Unix socket are written.
+const UNIX: &str = "unix";
 
 impl TrustedProxies {
-    /// From addresses and networks such as `10.0.0.0/8` and `::1`.
+    /// From addresses and networks such as `10.0.0.0/8` and `::1`, and `unix` for whoever comes over a Unix socket.
     ///
     /// # Errors
-    /// The first entry that is neither.
+    /// The first entry that is none of them.
     pub fn from_list<S: AsRef<str>>(entries: &[S]) -> Result<Self, String> {
-        parse_networks(entries).map(Self)
+        let is_unix = |entry: &&S| entry.as_ref() == UNIX;
+        let networks: Vec<_> = entries.iter().filter(|entry| !is_unix(entry)).collect();
+        Ok(Self {
+            networks: parse_networks(&networks)?,
+            unix: entries.iter().any(|entry| is_unix(&entry)),
+        })
     }
 
-    /// The networks, as they were given.
-    pub fn networks(&self) -> &[IpNet] {
-        &self.0
+    /// What they were made from.
+    pub fn entries(&self) -> impl Iterator<Item = String> {
+        let networks = self.networks.iter().map(ToString::to_string);
+        networks.chain(self.unix.then(|| UNIX.to_owned()))
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
-        self.0
+        self.networks
             .iter()
             .any(|network| network.contains(&address.to_canonical()))
     }
 
     /// Whether the connection's peer is one of them.
     pub(super) fn trusts_peer(&self, connection: &ConnectionInfo) -> bool {
-        connection.peer.is_some_and(|peer| self.trusts(peer.ip()))
+        match connection.peer {
+            Some(peer) => self.trusts(peer.ip()),
+            None => connection.unix && self.unix,
+        }
     }
 
     /// The browser's side of a request: the right-most hop that is not trusted, and the scheme and host the outermost
     /// trusted proxy was asked for.
     pub(super) fn peer(&self, request: &Request, connection: &ConnectionInfo) -> Peer {
         let mut peer = direct_peer(request, connection);
-        if !peer.address.is_some_and(|address| self.trusts(address)) {
+        if !self.trusts_peer(connection) {
             return peer;
         }
         peer.trusted = true;
@@ -66,12 +81,6 @@ impl TrustedProxies {
             }
         }
         peer
-    }
-}
-
-impl From<Vec<IpNet>> for TrustedProxies {
-    fn from(networks: Vec<IpNet>) -> Self {
-        Self(networks)
     }
 }
 

@@ -9,6 +9,8 @@ mod forwarded;
 mod origin;
 mod page;
 mod policies;
+mod reload;
+mod routes;
 #[cfg(feature = "tower")]
 mod tower;
 
@@ -19,6 +21,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Response, StatusCode, Version};
@@ -37,6 +40,8 @@ pub use forwarded::{TrustedProxies, parse_networks};
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
 pub(crate) use policies::Policies;
+pub use reload::Reloaded;
+use routes::Routes;
 
 /// The gateway: services under their prefixes, and nothing else. Cheap to clone.
 ///
@@ -62,9 +67,9 @@ pub(crate) use policies::Policies;
 pub struct Gateway(Arc<Inner>);
 
 struct Inner {
-    services: Vec<Service>,
+    /// What is in force; each request looks once.
+    routes: ArcSwap<Routes>,
     pages: HashMap<&'static str, Page>,
-    trusted: TrustedProxies,
     budgets: Budgets,
 }
 
@@ -96,6 +101,8 @@ pub struct ConnectionInfo {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub secure: bool,
+    /// Whether it came over a Unix socket, where there is no address.
+    pub unix: bool,
     /// What was written, and whether it broke; from a server that tells.
     pub wire: Option<Arc<Wire>>,
 }
@@ -142,15 +149,12 @@ impl Gateway {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
         }
-        let service = self.0.services.iter().find_map(|service| {
-            let rest = uri.path().strip_prefix(&*service.config.prefix)?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((service, rest))
-        });
-        if let Some((service, rest)) = service {
+        let routes = self.0.routes.load();
+        if let Some((service, rest)) = routes.find(uri.path()) {
             if let Some((doctor, rest)) = service.doctor(rest) {
-                return doctor.dispatch(request, rest, connection, &self.0.trusted);
+                return doctor.dispatch(request, rest, connection, &routes.trusted);
             }
-            let peer = self.0.trusted.peer(&request, connection);
+            let peer = routes.trusted.peer(&request, connection);
             return service.dispatch(request, rest, peer, connection.wire.clone());
         }
         let response = match self.0.pages.get(uri.path()) {
@@ -164,26 +168,22 @@ impl Gateway {
         response.into()
     }
 
+    /// Whether the peer of a connection is a proxy that is believed.
+    pub(crate) fn trusts(&self, connection: &ConnectionInfo) -> bool {
+        self.0.routes.load().trusted.trusts_peer(connection)
+    }
+
     /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.
     pub fn stop(&self, reason: &CloseReason) {
-        self.tested_too()
-            .for_each(|service| service.context.registry.stop(reason));
+        self.0.routes.load().stop(reason);
     }
 
     /// Waits until no session lives.
     pub async fn emptied(&self) {
-        for service in self.tested_too() {
-            service.context.registry.emptied().await;
+        let routes = self.0.routes.load_full();
+        for registry in routes.registries() {
+            registry.emptied().await;
         }
-    }
-
-    /// The services, and those that their doctors test.
-    fn tested_too(&self) -> impl Iterator<Item = &Service> {
-        let services = self.0.services.iter();
-        services.flat_map(|service| {
-            let tested = service.doctor.as_ref().map(DoctorService::sockjs);
-            std::iter::once(service).chain(tested)
-        })
     }
 
     /// Number of living sessions of all services.
@@ -191,20 +191,20 @@ impl Gateway {
         self.0.budgets.sessions.used()
     }
 
-    /// What was found out about client networks since the start, for each service's prefix.
-    pub fn findings(&self) -> impl Iterator<Item = (&str, &Findings)> {
-        self.0.services.iter().map(|service| {
-            let findings = service.context.networks.findings();
-            (&*service.config.prefix, findings)
-        })
+    /// What was found out about client networks since the start: called with each service's prefix.
+    pub fn findings(&self, mut look: impl FnMut(&str, &Findings)) {
+        for service in &self.0.routes.load().services {
+            look(&service.config.prefix, service.context.networks.findings());
+        }
     }
 
     /// Prefixes of the services.
-    pub fn prefixes(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .services
-            .iter()
-            .map(|service| &*service.config.prefix)
+    pub fn prefixes(&self) -> Vec<Arc<str>> {
+        let routes = self.0.routes.load();
+        let services = routes.services.iter();
+        services
+            .map(|service| Arc::clone(&service.config.prefix))
+            .collect()
     }
 
     /// Answers any server's request, for which the server tells nothing of the connection but, perhaps, a
@@ -301,26 +301,33 @@ impl GatewayBuilder {
     /// # Errors
     /// [`ConfigError`] for a prefix that is malformed or used twice, and for a transport that does not exist.
     pub fn build(self) -> Result<Gateway, ConfigError> {
-        let budgets = Budgets::new(self.config.max_sessions, self.config.queue_memory);
-        let mut services = Vec::with_capacity(self.services.len());
-        for (config, backend) in self.services {
-            config.check()?;
-            if services
-                .iter()
-                .any(|other: &Service| other.config.prefix == config.prefix)
-            {
-                return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
-            }
-            services.push(Service::new(config, backend, &budgets));
-        }
-        // Of two prefixes that match, such as `/a` and `/a/b`, the longer one decides.
-        services.sort_by_key(|service| std::cmp::Reverse(service.config.prefix.len()));
+        self.check()?;
+        let GatewayConfig {
+            trusted_proxies,
+            max_sessions,
+            queue_memory,
+        } = self.config;
+        let budgets = Budgets::new(max_sessions, queue_memory);
+        let services = self.services.into_iter();
+        let services =
+            services.map(|(config, backend)| Arc::new(Service::new(config, backend, &budgets)));
+        let routes = Routes::new(services.collect(), Vec::new(), trusted_proxies);
         Ok(Gateway(Arc::new(Inner {
-            services,
+            routes: ArcSwap::from_pointee(routes),
             pages: self.pages,
-            trusted: self.config.trusted_proxies,
             budgets,
         })))
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        for (index, (config, _)) in self.services.iter().enumerate() {
+            config.check()?;
+            let mut before = self.services[..index].iter();
+            if before.any(|(other, _)| other.prefix == config.prefix) {
+                return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -328,16 +335,16 @@ impl Service {
     fn new(config: ServiceConfig, backend: Arc<dyn Backend>, process: &Budgets) -> Self {
         let budgets = process.child(config.max_sessions, config.queue_memory);
         let registry = Registry::new(config.session.clone(), backend, budgets);
+        let networks = config.networks();
+        Self::with(config, registry, networks)
+    }
+
+    fn with(config: ServiceConfig, registry: Arc<Registry>, networks: Arc<Networks>) -> Self {
         let context = ServiceContext {
             prefix: Arc::clone(&config.prefix),
             config: config.transport.clone(),
             registry,
-            networks: Networks::new(
-                Arc::clone(&config.prefix),
-                config.network.clone(),
-                config.session.heartbeat_delay,
-                config.transport.response_max_age,
-            ),
+            networks,
             http10: Throttle::default(),
         };
         let (script_name, script) = page::iframe_script();
@@ -364,6 +371,13 @@ impl Service {
         (below.is_empty() || below.starts_with('/')).then_some((doctor, below))
     }
 
+    /// Its sessions, and those that its doctor tests with.
+    fn registries(&self) -> impl Iterator<Item = &Arc<Registry>> {
+        let tested = self.doctor.as_ref().map(DoctorService::sockjs);
+        let services = std::iter::once(self).chain(tested);
+        services.map(|service| &service.context.registry)
+    }
+
     /// Whether the transport of that name is on.
     fn offers(&self, transport: &str) -> bool {
         self.config
@@ -381,7 +395,7 @@ impl Service {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway")
-            .field("prefixes", &self.prefixes().collect::<Vec<_>>())
+            .field("prefixes", &self.prefixes())
             .finish_non_exhaustive()
     }
 }

@@ -215,7 +215,7 @@ pub struct ServiceContext {
     /// Its sessions.
     pub registry: Arc<Registry>,
     /// What is known of its clients' networks.
-    pub networks: Networks,
+    pub networks: Arc<Networks>,
     /// Warnings about proxies that send handshakes in HTTP/1.0.
     pub http10: Throttle,
 }

@@ -84,7 +84,8 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     tokio::spawn(async move {
         // A browser that left between its request and the answer has no session to lose.
         let Some(stream) = upgraded.await else { return };
-        let config = socket::websocket_config(&service.config, registry.config());
+        let session = registry.config();
+        let config = socket::websocket_config(&service.config, &session);
         let socket = socket::accepted(stream, config).await;
         let attached = match opened {
             Ok((handle, driver)) => Receiver::attach(handle, Manner::new(Liveness::Pong), wire)
@@ -101,7 +102,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
                     driver,
                     mode,
                     &service.config,
-                    registry.config().pong_timeout,
+                    session.pong_timeout,
                 ));
             }
             Err(reason) => {

@@ -10,7 +10,7 @@ fn wrong_variables_and_arguments_are_refused() {
         (
             "SOCKJS_GATEWAY_LISTEN",
             "x",
-            "\"x\" is not an address and a port",
+            "\"x\" is not an address to listen on",
         ),
         (
             "SOCKJS_GATEWAY_SERVER__BACKLOGS",
@@ -259,7 +259,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("{SERVICE}[[service.network.pin]]\nwebsocket = true\n"),
-            "network.pin: clients is missing",
+            "network.pin.clients: is missing",
         ),
         (
             format!("{SERVICE}[[service.network.pin]]\nclients = [\"10.0.0.0/8\"]\n"),
@@ -275,7 +275,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("listen = \"8081\"\n{SERVICE}"),
-            "FILE:1:10: listen: \"8081\" is not an address and a port, like \"127.0.0.1:8081\"",
+            "FILE:1:10: listen: \"8081\" is not an address to listen on; write an address and a port, like \"127.0.0.1:8081\"",
         ),
         (
             format!("trusted_proxies = [\"x\"]\n{SERVICE}"),
@@ -333,4 +333,87 @@ fn all_mistakes_are_told() {
         ["FILE:1:10:", "FILE:3:11:", "FILE:7:10:", "FILE:8:1:"],
         "{message}"
     );
+}
+
+/// Listeners are checked as far as their files, before anything is bound.
+#[test]
+fn mistakes_of_listeners_are_named() {
+    let listener = "[[listener]]\naddress = \"127.0.0.1:443\"\n";
+    let tls = "[[listener.tls]]\ncertificate = \"/nowhere/a.pem\"\n";
+    for (text, expected) in [
+        (
+            "listen = []\n".to_owned(),
+            "FILE:1:10: listen: the list is empty",
+        ),
+        (
+            "listen = [\"unix:relative\"]\n".to_owned(),
+            "FILE:1:11: listen: \"unix:relative\" is not an address to listen on",
+        ),
+        (
+            "listen = \"example.com:80\"\n".to_owned(),
+            "names are not looked up",
+        ),
+        (
+            "listener = 1\n".to_owned(),
+            "FILE:1:12: listener: 1 is not a list of tables; write the name of each in two brackets",
+        ),
+        (
+            "[listener]\naddress = \"127.0.0.1:1\"\n".to_owned(),
+            "is not a list of tables",
+        ),
+        (
+            "[[listener]]\nproxy_protocol = true\n".to_owned(),
+            "FILE:1:1: listener.address: is missing",
+        ),
+        (
+            format!("{listener}adress = 1\n"),
+            "FILE:3:1: listener: there is no key \"adress\"; did you mean address?",
+        ),
+        (
+            format!("{listener}mode = \"0600\"\n"),
+            "listener.mode: is for Unix sockets only",
+        ),
+        (
+            format!("{listener}client_ca = \"/nowhere/ca.pem\"\n"),
+            "listener.client_ca: clients show certificates over TLS only",
+        ),
+        (
+            format!("{listener}client_optional = true\n"),
+            "listener.client_optional: clients are not asked",
+        ),
+        (
+            format!("{listener}tls = []\n"),
+            "listener.tls: the list is empty",
+        ),
+        (
+            format!("{listener}{tls}"),
+            "FILE:3:1: listener.tls.key: is missing",
+        ),
+        (
+            format!("{listener}[[listener.tls]]\nkey = \"/nowhere/a.key\"\n"),
+            "listener.tls.certificate: is missing; a key is of no use",
+        ),
+        (
+            format!("{listener}{tls}key = \"/nowhere/a.key\"\n"),
+            "FILE:1:1: listener 127.0.0.1:443: tls: cannot read /nowhere/a.pem",
+        ),
+        (
+            format!("{listener}{listener}"),
+            "FILE:3:1: listener: two listeners are at 127.0.0.1:443",
+        ),
+        (
+            format!("listen = \"127.0.0.1:443\"\n{listener}"),
+            "two listeners are at 127.0.0.1:443",
+        ),
+        (
+            "[[listener]]\naddress = \"unix:/run/x.sock\"\nmode = \"rw\"\n".to_owned(),
+            "listener.mode: \"rw\" is not the permissions of a file",
+        ),
+    ] {
+        let message = error(&format!("{text}{SERVICE}"));
+        assert!(
+            message.contains(expected),
+            "{message:?} does not contain {expected:?}"
+        );
+    }
 }

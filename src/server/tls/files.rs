@@ -1,0 +1,195 @@
+//! Certificates and keys from files.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
+use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use webpki::{EndEntityCert, KeyUsage};
+
+use super::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
+
+impl TlsConfig {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub(super) fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let mut certificates = Vec::with_capacity(self.certificates.len());
+        for files in &self.certificates {
+            certificates.push(files.load(&provider)?);
+        }
+        if certificates.is_empty() {
+            return Err(TlsError::Empty);
+        }
+        let unsupported = |error: &dyn fmt::Display| {
+            let path = self.client_ca.clone().unwrap_or_default();
+            TlsError::Unsupported(path, error.to_string())
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unsupported(&error))?;
+        let builder = match &self.client_ca {
+            None => builder.with_no_client_auth(),
+            Some(path) => {
+                let mut roots = RootCertStore::empty();
+                roots.add_parsable_certificates(read_certificates(path)?);
+                if roots.is_empty() {
+                    return Err(TlsError::NoCertificate(path.clone()));
+                }
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if self.client_optional {
+                    verifier.allow_unauthenticated()
+                } else {
+                    verifier
+                };
+                builder.with_client_cert_verifier(
+                    verifier.build().map_err(|error| unsupported(&error))?,
+                )
+            }
+        };
+        let mut config = builder.with_cert_resolver(Arc::new(ByName(certificates)));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if let Ok(ticketer) = ring::Ticketer::new() {
+            config.ticketer = ticketer;
+        }
+        Ok(Arc::new(config))
+    }
+
+    /// What will not work for browsers, now.
+    ///
+    /// # Errors
+    /// As when the server starts.
+    pub fn remarks(&self) -> Result<Vec<TlsRemark>, TlsError> {
+        self.load()?;
+        let roots = rustls_native_certs::load_native_certs().certs;
+        let mut remarks = Vec::new();
+        for files in &self.certificates {
+            let chain = read_certificates(&files.certificate)?;
+            remarks.extend(remark(&files.certificate, &chain, &roots));
+        }
+        Ok(remarks)
+    }
+}
+
+impl CertificateFiles {
+    fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
+        let chain = read_certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
+            pem::Error::NoItemsFound => TlsError::NoKey(self.key.clone()),
+            error => unreadable(&self.key, &error),
+        })?;
+        let key = provider.key_provider.load_private_key(key);
+        let key =
+            key.map_err(|error| TlsError::Unsupported(self.key.clone(), error.to_string()))?;
+        let certified = CertifiedKey::new(chain, key);
+        match certified.keys_match() {
+            // Some keys do not tell.
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => return Err(TlsError::WrongKey(self.clone())),
+            Err(error) => {
+                return Err(TlsError::Unsupported(
+                    self.certificate.clone(),
+                    error.to_string(),
+                ));
+            }
+        }
+        let names = EndEntityCert::try_from(&certified.cert[0])
+            .map_err(|error| TlsError::Unsupported(self.certificate.clone(), error.to_string()))?
+            .valid_dns_names()
+            .map(str::to_ascii_lowercase)
+            .collect();
+        Ok(Named {
+            names,
+            certified: Arc::new(certified),
+        })
+    }
+}
+
+fn unreadable(path: &Path, error: &dyn fmt::Display) -> TlsError {
+    TlsError::Unreadable(path.to_owned(), error.to_string())
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unreadable(path, &error))?;
+    if certificates.is_empty() {
+        return Err(TlsError::NoCertificate(path.to_owned()));
+    }
+    Ok(certificates)
+}
+
+/// What is remarkable about a chain, today.
+fn remark(
+    path: &Path,
+    chain: &[CertificateDer<'_>],
+    roots: &[CertificateDer<'_>],
+) -> Option<TlsRemark> {
+    let (own, between) = chain.split_first()?;
+    let certificate = EndEntityCert::try_from(own).ok()?;
+    let anchors = roots.iter().chain([own]);
+    let anchors: Vec<_> = anchors
+        .filter_map(|root| webpki::anchor_from_trusted_cert(root).ok())
+        .collect();
+    let verified = certificate.verify_for_usage(
+        ring::default_provider()
+            .signature_verification_algorithms
+            .all,
+        &anchors,
+        between,
+        UnixTime::now(),
+        KeyUsage::server_auth(),
+        None,
+        None,
+    );
+    match verified.err()? {
+        webpki::Error::CertExpired { .. } => Some(TlsRemark::Expired(path.to_owned())),
+        webpki::Error::CertNotValidYet { .. } => Some(TlsRemark::NotYetValid(path.to_owned())),
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey
+            if between.is_empty() =>
+        {
+            Some(TlsRemark::ChainMissing(path.to_owned()))
+        }
+        // Of an authority of the operator's own, most likely.
+        _ => None,
+    }
+}
+
+/// A certificate and the names it is for.
+#[derive(Debug)]
+struct Named {
+    names: Vec<String>,
+    certified: Arc<CertifiedKey>,
+}
+
+impl Named {
+    /// Whether it is for `host`, in lower case; a `*` stands for one label. (RFC 9525 §6.3)
+    fn is_for(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(below) => parent == Some(below),
+            None => name == host,
+        })
+    }
+}
+
+/// Certificates by the name that a browser asks for. (RFC 6066 §3)
+#[derive(Debug)]
+struct ByName(Vec<Named>);
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let host = hello.server_name().map(str::to_ascii_lowercase);
+        let named = host.and_then(|host| self.0.iter().find(|named| named.is_for(&host)));
+        let named = named.or_else(|| self.0.first())?;
+        Some(Arc::clone(&named.certified))
+    }
+}

@@ -1,0 +1,259 @@
+//! Another configuration for a gateway that runs, and SIGHUP for the program.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use sockjs_gateway::client::{Builder, Client, Event, Transport};
+use sockjs_gateway::{
+    ConfigError, Connection, Gateway, GatewayBuilder, Origins, Server, ServerConfig, ServiceConfig,
+};
+use tokio::net::TcpStream;
+
+use super::support::{Folder, ask, poll, within};
+
+/// A service whose backend answers each message with this word.
+fn answering(builder: GatewayBuilder, config: ServiceConfig, word: &'static str) -> GatewayBuilder {
+    builder.service(config, move |mut connection: Connection| async move {
+        while connection.recv().await.is_some() {
+            if connection.send(word).await.is_err() {
+                break;
+            }
+        }
+    })
+}
+
+fn one_service(prefix: &str, word: &'static str) -> GatewayBuilder {
+    answering(Gateway::builder(), ServiceConfig::new(prefix), word)
+}
+
+/// Serves a gateway; its port.
+fn serve(gateway: &Gateway) -> u16 {
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = Server::bind(address, gateway.clone(), ServerConfig::default()).unwrap();
+    let port = server.local_address().unwrap().port();
+    tokio::spawn(server.serve(std::future::pending()));
+    port
+}
+
+async fn open(port: u16, prefix: &str, transport: Transport) -> Result<Client, String> {
+    let builder = Builder::new(&format!("http://127.0.0.1:{port}{prefix}")).unwrap();
+    let builder = builder.transports([transport]).unwrap();
+    within("a session", builder.connect())
+        .await
+        .map_err(|error| error.to_string())
+}
+
+async fn answer(client: &mut Client) -> String {
+    client.send("?").await.unwrap();
+    match within("an answer", client.recv()).await {
+        Some(Event::Message(message)) => message.as_text().unwrap().to_owned(),
+        other => panic!("{other:?} instead of an answer"),
+    }
+}
+
+const TRANSPORTS: [Transport; 3] = [
+    Transport::Websocket,
+    Transport::XhrStreaming,
+    Transport::XhrPolling,
+];
+
+/// Who has a session keeps it, with the backend that it began with; new sessions have the new one.
+#[tokio::test]
+async fn living_sessions_go_on() {
+    let gateway = one_service("/s", "old").build().unwrap();
+    let port = serve(&gateway);
+    for transport in TRANSPORTS {
+        gateway.reload(one_service("/s", "old")).unwrap();
+        let mut before = open(port, "/s", transport).await.unwrap();
+        assert_eq!(answer(&mut before).await, "old");
+        let mut config = ServiceConfig::new("/s");
+        config.session.disconnect_delay *= 2;
+        let reloaded = gateway
+            .reload(answering(Gateway::builder(), config, "new"))
+            .unwrap();
+        assert!(reloaded.added.is_empty() && reloaded.removed.is_empty());
+        assert_eq!(answer(&mut before).await, "old", "{transport}");
+        let mut after = open(port, "/s", transport).await.unwrap();
+        assert_eq!(answer(&mut after).await, "new", "{transport}");
+    }
+}
+
+/// A new service is there at once. One that is left out tells its sessions, answers until they are gone, and is not found then.
+#[tokio::test]
+async fn services_come_and_go() {
+    let mut config = ServiceConfig::new("/goes");
+    config.session.disconnect_delay = std::time::Duration::from_millis(100);
+    let gateway = answering(Gateway::builder(), config, "bye")
+        .build()
+        .unwrap();
+    let port = serve(&gateway);
+    let mut sessions = Vec::new();
+    for transport in TRANSPORTS {
+        sessions.push(open(port, "/goes", transport).await.unwrap());
+    }
+    let reloaded = gateway.reload(one_service("/comes", "hello")).unwrap();
+    assert_eq!(reloaded.added, ["/comes".into()]);
+    assert_eq!(reloaded.removed, ["/goes".into()]);
+    for mut session in sessions {
+        assert!(within("the end", session.recv()).await.is_none());
+        let reason = session.closed().unwrap();
+        assert_eq!(
+            (reason.code, reason.reason.as_ref()),
+            (1001, "Service removed")
+        );
+    }
+    let mut comes = open(port, "/comes", Transport::Websocket).await.unwrap();
+    assert_eq!(answer(&mut comes).await, "hello");
+    let gone = async { while !status(port, "/goes/info").await.contains("404") {} };
+    within("the service to be gone", gone).await;
+}
+
+async fn status(port: u16, path: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let answer = ask(
+        &mut stream,
+        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    )
+    .await
+    .unwrap();
+    answer.lines().next().unwrap_or_default().to_owned()
+}
+
+/// What is wrong changes nothing.
+#[tokio::test]
+async fn wrong_services_change_nothing() {
+    let gateway = one_service("/s", "old").build().unwrap();
+    let port = serve(&gateway);
+    let twice = answering(one_service("/s", "new"), ServiceConfig::new("/s"), "new");
+    assert_eq!(
+        gateway.reload(twice),
+        Err(ConfigError::PrefixTwice("/s".to_owned()))
+    );
+    assert!(gateway.reload(one_service("no prefix", "new")).is_err());
+    let mut session = open(port, "/s", Transport::Websocket).await.unwrap();
+    assert_eq!(answer(&mut session).await, "old");
+}
+
+/// Limits and origins hold from then on, for sessions that come.
+#[tokio::test]
+async fn limits_and_origins_are_replaced() {
+    let gateway = one_service("/s", "x").build().unwrap();
+    let port = serve(&gateway);
+    let first = open(port, "/s", Transport::Websocket).await.unwrap();
+    let mut config = ServiceConfig::new("/s");
+    config.max_sessions = 1;
+    gateway
+        .reload(answering(Gateway::builder(), config.clone(), "x"))
+        .unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    assert!(
+        ask(&mut stream, &poll("full", ""))
+            .await
+            .unwrap()
+            .contains("c[1013,")
+    );
+    config.max_sessions = 2;
+    config.origins = Origins::from_list(&["https://friend.example"]).unwrap();
+    gateway
+        .reload(answering(Gateway::builder(), config, "x"))
+        .unwrap();
+    let friend = "Origin: https://friend.example\r\n";
+    assert!(
+        ask(&mut stream, &poll("friend", friend))
+            .await
+            .unwrap()
+            .ends_with("o\n")
+    );
+    drop(first);
+}
+
+/// The program, with a file.
+struct Program {
+    child: Child,
+    log: BufReader<std::process::ChildStderr>,
+}
+
+impl Program {
+    fn start(file: &std::path::Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
+            .args(["run", "--config"])
+            .arg(file)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    /// Its log, up to the line that has `expected`.
+    fn says(&mut self, expected: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            assert!(
+                self.log.read_line(&mut said).unwrap() > 0,
+                "{expected:?} is missing in {said}"
+            );
+            if said[before..].contains(expected) {
+                return said;
+            }
+        }
+    }
+
+    fn hang_up(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-HUP", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// SIGHUP reads the file again; a wrong one changes nothing and is told.
+#[tokio::test]
+async fn hang_up_reloads_the_file() {
+    let folder = Folder::new();
+    let service =
+        |prefix: &str| format!("[[service]]\nprefix = \"{prefix}\"\nbackend = \"echo:\"\n");
+    let write =
+        |rest: &str| folder.write("gateway.toml", &format!("listen = \"127.0.0.1:0\"\n{rest}"));
+    let file = write(&service("/a"));
+    let mut program = Program::start(&file);
+    let said = program.says("listening on http://");
+    let port = said.rsplit_once("127.0.0.1:").unwrap().1;
+    let port: u16 = port
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(status(port, "/a/info").await.contains("200"));
+
+    write(&format!("{}{}", service("/a"), service("/b")));
+    program.hang_up();
+    program.says("configuration reloaded");
+    assert!(status(port, "/b/info").await.contains("200"));
+
+    write("nonsense = 1\n");
+    program.hang_up();
+    let said = program.says("what was in force stays");
+    assert!(said.contains("gateway.toml:2:1: there is no key"), "{said}");
+    assert!(status(port, "/b/info").await.contains("200"));
+
+    write(&format!("[server]\nbacklog = 7\n{}", service("/a")));
+    program.hang_up();
+    program.says("need a restart");
+    program.says("configuration reloaded");
+    assert!(status(port, "/a/info").await.contains("200"));
+}

@@ -1,0 +1,264 @@
+//! Servers with listeners of every kind, certificates made for a test, and requests in plain bytes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use sockjs_gateway::{
+    CertificateFiles, Certificates, Connection, Gateway, ListenAddress, ListenerConfig, Server,
+    ServerConfig, ServiceConfig, TlsConfig, TrustedProxies,
+};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{
+    CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName,
+};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+/// Long enough for a slow machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for `future`, or fails.
+pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("{what} did not happen"),
+    }
+}
+
+/// A folder that is removed when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        let name = format!("sockjs-gateway-edge-{}", uuid::Uuid::new_v4());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.file(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An authority that signs certificates.
+pub(crate) struct Authority {
+    pub(crate) certificate: Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate, its key, and the authority's behind it.
+pub(crate) struct Signed {
+    pub(crate) certificate: Certificate,
+    pub(crate) key: KeyPair,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            certificate,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    pub(crate) fn sign(&self, names: &[&str]) -> Signed {
+        self.sign_with(names, |_| {})
+    }
+
+    pub(crate) fn sign_with(
+        &self,
+        names: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Signed {
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Signed { certificate, key }
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.certificate.der().clone()
+    }
+}
+
+impl Signed {
+    /// Writes both files.
+    pub(crate) fn write(&self, folder: &Folder, name: &str) -> CertificateFiles {
+        CertificateFiles {
+            certificate: folder.write(&format!("{name}.pem"), &self.certificate.pem()),
+            key: folder.write(&format!("{name}.key"), &self.key.serialize_pem()),
+        }
+    }
+}
+
+/// TLS with these certificates.
+pub(crate) fn tls(certificates: Vec<CertificateFiles>) -> TlsConfig {
+    TlsConfig {
+        certificates,
+        ..TlsConfig::default()
+    }
+}
+
+/// A running server, and what its sessions tell.
+pub(crate) struct Running {
+    pub(crate) port: u16,
+    pub(crate) certificates: Certificates,
+    /// Of each session, the peer of its handshake, and then `None` when it is over.
+    pub(crate) sessions: mpsc::Receiver<Option<String>>,
+}
+
+/// A listener on a free port.
+pub(crate) fn free_port() -> ListenerConfig {
+    ListenerConfig::new(ListenAddress::Tcp("127.0.0.1:0".parse().unwrap()))
+}
+
+/// Serves an echo at `/s` on these listeners.
+pub(crate) fn serve(listener: ListenerConfig, trusted: &[&str]) -> Running {
+    serve_with(listener, trusted, ServerConfig::default())
+}
+
+pub(crate) fn serve_with(
+    listener: ListenerConfig,
+    trusted: &[&str],
+    config: ServerConfig,
+) -> Running {
+    let (told, sessions) = mpsc::channel(100);
+    let backend = move |mut connection: Connection| {
+        let told = told.clone();
+        async move {
+            let peer = connection.handshake().map(|handshake| {
+                let peer = &handshake.peer;
+                format!("{:?} {:?} {:?}", peer.address, peer.scheme, peer.trusted)
+            });
+            told.send(peer).await.unwrap();
+            while let Some(message) = connection.recv().await {
+                if connection.send(message).await.is_err() {
+                    break;
+                }
+            }
+            told.send(None).await.unwrap();
+        }
+    };
+    let gateway = Gateway::builder()
+        .trusted_proxies(TrustedProxies::from_list(trusted).unwrap())
+        .service(ServiceConfig::new("/s"), backend)
+        .build()
+        .unwrap();
+    let server = Server::listen(&[listener], gateway, config).unwrap();
+    let port = server.local_address().map_or(0, |address| address.port());
+    let certificates = server.certificates();
+    tokio::spawn(server.serve(std::future::pending()));
+    Running {
+        port,
+        certificates,
+        sessions,
+    }
+}
+
+impl Running {
+    pub(crate) async fn connect(&self) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+    }
+
+    /// What the next session tells.
+    pub(crate) async fn told(&mut self) -> Option<String> {
+        within("a session", self.sessions.recv()).await.unwrap()
+    }
+}
+
+/// What a client trusts, and who it is.
+pub(crate) fn connector(root: CertificateDer<'static>, own: Option<&Signed>) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    roots.add(root).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => {
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.key.serialize_der()));
+            let chain = vec![own.certificate.der().clone()];
+            builder.with_client_auth_cert(chain, key).unwrap()
+        }
+    };
+    Arc::new(config).into()
+}
+
+/// Shakes hands with the server under this name.
+pub(crate) async fn shake_hands(
+    stream: TcpStream,
+    connector: &TlsConnector,
+    name: &str,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    within("a handshake", connector.connect(name, stream)).await
+}
+
+/// Sends a request and gives everything up to the end of the answer's body, which is of the length that it says.
+pub(crate) async fn ask(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &str,
+) -> std::io::Result<String> {
+    stream.write_all(request.as_bytes()).await?;
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&answer);
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(": ")?;
+                name.eq_ignore_ascii_case("content-length")
+                    .then(|| value.parse::<usize>().unwrap())
+            });
+            if length.is_none_or(|length| body.len() >= length) {
+                return Ok(text.into_owned());
+            }
+        }
+        if within("an answer", stream.read_buf(&mut answer)).await? == 0 {
+            return Ok(String::from_utf8_lossy(&answer).into_owned());
+        }
+    }
+}
+
+/// `GET /s/info`, and further lines.
+pub(crate) fn info(fields: &str) -> String {
+    format!("GET /s/info HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
+}
+
+/// A poll of a session, and further lines.
+pub(crate) fn poll(session: &str, fields: &str) -> String {
+    format!(
+        "POST /s/000/{session}/xhr HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n{fields}\r\n"
+    )
+}
+
+pub(crate) fn mode_of(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
