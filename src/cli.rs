@@ -60,7 +60,9 @@ const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
        sockjs-gateway doctor URL [OPTIONS]
        sockjs-gateway connect URL [OPTIONS]
        sockjs-gateway bench URL [OPTIONS]
-       sockjs-gateway proxy-config PROXY [OPTIONS]";
+       sockjs-gateway proxy-config PROXY [OPTIONS]
+       sockjs-gateway completion SHELL
+       sockjs-gateway man [COMMAND]";
 
 /// Puts every SockJS transport, and raw WebSocket, in front of a WebSocket server.
 #[derive(Debug, Parser)]
@@ -99,7 +101,14 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let asked_for = !error.use_stderr();
-            let _ = error.print();
+            let text = error.render().to_string();
+            // A URL that stands where none belongs may hold a secret.
+            let safe = redacted(&text);
+            if asked_for || safe == text {
+                let _ = error.print();
+            } else {
+                let _ = write!(std::io::stderr(), "{safe}");
+            }
             return if asked_for {
                 ExitCode::SUCCESS
             } else {
@@ -337,6 +346,20 @@ fn start_logging() {
     } else {
         builder.json().init();
     }
+}
+
+/// A text of several lines without what may be secret in URLs.
+fn redacted(text: &str) -> String {
+    let words = text.split_inclusive([' ', '\n', '\'', '"']);
+    let word = |word: &str| {
+        if word.contains("://") && (word.contains('@') || word.contains('?')) {
+            let end = word.find(['\n', '\'', '"', ' ']).unwrap_or(word.len());
+            format!("{}{}", without_secrets(&word[..end]), &word[end..])
+        } else {
+            word.to_owned()
+        }
+    };
+    words.map(word).collect()
 }
 
 /// Tells the operator something before, or instead of, logging.

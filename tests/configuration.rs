@@ -228,7 +228,7 @@ fn prefix_without_a_service_is_refused() {
         (&["check"], "say what to serve"),
         (
             &["check", "--config", file.path(), "--set", "server.backlog"],
-            "has no equals sign",
+            "there is no equals sign",
         ),
         (
             &["check", "--config", file.path(), "--set", "servr.backlog=1"],
@@ -259,6 +259,24 @@ fn completions_and_manual_pages_name_the_commands() {
             "{shell}"
         );
     }
+    // Bash finds what comes behind a command, as it does when a person asks.
+    let script = "source <(\"$0\" completion bash)
+        ask() { COMP_WORDS=(sockjs-gateway \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _sockjs__gateway sockjs-gateway \"${@: -1}\"; echo \"${COMPREPLY[*]}\"; }
+        ask ''; ask config ''; ask check --d; ask proxy-config --pub";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_sockjs-gateway")])
+        .output()
+        .expect("bash starts");
+    let said = out(&output);
+    let answers: Vec<_> = said.lines().collect();
+    for (answer, expected) in
+        answers
+            .iter()
+            .zip(["proxy-config", "default show", "--deep", "--public-port"])
+    {
+        assert!(answer.contains(expected), "{answers:?} {}", err(&output));
+    }
+    assert_eq!(answers.len(), 4);
     for command in ["", "check", "config-show", "proxy-config"] {
         let arguments = ["man", command];
         let page = printed(&arguments[..if command.is_empty() { 1 } else { 2 }]);
@@ -285,4 +303,41 @@ fn completions_and_manual_pages_name_the_commands() {
         assert!(folder.join(page).is_file(), "{page}");
     }
     fs::remove_dir_all(&folder).expect("the folder can be removed");
+}
+
+/// A secret that stands where none belongs is not repeated.
+#[test]
+fn secrets_in_arguments_are_not_repeated() {
+    for arguments in [
+        &["ws://user:s3cret@host/"][..],
+        &[
+            "--to",
+            "ws://user:s3cret@host/",
+            "--listen",
+            "ws://user:s3cret@host/",
+        ],
+        &[
+            "--to",
+            "echo:",
+            "--set",
+            "server.backlog:ws://user:s3cret@host/",
+        ],
+        &["check", "--config", "ws://user:s3cret@host/"],
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        assert!(
+            !err(&output).contains("s3cret"),
+            "{arguments:?}: {}",
+            err(&output)
+        );
+    }
+    let output = run(&["check", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+    assert!(
+        told["mistakes"][0]["what"]
+            .as_str()
+            .expect("a text")
+            .contains("say what to serve")
+    );
 }

@@ -78,20 +78,26 @@ pub fn from_url(url: &str, config: &UpstreamConfig) -> Result<Arc<dyn Backend>, 
 /// [`BackendError::UnknownKind`]
 pub(crate) fn kind_of(url: &str) -> Result<&'static Kind, BackendError> {
     let kind = KINDS.iter().find(|kind| url.starts_with(kind.scheme));
-    kind.ok_or_else(|| BackendError::UnknownKind(without_secrets(url)))
+    let kind = kind.ok_or_else(|| BackendError::UnknownKind(without_secrets(url)))?;
+    let dials = matches!(kind.scheme, "ws:" | "wss:");
+    if !dials && url != kind.scheme {
+        return Err(BackendError::UnknownKind(without_secrets(url)));
+    }
+    Ok(kind)
 }
 
-/// A backend's URL for people: without user name, password and query.
+/// A URL for people: without user name, password, query and fragment. Whatever stands in front of the last `@` is hidden, since
+/// a password may hold anything.
 pub(crate) fn without_secrets(url: &str) -> String {
-    let (url, query) = match url.split_once('?') {
-        Some((url, _)) => (url, "?…"),
-        None => (url, ""),
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let (hidden, rest) = match rest.rfind('@') {
+        Some(at) => ("…", &rest[at..]),
+        None => ("", rest),
     };
-    let scheme = url.find("://").map_or(0, |at| at + 3);
-    let authority_end = url[scheme..].find('/').map_or(url.len(), |at| scheme + at);
-    match url[scheme..authority_end].rfind('@') {
-        Some(at) => format!("{}…{}{query}", &url[..scheme], &url[scheme + at..]),
-        None => format!("{url}{query}"),
+    match rest.find(['?', '#']) {
+        Some(at) => format!("{scheme}{hidden}{}…", &rest[..=at]),
+        None => format!("{scheme}{hidden}{rest}"),
     }
 }
 
@@ -121,7 +127,7 @@ impl fmt::Display for BackendError {
                 let kinds: Vec<_> = KINDS.iter().map(|kind| kind.scheme).collect();
                 write!(
                     f,
-                    "{url:?} is not a backend: it must start with one of {}",
+                    "{url:?} is not a backend: write one of {}, with the URL of a server behind ws: and wss:",
                     kinds.join(" ")
                 )
             }
@@ -146,6 +152,21 @@ impl std::error::Error for BackendError {}
 mod tests {
     use super::*;
 
+    /// What may be secret is shown to nobody.
+    #[test]
+    fn secrets_of_urls_are_hidden() {
+        for (url, shown) in [
+            ("ws://host:1/a", "ws://host:1/a"),
+            ("ws://user:se/cr?e#t@host/a", "ws://…@host/a"),
+            ("ws://host/a?token=x#y", "ws://host/a?…"),
+            ("ws://host/a#token", "ws://host/a#…"),
+            ("ws:/user:secret@host", "…@host"),
+            ("echo:", "echo:"),
+        ] {
+            assert_eq!(without_secrets(url), shown);
+        }
+    }
+
     /// Every kind of the table can be made, and nothing else.
     #[test]
     fn urls_choose_their_kind() {
@@ -160,6 +181,7 @@ mod tests {
         }
         for url in [
             "",
+            "echo:x",
             "http://127.0.0.1",
             "ws:",
             "ws://",

@@ -40,8 +40,8 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let sources = arguments.settings.sources(None)?;
-    let config = match Config::load(&sources) {
+    let sources = arguments.settings.sources(None);
+    let config = match sources.and_then(|sources| Config::load(&sources)) {
         Ok(config) => config,
         Err(LoadError(mistakes)) if arguments.json => {
             print(&format!("{:#}\n", outcome(&mistakes, &[], &[])));

@@ -47,16 +47,25 @@ pub(super) struct ManArguments {
 
 /// The command line, with everything that clap adds to it.
 fn whole() -> Command {
-    let mut command = super::Arguments::command();
+    let mut command = pages();
     command.build();
     command
+}
+
+/// Without `help`, which has no page of its own.
+fn pages() -> Command {
+    super::Arguments::command().disable_help_subcommand(true)
 }
 
 pub(super) fn complete(arguments: &CompletionArguments) -> ExitCode {
     let mut script = Vec::new();
     let mut command = super::Arguments::command();
     clap_complete::generate(arguments.shell, &mut command, "sockjs-gateway", &mut script);
-    print(&String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script);
+    // clap_complete 4.6 writes the steps between commands as if the dash in the name parted two of them, and the cases that they
+    // lead to as if it did not.
+    let script = script.replace("sockjs__gateway__subcmd", "sockjs__subcmd__gateway__subcmd");
+    print(&script)
 }
 
 pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
@@ -66,17 +75,20 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
         });
     }
     let command = whole();
-    let path = arguments.command.as_deref().unwrap_or_default();
-    let command = path.split('-').try_fold(&command, |command, name| {
-        if name.is_empty() {
-            return Some(command);
+    let path = arguments.command.as_deref();
+    let found = match path {
+        None => Some(command),
+        // `proxy-config` has the dash in its name, `config-show` between two.
+        Some(path) => {
+            let direct = command.find_subcommand(path);
+            let nested = || {
+                let (outer, inner) = path.split_once('-')?;
+                command.find_subcommand(outer)?.find_subcommand(inner)
+            };
+            direct.or_else(nested).cloned()
         }
-        command.find_subcommand(name)
-    });
-    // `proxy-config` has the dash in its name.
-    let found = command
-        .cloned()
-        .or_else(|| whole().find_subcommand(path).cloned());
+    };
+    let path = path.unwrap_or_default();
     let names = whole()
         .get_subcommands()
         .map(|command| command.get_name().to_owned())
@@ -96,6 +108,6 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
 
 fn write_all(folder: &Path) -> std::io::Result<ExitCode> {
     std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(super::Arguments::command(), folder)?;
+    clap_mangen::generate_to(pages(), folder)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Config, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
+use crate::config::{
+    Config, FILE_VARIABLE, LoadError, Mistake, OneService, Origin, Setting, Sources, VARIABLES,
+};
 use crate::server::ListenAddress;
 
 /// Where the configuration comes from; variables of the environment are a part of it.
@@ -33,7 +35,7 @@ pub(super) struct Settings {
 /// `server.backlog=128`
 fn parse_setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or_else(|| {
-        format!("{text:?} has no equals sign; a key and its value are like server.backlog=128")
+        "there is no equals sign; a key and its value are like server.backlog=128".to_owned()
     })?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
@@ -43,40 +45,52 @@ impl Settings {
     ///
     /// # Errors
     /// Nothing says what the services are.
-    pub(super) fn sources(&self, otherwise: Option<&str>) -> Result<Sources, String> {
-        let (mut variables, mut file) = (Vec::new(), self.config.clone());
+    pub(super) fn sources(&self, otherwise: Option<&str>) -> Result<Sources, LoadError> {
+        let wrong = |argument: &str, what: String| {
+            let origin = Origin::Argument(argument.into());
+            Err(Mistake::new(&origin, "", what).into())
+        };
+        let named = |path: &PathBuf| (path.clone(), Origin::Argument("--config".into()));
+        let (mut variables, mut file) = (Vec::new(), self.config.as_ref().map(named));
         for (name, value) in std::env::vars_os() {
             let Some(name) = name.to_str().filter(|name| name.starts_with(VARIABLES)) else {
                 continue;
             };
             if name == FILE_VARIABLE {
-                if self.to.is_none() && file.is_none() {
-                    file = Some(PathBuf::from(value));
+                if self.to.is_none() && file.is_none() && !value.is_empty() {
+                    let origin = Origin::Environment(FILE_VARIABLE.into());
+                    file = Some((PathBuf::from(value), origin));
                 }
                 continue;
             }
-            let value = value.into_string();
-            let value = value.map_err(|_| format!("environment variable {name} is not text"))?;
-            variables.push((name.to_owned(), value));
+            variables.push((name.to_owned(), value.into_string().ok()));
         }
         // In a fixed order, so that the same mistakes are told in the same order.
         variables.sort();
         let with_service = format!("{VARIABLES}SERVICE__");
         let described = variables
             .iter()
-            .any(|(name, _)| name.starts_with(&with_service));
+            .any(|(name, _)| name.starts_with(&with_service))
+            || self
+                .set
+                .iter()
+                .any(|(path, _)| path.starts_with("service."));
         let backend = match (&self.to, &file, otherwise) {
             (Some(backend), ..) => Some(backend.as_str()),
             (None, None, Some(otherwise)) if !described => Some(otherwise),
             (None, None, None) if !described => {
-                return Err(format!(
-                    "say what to serve: --to URL, --config FILE (or {FILE_VARIABLE}), or demo; --help has examples"
-                ));
+                return wrong(
+                    "arguments",
+                    format!(
+                        "say what to serve: --to URL, --config FILE (or {FILE_VARIABLE}), or demo; --help has examples"
+                    ),
+                );
             }
             _ => None,
         };
         if backend.is_none() && (self.prefix.is_some() || !self.origin.is_empty()) {
-            return Err("--prefix and --origin are for the service of --to; say that too, or write them in the file".to_owned());
+            let what = "are for the service of --to; say that too, or write them in the file";
+            return wrong("--prefix and --origin", what.to_owned());
         }
         let service = backend.map(|backend| OneService {
             backend: backend.to_owned(),
@@ -104,7 +118,8 @@ impl Settings {
 
     /// Whether a file says what the configuration is: something that can change while the program runs.
     pub(super) fn has_file(&self) -> bool {
-        let from_variable = self.to.is_none() && std::env::var_os(FILE_VARIABLE).is_some();
+        let variable = std::env::var_os(FILE_VARIABLE).filter(|file| !file.is_empty());
+        let from_variable = self.to.is_none() && variable.is_some();
         self.config.is_some() || from_variable
     }
 
@@ -113,7 +128,8 @@ impl Settings {
     /// # Errors
     /// Everything that is wrong with it.
     pub(super) fn load(&self, otherwise: Option<&str>) -> Result<Config, String> {
-        let sources = self.sources(otherwise)?;
-        Config::load(&sources).map_err(|error| error.to_string())
+        let sources = self.sources(otherwise);
+        let config = sources.and_then(|sources| Config::load(&sources));
+        config.map_err(|error| error.to_string())
     }
 }

@@ -13,6 +13,19 @@ use super::value::{Content, Entry, Origin, Table, Value};
 struct Document<'a> {
     name: Arc<str>,
     text: &'a str,
+    /// Where lines begin.
+    lines: Vec<usize>,
+}
+
+impl<'a> Document<'a> {
+    fn new(name: &str, text: &'a str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self {
+            name: name.into(),
+            text,
+            lines: std::iter::once(0).chain(ends).collect(),
+        }
+    }
 }
 
 /// Reads a whole file.
@@ -20,17 +33,19 @@ struct Document<'a> {
 /// # Errors
 /// What is not TOML.
 pub(super) fn parse(name: &str, text: &str) -> Result<Table, Mistake> {
-    let document = Document {
-        name: name.into(),
-        text,
-    };
+    // A byte order mark is not a column.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let document = Document::new(name, text);
     match DeTable::parse(text) {
         Ok(table) => Ok(document.table(table.get_ref())),
-        Err(error) => Err(Mistake {
-            origin: document.place(error.span().unwrap_or(0..0)),
-            key: String::new(),
-            what: format!("not TOML: {}", error.message()),
-        }),
+        Err(error) => {
+            let place = document.place(error.span().unwrap_or(0..0));
+            Err(Mistake::new(
+                &place,
+                "",
+                format!("not TOML: {}", error.message()),
+            ))
+        }
     }
 }
 
@@ -39,10 +54,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Table, Mistake> {
 /// # Errors
 /// Why it is not TOML.
 pub(super) fn parse_value(text: &str, origin: &Origin) -> Result<Value, String> {
-    let document = Document {
-        name: "".into(),
-        text,
-    };
+    let document = Document::new("", text);
     let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
     let mut value = document.value(&value);
     place_all(&mut value, origin);
@@ -63,12 +75,15 @@ fn place_all(value: &mut Value, origin: &Origin) {
 
 impl Document<'_> {
     fn place(&self, span: Range<usize>) -> Origin {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line = self
+            .lines
+            .partition_point(|begin| *begin <= span.start)
+            .max(1);
+        let before = self.text.get(self.lines[line - 1]..span.start);
         Origin::File {
             name: Arc::clone(&self.name),
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line,
+            column: before.map_or(0, |before| before.chars().count()) + 1,
         }
     }
 

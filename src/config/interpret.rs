@@ -1,91 +1,70 @@
 //! What the merged layers mean: everything is read, and all that is wrong is told.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::backend::from_url;
+use crate::backend::{BackendError, from_url};
 use crate::server::ListenAddress;
 use crate::service::ConfigError;
 
-use super::key;
+use super::key::{self, Root, nearest};
 use super::keys::{OWN, SERVICE, TOP};
-use super::mistake::{LoadError, Mistake};
+use super::layers::{in_variable, name_of};
+use super::mistake::{LoadError, Mistake, shown};
 use super::value::{Content, Entry, Origin, Table, Value};
 use super::{Config, ConfiguredService, ServiceSettings};
 
 impl Config {
-    pub(super) fn interpret(mut tree: Table, file: Option<&Path>) -> Result<Self, LoadError> {
+    /// Reads what the layers gave, in which `mistakes` were found already.
+    pub(super) fn interpret(
+        mut tree: Table,
+        mut mistakes: Vec<Mistake>,
+        file: Option<&Path>,
+    ) -> Result<Self, LoadError> {
         let mut config = Self::empty();
         config.given = tree.clone();
-        let mut mistakes = Vec::new();
         let services = tree.take("service");
         let defaults = tree.take("defaults");
-        key::read(
-            &mut config,
-            TOP,
-            &tree,
-            &["service", "defaults"],
-            &mut mistakes,
-        );
-
+        key::read(&mut config, TOP, &tree, Root::Top, &mut mistakes);
+        if mistakes.is_empty() {
+            config.check_listeners(&mut mistakes);
+        }
         let mut pattern = ServiceSettings::default();
         if let Some(entry) = defaults {
             read_defaults(&mut pattern, &entry, &mut mistakes);
         }
         let tables = service_tables(services, file, &mut mistakes);
-        let mut read: Vec<(ServiceSettings, &Table)> = Vec::new();
-        for (table, origin) in &tables {
+        let mut neighbours = Neighbours::default();
+        for (index, (table, origin)) in tables.iter().enumerate() {
             let mut settings = pattern.clone();
-            let before = mistakes.len();
-            key::read(&mut settings, SERVICE, table, &[], &mut mistakes);
-            for key in ["prefix", "backend"] {
-                if table.get(key).is_none() {
-                    let example = key::example(SERVICE, key);
-                    let what = format!("is missing; write {key} = {example:?}, with your own");
-                    mistakes.push(Mistake::new(origin, key, what));
+            let mut found = Vec::new();
+            key::read(&mut settings, SERVICE, table, Root::Service, &mut found);
+            found.extend(missing(table, origin, &neighbours));
+            neighbours.check(&settings, table, &mut found);
+            if found.is_empty() {
+                match connect(settings, table) {
+                    Ok(service) => config.services.push(service),
+                    Err(mistake) => found.push(mistake),
                 }
             }
-            check_twice(&settings, table, &read, &mut mistakes);
-            let label = label(table, read.len());
-            for mistake in &mut mistakes[before..] {
+            let label = label(table, index);
+            mistakes.extend(found.into_iter().map(|mut mistake| {
                 mistake.key = match mistake.key.as_str() {
                     "" => label.clone(),
                     key => format!("{label}: {key}"),
                 };
-            }
-            read.push((settings, table));
+                mistake
+            }));
         }
         if mistakes.is_empty() {
-            config.check_listeners(&mut mistakes);
+            return Ok(config);
         }
-        if !mistakes.is_empty() {
-            mistakes.sort_by_key(|mistake| match &mistake.origin {
-                Origin::File { line, column, .. } => (*line, *column),
-                _ => (usize::MAX, 0),
-            });
-            return Err(LoadError(mistakes));
-        }
-        // With TLS, certificates are read here; what is wrong above would only be told again.
-        for (index, (settings, table)) in read.into_iter().enumerate() {
-            match from_url(&settings.backend, &settings.upstream) {
-                Ok(backend) => config
-                    .services
-                    .push(ConfiguredService { settings, backend }),
-                Err(error) => {
-                    let origin = table.get("backend").map(|value| value.origin.clone());
-                    let key = format!("{}: backend", label(table, index));
-                    mistakes.push(Mistake::new(
-                        &origin.unwrap_or_default(),
-                        key,
-                        error.to_string(),
-                    ));
-                }
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(config)
-        } else {
-            Err(LoadError(mistakes))
-        }
+        mistakes.sort_by_key(|mistake| match &mistake.origin {
+            Origin::File { line, column, .. } => (*line, *column),
+            _ => (usize::MAX, 0),
+        });
+        Err(LoadError(mistakes))
     }
 
     /// Addresses that are there twice, and files of TLS that cannot be used.
@@ -134,7 +113,7 @@ fn read_defaults(pattern: &mut ServiceSettings, entry: &Entry, mistakes: &mut Ve
         }
     }
     let before = mistakes.len();
-    key::read(pattern, SERVICE, &table, &[], mistakes);
+    key::read(pattern, SERVICE, &table, Root::Defaults, mistakes);
     for mistake in mistakes.drain(before..).collect::<Vec<_>>() {
         mistakes.push(mistake.within("defaults"));
     }
@@ -146,7 +125,7 @@ fn service_tables(
     file: Option<&Path>,
     mistakes: &mut Vec<Mistake>,
 ) -> Vec<(Table, Origin)> {
-    let mut tables = Vec::new();
+    let (mut tables, before) = (Vec::new(), mistakes.len());
     match entry.map(|entry| entry.value) {
         Some(Value {
             content: Content::List(values),
@@ -169,12 +148,11 @@ fn service_tables(
         }
         None => {}
     }
-    if tables.is_empty() && mistakes.is_empty() {
-        let place = file
-            .map(|path| format!("{}: ", path.display()))
-            .unwrap_or_default();
+    if tables.is_empty() && mistakes.len() == before {
+        let place = file.map(|path| format!("{}: ", path.display()));
         let what = format!(
-            "{place}there is no service; add one, like\n[[service]]\nprefix = \"/sockjs\"\nbackend = \"ws://127.0.0.1:9000/socket\""
+            "{}there is no service; add a table [[service]] with prefix = \"/sockjs\" and backend = \"ws://127.0.0.1:9000/socket\"",
+            place.unwrap_or_default()
         );
         mistakes.push(Mistake::new(&Origin::Default, "", what));
     }
@@ -184,37 +162,113 @@ fn service_tables(
 /// What a service is called in messages.
 fn label(table: &Table, index: usize) -> String {
     match table.get("prefix").or_else(|| table.get("name")) {
-        Some(value) => format!("service {value}"),
+        Some(value) => shown(&format!("service {value}")),
         None => format!("service number {}", index + 1),
     }
 }
 
-/// A prefix or name that a service before has too.
-fn check_twice(
-    settings: &ServiceSettings,
-    table: &Table,
-    before: &[(ServiceSettings, &Table)],
-    mistakes: &mut Vec<Mistake>,
-) {
-    let Some(prefix) = table.get("prefix") else {
-        return;
+/// Keys that every service must have.
+fn missing(table: &Table, origin: &Origin, neighbours: &Neighbours) -> Vec<Mistake> {
+    let keys = ["prefix", "backend"];
+    let missing = keys.into_iter().filter(|key| table.get(key).is_none());
+    let missing: Vec<_> = missing.collect();
+    if missing.len() == keys.len()
+        && let (Origin::Environment(_) | Origin::Argument(_), Some(name)) = (origin, name_of(table))
+    {
+        // A slip more likely than a new service.
+        let names: Vec<_> = neighbours.names.values().map(String::as_str).collect();
+        let what = format!(
+            "there is no service {name:?}{}; to add one, give it a prefix and a backend",
+            nearest(&name, &names)
+        );
+        return vec![Mistake::new(origin, "", what)];
+    }
+    let mistake = |key: &str| {
+        let example = key::example(SERVICE, key);
+        let what = format!("is missing; write {key} = {example:?}, with your own");
+        Mistake::new(origin, key, what)
     };
-    for (other, other_table) in before {
-        let Some(other_prefix) = other_table.get("prefix") else {
-            continue;
+    missing.into_iter().map(mistake).collect()
+}
+
+/// What sessions of a service will talk to.
+fn connect(settings: ServiceSettings, table: &Table) -> Result<ConfiguredService, Mistake> {
+    let place = |value: Option<&Value>| value.map(|value| value.origin.clone()).unwrap_or_default();
+    let ca_file = match table.get("upstream").map(|value| &value.content) {
+        Some(Content::Table(upstream)) => upstream.get("ca_file"),
+        _ => None,
+    };
+    if let Some(ca_file) = ca_file
+        && !settings.backend.starts_with("wss:")
+    {
+        let what = "is for wss:// backends only; leave it out";
+        return Err(Mistake::new(&ca_file.origin, "upstream.ca_file", what));
+    }
+    match from_url(&settings.backend, &settings.upstream) {
+        Ok(backend) => Ok(ConfiguredService { settings, backend }),
+        Err(error @ BackendError::Tls(_)) if settings.upstream.ca_file.is_some() => Err(
+            Mistake::new(&place(ca_file), "upstream.ca_file", error.to_string()),
+        ),
+        Err(error) => Err(Mistake::new(
+            &place(table.get("backend")),
+            "backend",
+            error.to_string(),
+        )),
+    }
+}
+
+/// The services before, by what must not be there twice.
+#[derive(Default)]
+struct Neighbours {
+    /// Where each prefix stands.
+    prefixes: HashMap<Arc<str>, Origin>,
+    /// Names as they are written, by what they are in variables.
+    names: HashMap<String, String>,
+}
+
+/// What a service answers itself, below its prefix.
+const OWN_PATHS: [&str; 3] = ["info", "websocket", "doctor"];
+
+impl Neighbours {
+    /// Finds what this service shares with one before it.
+    fn check(&mut self, settings: &ServiceSettings, table: &Table, mistakes: &mut Vec<Mistake>) {
+        let Some(prefix) = table.get("prefix") else {
+            return;
         };
-        if other.config.prefix == settings.config.prefix {
-            let what = ConfigError::PrefixTwice(settings.config.prefix.to_string());
-            let what = format!("{what}; the other one is at {}", other_prefix.origin);
+        let own = &settings.config.prefix;
+        if let Some(other) = self.prefixes.get(own) {
+            let what = ConfigError::PrefixTwice(own.to_string());
+            let what = format!("{what}; the other one is at {other}");
             mistakes.push(Mistake::new(&prefix.origin, "prefix", what));
-        } else if other.name() == settings.name() {
-            let origin = table.get("name").unwrap_or(prefix);
-            let what = format!(
-                "the service {:?} is called {:?} too; write another name",
-                other.config.prefix,
-                settings.name()
-            );
-            mistakes.push(Mistake::new(&origin.origin, "name", what));
+            return;
         }
+        // Of either, the other may be the one below.
+        let below = |outer: &str, inner: &str| {
+            let rest = inner
+                .strip_prefix(outer)
+                .and_then(|rest| rest.strip_prefix('/'));
+            let first = rest.and_then(|rest| rest.split('/').next());
+            first.is_some_and(|first| OWN_PATHS.contains(&first) || first.starts_with("iframe"))
+        };
+        if let Some(other) = self
+            .prefixes
+            .keys()
+            .find(|other| below(other, own) || below(own, other))
+        {
+            let what = format!(
+                "it lies where the service {other:?} answers something itself, or the other way round; write another path"
+            );
+            mistakes.push(Mistake::new(&prefix.origin, "prefix", what));
+        }
+        let name = settings.name();
+        if let Some(other) = self.names.get(&in_variable(&name)) {
+            let origin = &table.get("name").unwrap_or(prefix).origin;
+            let what = format!(
+                "a service before is called {other:?}, which is the same in variables; write another name"
+            );
+            mistakes.push(Mistake::new(origin, "name", what));
+        }
+        self.prefixes.insert(Arc::clone(own), prefix.origin.clone());
+        self.names.insert(in_variable(&name), name);
     }
 }

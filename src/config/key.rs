@@ -166,12 +166,41 @@ pub(super) fn example<C>(sections: &[Section<C>], name: &str) -> &'static str {
     }
 }
 
-/// Reads a table of keys, and tables of keys in it, into `config`. `also` are other keys that may stand there.
+/// In what table keys are read, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Root {
+    Top,
+    Service,
+    Defaults,
+    /// A table of a list.
+    Item,
+}
+
+impl Root {
+    /// Further keys that may stand there.
+    const fn also(self) -> &'static [&'static str] {
+        match self {
+            Self::Top => &["service", "defaults"],
+            _ => &[],
+        }
+    }
+
+    /// The name of a table in it, as it is written.
+    fn table(self, section: &str) -> String {
+        match self {
+            Self::Top | Self::Item => format!("[{section}]"),
+            Self::Service => format!("[service.{section}]"),
+            Self::Defaults => format!("[defaults.{section}]"),
+        }
+    }
+}
+
+/// Reads a table of keys, and tables of keys in it, into `config`.
 pub(super) fn read<C>(
     config: &mut C,
     sections: &[Section<C>],
     table: &Table,
-    also: &[&str],
+    root: Root,
     mistakes: &mut Vec<Mistake>,
 ) {
     let (own, below): (Vec<_>, Vec<_>) =
@@ -190,17 +219,19 @@ pub(super) fn read<C>(
                     name: "",
                     ..**section
                 }];
-                read(config, &only, table, &[], &mut found);
+                read(config, &only, table, root, &mut found);
             }
             (None, Some(section), _) => {
-                let expected = format_args!("a table; write [{}] and its keys", section.name);
+                let name = root.table(section.name);
+                let expected = format_args!("a table; write {name}, and its keys below");
                 found.push(Mistake::of_value(&entry.value, expected));
             }
             (None, None, _) => {
                 let names = keys().map(|key| key.field.name);
                 let names = names.chain(below.iter().map(|section| section.name));
-                let names: Vec<_> = names.chain(also.iter().copied()).collect();
-                mistakes.push(Mistake::new(&entry.at, "", no_such_key(&entry.key, &names)));
+                let names: Vec<_> = names.chain(root.also().iter().copied()).collect();
+                let what = no_such_key(&entry.key, &names, root);
+                mistakes.push(Mistake::new(&entry.at, "", what));
             }
         }
         mistakes.extend(found.into_iter().map(|mistake| mistake.within(&entry.key)));
@@ -208,8 +239,8 @@ pub(super) fn read<C>(
 }
 
 /// What is said of a key that is not one of `names`.
-pub(super) fn no_such_key(name: &str, names: &[&str]) -> String {
-    match super::keys::home(name) {
+pub(super) fn no_such_key(name: &str, names: &[&str], root: Root) -> String {
+    match super::keys::home(name, root) {
         Some(home) => format!("there is no key {name:?} here; it belongs into {home}"),
         None => format!("there is no key {name:?}{}", nearest(name, names)),
     }
@@ -218,6 +249,11 @@ pub(super) fn no_such_key(name: &str, names: &[&str]) -> String {
 fn near<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     /// Edits that are still taken for a slip.
     const MOST: usize = 3;
+    /// Longer ones are no slips.
+    const LONGEST: usize = 64;
+    if name.len() > LONGEST {
+        return None;
+    }
     let distance = |other: &str| strsim::damerau_levenshtein(name, other);
     let best = names.iter().copied().min_by_key(|other| distance(other))?;
     (distance(best) <= MOST.min(name.len() / 2)).then_some(best)

@@ -6,11 +6,11 @@ use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
 use crate::transport::Chunks;
 
-use super::key::{Key, Section, keys};
+use super::key::{Key, Root, Section, keys};
 use super::kinds::{
-    Address, Addresses, BackendUrl, Beat, Clients, Count, FieldNames, File, Flag, Mode, Name,
-    Number, OneOf, Optional, OriginList, Path, Prefix, Proxies, ScriptUrl, Size, Span, SpanOrOff,
-    TransportNames,
+    Address, Addresses, BackendUrl, Beat, BeatOrOff, Clients, Count, FieldNames, File, Flag, Mode,
+    Name, Number, OneOf, Optional, OriginList, Path, Prefix, Proxies, ScriptUrl, Size, SizeFrom,
+    Span, SpanOrOff, SpanUpTo, TransportNames,
 };
 use super::tables::{Certificates, ListenerTable, Listeners, Pins};
 use super::{Config, ServiceSettings};
@@ -46,13 +46,13 @@ pub(super) const TOP: &[Section<Config>] = &[
             /// idle time between requests of a connection; keep it above your proxy's
             idle_timeout: Span => server.idle_timeout;
             /// request head, at least 8 KiB; larger ones get 431
-            max_header_size: Size => server.max_header_size;
+            max_header_size: SizeFrom<8192> => server.max_header_size;
             /// fields of a request; more get 431
             max_headers: Number<usize, 1, 4096> => server.max_headers;
-            /// a peer that acknowledges nothing for so long is given up (Linux)
-            tcp_user_timeout: SpanOrOff => server.tcp_user_timeout;
-            /// silence after which TCP asks whether the peer is still there
-            tcp_keepalive: SpanOrOff => server.tcp_keepalive;
+            /// a peer that acknowledges nothing for so long is given up (Linux); at most 596 hours
+            tcp_user_timeout: SpanUpTo<2_147_483> => server.tcp_user_timeout;
+            /// silence after which TCP asks whether the peer is still there; 1 s to 9 h
+            tcp_keepalive: SpanUpTo<32_767> => server.tcp_keepalive;
             /// small writes leave at once (`TCP_NODELAY`)
             tcp_nodelay: Flag => server.tcp_nodelay;
             /// other processes may listen on the same ports (`SO_REUSEPORT`)
@@ -76,9 +76,9 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
         name: "",
         about: &[],
         keys: keys! { ServiceSettings:
-            /// name in variables of the environment, on the command line and in messages
-            name: Optional<Name> => name, or "the prefix, with `-` for each `/`";
-            /// path of the service: starts with `/`, does not end with it
+            /// name in variables of the environment, on the command line and in messages: letters, digits, and `-` or `_` between them
+            name: Optional<Name> => name, or "the prefix, with `-` for what is neither letter nor digit; `root` for the empty one";
+            /// path of the service: starts with `/`, does not end with it; or `""` for all paths
             prefix: Prefix => config.prefix;
             /// what sessions talk to: `ws://…`, `wss://…`, `echo:`, `close:`, `broadcast:`, `amplify:`
             backend: BackendUrl => backend;
@@ -104,7 +104,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             queue_memory: Size => config.queue_memory;
             /// silence after which `h` or a Ping is sent, the first time after 50 to 100 % of it, so that sessions do not beat in
             /// phase; below 35 s for jsonp
-            heartbeat_delay: SpanOrOff => config.session.heartbeat_delay;
+            heartbeat_delay: BeatOrOff => config.session.heartbeat_delay;
             /// time for the answer to a Ping
             pong_timeout: Span => config.session.pong_timeout;
             /// time without a receiver after which a session has ended
@@ -245,21 +245,25 @@ pub(super) const PIN: &[Key<Pin>] = keys! { Pin:
     one_frame: Optional<Flag> => one_frame, or "as learnt";
 };
 
-/// Into what table a key belongs.
-pub(super) fn home(name: &str) -> Option<String> {
+/// Into what table a key belongs that is not known where it stands.
+pub(super) fn home(name: &str, root: Root) -> Option<String> {
     fn has<C>(section: &Section<C>, name: &str) -> bool {
         section.keys.iter().any(|key| key.field.name == name)
     }
     let top = TOP.iter().find(|section| has(section, name));
     let service = SERVICE.iter().find(|section| has(section, name));
-    match (
-        top.map(|section| section.name),
-        service.map(|section| section.name),
-    ) {
-        (Some(""), _) => Some("the top of the file, above all tables".to_owned()),
-        (Some(section), _) => Some(format!("[{section}]")),
-        (None, Some("")) => Some("[[service]]".to_owned()),
-        (None, Some(section)) => Some(format!("[service.{section}]")),
-        (None, None) => None,
+    let top = top.map(|section| section.name);
+    let service = service.map(|section| section.name);
+    match (root, top, service) {
+        (Root::Item, ..) | (_, None, None) => None,
+        (Root::Defaults, _, Some(_)) if OWN.contains(&name) => Some("[[service]]".to_owned()),
+        (Root::Defaults, _, Some("")) => Some("[defaults]".to_owned()),
+        (Root::Defaults, _, Some(section)) => Some(format!("[defaults.{section}]")),
+        (_, Some(""), _) => Some("the top of the file, above all tables".to_owned()),
+        (_, Some(section), _) => Some(format!("[{section}]")),
+        (Root::Top, None, Some("")) if OWN.contains(&name) => Some("[[service]]".to_owned()),
+        (Root::Top, None, Some("")) => Some("[[service]] or [defaults]".to_owned()),
+        (_, None, Some("")) => Some("[[service]]".to_owned()),
+        (_, None, Some(section)) => Some(format!("[service.{section}]")),
     }
 }

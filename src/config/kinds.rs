@@ -32,8 +32,17 @@ pub(super) struct SpanOrOff;
 /// A silence after which a heartbeat is sent.
 pub(super) struct Beat;
 
+/// The same, or `"off"`.
+pub(super) struct BeatOrOff;
+
+/// A duration of 1 s to so many seconds, which is what the system takes, or `"off"`.
+pub(super) struct SpanUpTo<const SECONDS: u64>;
+
 /// Bytes, never zero.
-pub(super) struct Size;
+pub(super) type Size = SizeFrom<1>;
+
+/// Bytes, at least so many.
+pub(super) struct SizeFrom<const LEAST: usize>;
 
 /// A whole number within bounds.
 pub(super) struct Number<T, const LEAST: i64, const MOST: i64>(PhantomData<T>);
@@ -115,8 +124,7 @@ impl Choice for WebsocketProof {
     ];
 }
 
-const DURATION: &str =
-    "a duration; write a number and ms, s, m or h, at least \"1ms\", like \"25s\"";
+const DURATION: &str = "a duration; write a number and ms, s, m or h in quotes, from \"1ms\" to \"8784h\", like \"25s\"";
 
 fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
     Err(vec![Mistake::of_value(value, expected)])
@@ -168,7 +176,7 @@ impl Kind for Flag {
     fn read(value: &Value) -> Result<bool, Vec<Mistake>> {
         match value.content {
             Content::Boolean(flag) => Ok(flag),
-            _ => wrong(value, "true or false"),
+            _ => wrong(value, "true or false, without quotes"),
         }
     }
 
@@ -209,19 +217,22 @@ impl Kind for SpanOrOff {
     }
 }
 
+/// A heartbeat that is not too quick.
+fn slow_enough(value: &Value, beat: Duration) -> Result<Duration, Vec<Mistake>> {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    if beat < SHORTEST {
+        let what = format!("{value} would send heartbeats without end; write \"100ms\" or more");
+        return Err(vec![Mistake::new(&value.origin, "", what)]);
+    }
+    Ok(beat)
+}
+
 impl Kind for Beat {
     type Held = Duration;
     const SHAPE: Shape = Shape::Duration { off: false };
 
     fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
-        const SHORTEST: Duration = Duration::from_millis(100);
-        let beat = Span::read(value)?;
-        if beat < SHORTEST {
-            let what =
-                format!("{value} would send heartbeats without end; write \"100ms\" or more");
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
-        }
-        Ok(beat)
+        slow_enough(value, Span::read(value)?)
     }
 
     fn write(held: &Duration) -> Option<Value> {
@@ -229,17 +240,56 @@ impl Kind for Beat {
     }
 }
 
-impl Kind for Size {
+impl Kind for BeatOrOff {
+    type Held = Option<Duration>;
+    const SHAPE: Shape = Shape::Duration { off: true };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let beat = SpanOrOff::read(value)?;
+        beat.map(|beat| slow_enough(value, beat)).transpose()
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        SpanOrOff::write(held)
+    }
+}
+
+impl<const SECONDS: u64> Kind for SpanUpTo<SECONDS> {
+    type Held = Option<Duration>;
+    const SHAPE: Shape = Shape::Duration { off: true };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let span = SpanOrOff::read(value)?;
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(SECONDS);
+        if span.is_some_and(|span| !bounds.contains(&span)) {
+            let what = format!(
+                "{value} is more or less than the system takes; write \"1s\" to \"{}h\", or \"off\"",
+                SECONDS / 3600
+            );
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        Ok(span)
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        SpanOrOff::write(held)
+    }
+}
+
+impl<const LEAST: usize> Kind for SizeFrom<LEAST> {
     type Held = usize;
     const SHAPE: Shape = Shape::Size;
 
     fn read(value: &Value) -> Result<usize, Vec<Mistake>> {
         let size = match &value.content {
-            Content::Integer(bytes) => usize::try_from(*bytes).ok().filter(|size| *size > 0),
+            Content::Integer(bytes) => usize::try_from(*bytes).ok(),
             Content::Text(text) => units::size(text),
             _ => None,
         };
-        let expected = "a size; write a number of bytes, at least 1, or one with a unit, like \"64KiB\", \"1MiB\" or \"1GiB\"";
+        let expected = format!(
+            "a size; write a number of bytes, at least {LEAST}, or one with a unit in quotes, like \"64KiB\", \"1MiB\" or \"1GiB\""
+        );
+        let size = size.filter(|size| *size >= LEAST);
         size.map_or_else(|| wrong(value, expected), Ok)
     }
 
@@ -267,8 +317,8 @@ where
             _ => None,
         };
         let expected = match MOST {
-            i64::MAX => format!("a whole number of at least {LEAST}"),
-            _ => format!("a whole number from {LEAST} to {MOST}"),
+            i64::MAX => format!("a whole number of at least {LEAST}, without quotes"),
+            _ => format!("a whole number from {LEAST} to {MOST}, without quotes"),
         };
         number.map_or_else(|| wrong(value, expected), Ok)
     }
@@ -378,12 +428,13 @@ impl Kind for Name {
     fn read(value: &Value) -> Result<String, Vec<Mistake>> {
         const LONGEST: usize = 64;
         let expected =
-            "a name; write 1 to 64 letters, digits, - or _, with a letter or digit first";
+            "a name; write at most 64 letters and digits, and single - or _ between them";
         parsed(value, expected, |text| {
-            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-            let well_formed = text.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && text.len() <= LONGEST
-                && text.bytes().all(allowed);
+            let mut parts = text.split(['-', '_']);
+            let is_part = |part: &str| {
+                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            };
+            let well_formed = text.len() <= LONGEST && parts.all(is_part);
             well_formed.then(|| text.to_owned())
         })
     }
@@ -455,20 +506,29 @@ impl Kind for OriginList {
             Content::List(values) => values,
             _ => return wrong(value, expected),
         };
-        let mut texts = Vec::new();
-        for value in values {
-            texts.push(parsed(value, expected, |text| Some(text.to_owned()))?);
+        let (mut texts, mut mistakes) = (Vec::new(), Vec::new());
+        for one in values {
+            let read = parsed(one, expected, |text| Some(text.to_owned())).and_then(|text| {
+                let lone = values.len() == 1 || !["*", "same"].contains(&text.as_str());
+                if !lone {
+                    let what = format!("{text:?} stands alone, without a list; in a list, the own origin is always meant");
+                    return Err(vec![Mistake::new(&one.origin, "", what)]);
+                }
+                match Origins::from_list(&[&text]) {
+                    Ok(_) => Ok(text),
+                    Err(error) => Err(vec![Mistake::new(&one.origin, "", error.to_string())]),
+                }
+            });
+            match read {
+                Ok(text) => texts.push(text),
+                Err(found) => mistakes.extend(found),
+            }
         }
-        Origins::from_list(&texts).map_err(|error| {
-            let place = values
-                .iter()
-                .find(|value| matches!(&value.content, Content::Text(text) if *text == error.0));
-            vec![Mistake::new(
-                &place.unwrap_or(value).origin,
-                "",
-                error.to_string(),
-            )]
-        })
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Origins::from_list(&texts)
+            .map_err(|error| vec![Mistake::new(&value.origin, "", error.to_string())])
     }
 
     fn write(held: &Origins) -> Option<Value> {

@@ -1,9 +1,10 @@
 //! What a configuration is made of: a file, variables of the environment over it, arguments over both.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::document;
-use super::key::{Key, Section, Shape, nearest, no_such_key};
+use super::key::{Key, Root, Section, Shape, nearest, no_such_key};
 use super::keys::{OWN, SERVICE, TOP};
 use super::mistake::{LoadError, Mistake};
 use super::value::{Content, Origin, Table, Value};
@@ -21,12 +22,12 @@ pub const DEFAULT_PREFIX: &str = "/sockjs";
 /// What a configuration is made of.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// A TOML file.
-    pub file: Option<PathBuf>,
+    /// A TOML file, and what names it.
+    pub file: Option<(PathBuf, Origin)>,
     /// A service that arguments describe, instead of those of a file.
     pub service: Option<OneService>,
-    /// Variables of the environment; only those that begin with [`VARIABLES`] count.
-    pub variables: Vec<(String, String)>,
+    /// Variables of the environment, `None` for a value that is not text; only those that begin with [`VARIABLES`] count.
+    pub variables: Vec<(String, Option<String>)>,
     /// Single keys from arguments.
     pub settings: Vec<Setting>,
 }
@@ -53,38 +54,47 @@ pub struct Setting {
     pub argument: String,
 }
 
+/// How services are called by variables and arguments: as at the start, whatever name or prefix they are given later.
+struct Names(Vec<String>);
+
 impl Sources {
-    /// All layers, one over the other.
+    /// All layers, one over the other, and what is wrong with variables and arguments.
     ///
     /// # Errors
-    /// Files that cannot be read, and keys that do not exist.
-    pub(super) fn merged(&self) -> Result<Table, LoadError> {
+    /// The file cannot be read.
+    pub(super) fn merged(&self) -> Result<(Table, Vec<Mistake>), LoadError> {
         let mut tree = match &self.file {
-            Some(path) => from_file(path)?,
+            Some((path, origin)) => from_file(path, origin)?,
             None => Table::default(),
         };
         if let Some(service) = &self.service {
-            tree.set(
-                "service",
-                Value::list([Value::new(Content::default(), argument("--to"))]),
-            );
+            let list = Value::list([Value::new(Content::default(), argument("--to"))]);
+            tree.set("service", list);
             service.write_into(&mut tree);
         }
+        let mut names = Names(
+            services(&mut tree)
+                .into_iter()
+                .map(|table| name_of(table).unwrap_or_default())
+                .collect(),
+        );
         let mut mistakes = Vec::new();
         for (name, value) in &self.variables {
             let Some(rest) = name.strip_prefix(VARIABLES) else {
                 continue;
             };
-            if name != FILE_VARIABLE && !is_of_an_orchestrator(rest) {
-                let origin = Origin::Environment(name.as_str().into());
-                let path = path_of_variable(rest, &tree);
-                mistakes.extend(
-                    place(&mut tree, &path, value, &origin)
-                        .err()
-                        .into_iter()
-                        .flatten(),
-                );
+            if name == FILE_VARIABLE || is_of_an_orchestrator(rest) {
+                continue;
             }
+            let origin = Origin::Environment(name.as_str().into());
+            let placed = match value {
+                Some(value) => {
+                    let path = names.path_of_variable(rest);
+                    place(&mut tree, &mut names, &path, value, &origin)
+                }
+                None => Err(vec![Mistake::new(&origin, "", "is not text in UTF-8")]),
+            };
+            mistakes.extend(placed.err().into_iter().flatten());
         }
         if let Some(service) = &self.service {
             service.write_into(&mut tree);
@@ -92,18 +102,10 @@ impl Sources {
         for setting in &self.settings {
             let path: Vec<_> = setting.path.split('.').map(str::to_owned).collect();
             let origin = argument(&setting.argument);
-            mistakes.extend(
-                place(&mut tree, &path, &setting.value, &origin)
-                    .err()
-                    .into_iter()
-                    .flatten(),
-            );
+            let placed = place(&mut tree, &mut names, &path, &setting.value, &origin);
+            mistakes.extend(placed.err().into_iter().flatten());
         }
-        if mistakes.is_empty() {
-            Ok(tree)
-        } else {
-            Err(LoadError(mistakes))
-        }
+        Ok((tree, mistakes))
     }
 }
 
@@ -133,25 +135,33 @@ fn argument(name: &str) -> Origin {
     Origin::Argument(name.into())
 }
 
-fn from_file(path: &Path) -> Result<Table, Mistake> {
+fn from_file(path: &Path, origin: &Origin) -> Result<Table, Mistake> {
+    /// More is no configuration.
+    const LONGEST: u64 = 16 << 20;
     let name = path.display().to_string();
-    let unreadable = |error: std::io::Error| {
-        Mistake::new(&Origin::Default, "", format!("cannot read {name}: {error}"))
+    let unreadable = |error: &dyn std::fmt::Display| {
+        Mistake::new(origin, "", format!("cannot read {name}: {error}"))
     };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
+    let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
+    let mut text = String::new();
+    let read = file.take(LONGEST + 1).read_to_string(&mut text);
+    read.map_err(|error| unreadable(&error))?;
+    if text.len() as u64 > LONGEST {
+        return Err(unreadable(&"it is longer than 16 MiB"));
+    }
     document::parse(&name, &text)
 }
 
-/// Kubernetes and Docker set variables for every service that is called `sockjs-gateway`: `…SERVICE_HOST`, `…PORT_8081_TCP`.
+/// Kubernetes and Docker set variables for every service whose name begins with `sockjs-gateway`: `…SERVICE_HOST`,
+/// `…PORT_8081_TCP`, `…NAME`, `…ENV_PATH`.
 fn is_of_an_orchestrator(rest: &str) -> bool {
-    ["SERVICE_HOST", "SERVICE_PORT", "PORT"]
-        .iter()
-        .any(|start| {
-            rest == *start
-                || rest
-                    .strip_prefix(start)
-                    .is_some_and(|rest| rest.starts_with('_') && !rest.starts_with("__"))
-        })
+    let is_port = rest == "PORT"
+        || rest.starts_with("PORT_")
+        || rest.ends_with("_PORT")
+        || rest.contains("_PORT_");
+    let is_theirs =
+        is_port || rest == "NAME" || rest.starts_with("ENV_") || rest.ends_with("SERVICE_HOST");
+    is_theirs && !rest.contains("__")
 }
 
 /// The tables of all services.
@@ -183,54 +193,47 @@ pub(super) fn name_of(service: &Table) -> Option<String> {
 
 /// `/app/live` is `app-live`.
 pub(super) fn name_from_prefix(prefix: &str) -> String {
-    let name = prefix
-        .trim_matches('/')
-        .replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-    match name.trim_matches('-') {
-        "" => "root".to_owned(),
-        name => name.to_owned(),
+    let parts = prefix.split(|c: char| !c.is_ascii_alphanumeric());
+    let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    match parts.join("-") {
+        name if name.is_empty() => "root".to_owned(),
+        name => name,
     }
 }
 
 /// A name as it stands in a variable.
-fn in_variable(name: &str) -> String {
+pub(super) fn in_variable(name: &str) -> String {
     name.to_ascii_uppercase().replace('-', "_")
 }
 
-/// The path of `SERVICE__APP_LIVE__UPSTREAM__BINARY`; services that are known may have two lines in their names.
-fn path_of_variable(rest: &str, tree: &Table) -> Vec<String> {
-    let mut path = Vec::new();
-    let mut rest = rest;
-    if let Some(of_service) = rest.strip_prefix("SERVICE__") {
-        let known = match tree.get("service").map(|value| &value.content) {
-            Some(Content::List(values)) => values.as_slice(),
-            _ => &[],
-        };
-        let names = known.iter().filter_map(|value| match &value.content {
-            Content::Table(table) => name_of(table),
-            _ => None,
-        });
-        let matching = names.filter_map(|name| {
-            let below = of_service
-                .strip_prefix(&in_variable(&name))?
-                .strip_prefix("__")?;
-            Some((name, below))
-        });
-        let best = matching.min_by_key(|(_, below)| below.len());
-        let (name, below) = best.unwrap_or_else(|| {
-            let (name, below) = of_service.split_once("__").unwrap_or((of_service, ""));
-            (name.to_ascii_lowercase().replace('_', "-"), below)
-        });
-        path.extend(["service".to_owned(), name]);
-        rest = below;
+impl Names {
+    /// The path of `SERVICE__APP_LIVE__UPSTREAM__BINARY`.
+    fn path_of_variable(&self, rest: &str) -> Vec<String> {
+        let mut path = Vec::new();
+        let mut rest = rest;
+        if let Some((name, below)) = rest
+            .strip_prefix("SERVICE__")
+            .and_then(|below| below.split_once("__"))
+        {
+            let known = self.0.iter().find(|known| in_variable(known) == name);
+            let added = || name.to_ascii_lowercase().replace('_', "-");
+            path.extend(["service".to_owned(), known.cloned().unwrap_or_else(added)]);
+            rest = below;
+        }
+        path.extend(rest.split("__").map(str::to_ascii_lowercase));
+        path
     }
-    path.extend(rest.split("__").map(str::to_ascii_lowercase));
-    path
+
+    fn position(&self, name: &str) -> Option<usize> {
+        let name = in_variable(name);
+        self.0.iter().position(|known| in_variable(known) == name)
+    }
 }
 
 /// Puts a value at its place in the tree.
 fn place(
     tree: &mut Table,
+    names: &mut Names,
     path: &[String],
     text: &str,
     origin: &Origin,
@@ -238,21 +241,18 @@ fn place(
     let path: Vec<_> = path.iter().map(String::as_str).collect();
     match path.as_slice() {
         ["service", name, below @ ..] => {
-            let setting = read_setting(SERVICE, below, &[], text, origin)?;
-            let table = service(tree, name, origin);
-            setting.put(
-                Some(table),
-                &format!("service {name}"),
-                ServiceSettings::default(),
-            )
+            let setting = read_setting(SERVICE, below, Root::Service, text, origin)?;
+            let label = format!("service {name}");
+            let table = service(tree, names, name, origin);
+            setting.put(table, &label, ServiceSettings::default())
         }
         ["defaults", below @ ..] => {
-            let setting = read_setting(SERVICE, below, OWN, text, origin)?;
+            let setting = read_setting(SERVICE, below, Root::Defaults, text, origin)?;
             let table = tree.table("defaults", origin);
             setting.put(table, "defaults", ServiceSettings::default())
         }
         below => {
-            let setting = read_setting(TOP, below, &[], text, origin)?;
+            let setting = read_setting(TOP, below, Root::Top, text, origin)?;
             setting.put(Some(tree), "", Config::empty())
         }
     }
@@ -285,9 +285,9 @@ impl<C> Found<'_, C> {
             (Some(table), section) => table.table(section, &origin),
             (None, _) => None,
         };
+        // Something else stands there in the file, which is told of when that is read.
         let Some(table) = table else {
-            let what = format!("{label}{section} is not a table in the file");
-            return Err(vec![Mistake::new(&origin, "", what)]);
+            return Ok(());
         };
         let name = key.field.name;
         let before = table.get(name).map(|value| (key.set)(&mut scratch, value));
@@ -299,38 +299,43 @@ impl<C> Found<'_, C> {
     }
 }
 
-/// The table of a service, which is added when there is none of that name.
-fn service<'a>(tree: &'a mut Table, name: &str, origin: &Origin) -> &'a mut Table {
-    let index = services(tree)
-        .iter()
-        .position(|table| name_of(table).is_some_and(|known| known == name));
-    if index.is_none() {
-        let mut table = Table::default();
-        table.set(
-            "name",
-            Value::new(Content::Text(name.to_owned()), origin.clone()),
-        );
-        let value = Value::new(Content::Table(table), origin.clone());
-        let mut entry = tree.take("service");
-        match entry.as_mut().map(|entry| &mut entry.value.content) {
-            Some(Content::List(values)) => values.push(value),
-            _ => {
-                let list = Value::new(Content::List(vec![value]), origin.clone());
+/// The table of a service, which is added when there is none of that name. `None` when something else stands in its place.
+fn service<'a>(
+    tree: &'a mut Table,
+    names: &mut Names,
+    name: &str,
+    origin: &Origin,
+) -> Option<&'a mut Table> {
+    let index = match names.position(name) {
+        Some(index) => index,
+        None => {
+            if tree.get("service").is_none() {
+                let list = Value::new(Content::List(Vec::new()), origin.clone());
                 tree.set("service", list);
             }
+            let entry = tree
+                .entries
+                .iter_mut()
+                .find(|entry| entry.key == "service")?;
+            let Content::List(values) = &mut entry.value.content else {
+                return None;
+            };
+            let mut table = Table::default();
+            let text = Content::Text(name.to_owned());
+            table.set("name", Value::new(text, origin.clone()));
+            values.push(Value::new(Content::Table(table), origin.clone()));
+            names.0.push(name.to_owned());
+            names.0.len() - 1
         }
-        tree.entries.extend(entry);
-    }
-    let mut tables = services(tree);
-    let last = tables.len() - 1;
-    tables.swap_remove(index.unwrap_or(last))
+    };
+    services(tree).into_iter().nth(index)
 }
 
 /// The key at the end of a path, and its value.
 fn read_setting<'a, C>(
     sections: &'a [Section<C>],
     path: &[&str],
-    without: &[&str],
+    root: Root,
     text: &str,
     origin: &Origin,
 ) -> Result<Found<'a, C>, Vec<Mistake>> {
@@ -352,13 +357,24 @@ fn read_setting<'a, C>(
             nearest(section, &names)
         )));
     };
-    let keys = found.keys.iter();
-    let keys: Vec<_> = keys
-        .filter(|key| !without.contains(&key.field.name))
-        .collect();
+    if !name.is_empty() && sections.iter().any(|known| path == [known.name]) {
+        let what = format!(
+            "{name} is a table; behind its name stands a key, as in server.backlog and SERVER__BACKLOG"
+        );
+        return Err(mistake(what));
+    }
+    let is_own = |key: &&Key<C>| root == Root::Defaults && OWN.contains(&key.field.name);
+    let keys: Vec<_> = found.keys.iter().filter(|key| !is_own(key)).collect();
     let Some(key) = keys.iter().find(|key| key.field.name == name) else {
         let names: Vec<_> = keys.iter().map(|key| key.field.name).collect();
-        return Err(mistake(no_such_key(name, &names)));
+        let parts = ["server_", "defaults_", "service_"];
+        if parts.iter().any(|part| name.starts_with(part)) {
+            let what = format!(
+                "there is no key {name:?}; between the parts of a path stand two underscores, as in SERVER__BACKLOG"
+            );
+            return Err(mistake(what));
+        }
+        return Err(mistake(no_such_key(name, &names, root)));
     };
     let value = read(key.field.shape, text, origin).map_err(mistake)?;
     Ok(Found {
@@ -370,11 +386,13 @@ fn read_setting<'a, C>(
 
 /// A value from a text without quotes: lists have commas, or are written as in a file; so are lists of tables.
 fn read(shape: Shape, text: &str, origin: &Origin) -> Result<Value, String> {
-    let as_written = || {
-        document::parse_value(text, origin)
-            .map_err(|error| format!("{text:?} is not a list as it would stand in a file: {error}"))
-    };
     let plain = |text: &str| Value::new(Content::Text(text.to_owned()), origin.clone());
+    let as_written = || {
+        document::parse_value(text, origin).map_err(|error| {
+            let value = plain(text);
+            format!("{value} is not a list as it would stand in a file: {error}")
+        })
+    };
     let integer = || text.parse().ok().map(Content::Integer);
     let content = match shape {
         Shape::Boolean => text.parse().ok().map(Content::Boolean),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::value::{Origin, Value};
+use crate::backend::without_secrets;
 
 /// One mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,11 +21,12 @@ pub struct Mistake {
 pub struct LoadError(pub Vec<Mistake>);
 
 impl Mistake {
-    pub(super) fn new(origin: &Origin, key: impl Into<String>, what: impl Into<String>) -> Self {
+    /// One, at its place.
+    pub fn new(origin: &Origin, key: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
             origin: origin.clone(),
-            key: key.into(),
-            what: what.into(),
+            key: shown(&key.into()),
+            what: shown(&what.into()),
         }
     }
 
@@ -47,10 +49,45 @@ impl Mistake {
     }
 }
 
+/// A text for people's eyes: URLs without what may be secret in them, nothing that a terminal would obey, no word so long that
+/// nobody can read it.
+pub(super) fn shown(text: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut shown = String::new();
+    for word in text.split_inclusive([' ', '"', '\'', ',', ']', '}']) {
+        let is_url = word.contains("://") || (word.contains('@') && word.contains(':'));
+        let word = if is_url {
+            without_secrets(word)
+        } else {
+            word.to_owned()
+        };
+        let cut = word.char_indices().nth(LONGEST);
+        for char in word[..cut.map_or(word.len(), |(at, _)| at)].chars() {
+            // Marks of direction turn what is read around.
+            let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            if char.is_control() || turns {
+                shown.extend(char.escape_debug());
+            } else {
+                shown.push(char);
+            }
+        }
+        if cut.is_some() {
+            shown.push('…');
+        }
+    }
+    shown
+}
+
 /// A value in a message: what is too long to be read is cut.
 fn shortened(value: &Value) -> String {
     const LONGEST: usize = 80;
+    // Whole, because a list may hold several.
     let text = value.to_string();
+    let text = if text.contains("://") {
+        without_secrets(&text)
+    } else {
+        text
+    };
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,

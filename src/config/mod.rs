@@ -88,9 +88,9 @@ impl Config {
     /// # Errors
     /// Every mistake, with its place.
     pub fn load(sources: &Sources) -> Result<Self, LoadError> {
-        let tree = sources.merged()?;
-        let file = sources.file.as_deref();
-        Self::interpret(tree, file)
+        let (tree, mistakes) = sources.merged()?;
+        let file = sources.file.as_ref().map(|(path, _)| path.as_path());
+        Self::interpret(tree, mistakes, file)
     }
 
     /// No services, and the defaults for the rest.

@@ -11,8 +11,8 @@ const HEAD: &str = "\
 # Configuration
 
 `sockjs-gateway run --config FILE` reads a TOML file. Every key is optional but a service's `prefix` and `backend`. Unknown
-keys are refused. Durations are texts with a unit (`\"500ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`), sizes are bytes or texts with a unit
-(`4096`, `\"64KiB\"`, `\"1MiB\"`, `\"1GiB\"`); neither may be zero. `\"off\"` where it says so.
+keys are refused. Durations are texts with a unit (`\"500ms\"`, `\"25s\"`, `\"5m\"`, `\"1h\"`) of at most 366 days, sizes are bytes or texts with a unit
+(`4096`, `\"512B\"`, `\"64KiB\"`, `\"1MiB\"`, `\"1GiB\"`); neither may be zero, and heartbeats are at least 100 ms apart. `\"off\"` where it says so.
 
 This page is made from the program: `sockjs-gateway config reference` prints it. `config default` prints a file with all keys, their
 defaults and what they mean, `config schema` a JSON Schema for editors, `config show` what is in force and where it
@@ -28,13 +28,14 @@ Each overrides what is above it:
 4. variables of the environment: `SOCKJS_GATEWAY_` and the key in capitals, with two underscores between the parts of its path:
    `SOCKJS_GATEWAY_LISTEN`, `SOCKJS_GATEWAY_SERVER__BACKLOG`, `SOCKJS_GATEWAY_DEFAULTS__RESUME`,
    `SOCKJS_GATEWAY_SERVICE__LIVE__UPSTREAM__DIAL_TIMEOUT` for the service called `live`
-5. arguments: `--listen`, and `--set` for every key: `--set service.live.heartbeat_delay=10s`
+5. arguments: `--listen`, `--set` for every key (`--set service.live.heartbeat_delay=10s`), and `--to`, `--prefix` and `--origin`, which describe
+   one service instead of a file
 
 Values of variables and of `--set` have no quotes: `25s`, `true`, `64KiB`. Lists have commas
 (`https://a.example,https://b.example`), or are written as in a file, as are lists of tables. A service that the file does not have is added when
-variables give it a `PREFIX` and a `BACKEND`; no file is needed then. `SOCKJS_GATEWAY_CONFIG` names the file where `--config` does
-not. Variables that do not exist are refused, but for those that Kubernetes and Docker make for a service of the name `sockjs-gateway`
-(`SOCKJS_GATEWAY_PORT…`, `SOCKJS_GATEWAY_SERVICE_HOST`, `SOCKJS_GATEWAY_SERVICE_PORT…`).
+variables or `--set` give it a `PREFIX` and a `BACKEND`; no file is needed then. A service keeps the name that it has in the file, whatever variables make of its
+prefix. `SOCKJS_GATEWAY_CONFIG` names the file where neither `--config` nor `--to` is given. Variables that do not exist are refused, but for those that
+Kubernetes and Docker make for services whose names begin with `sockjs-gateway` (`…_SERVICE_HOST`, `…_PORT…`, `…_NAME`, `…_ENV_…`).
 
 ";
 

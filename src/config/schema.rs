@@ -6,8 +6,8 @@ use super::key::{Described, Field, Key, Section, Shape, joined, plain};
 use super::keys::{OWN, SERVICE, TOP};
 use super::{Config, ServiceSettings};
 
-const DURATION: &str = "^[0-9]+(ms|s|m|h)$";
-const SIZE: &str = "^[0-9]+(B|KiB|MiB|GiB)$";
+const DURATION: &str = "^0*[1-9][0-9]*(ms|s|m|h)$";
+const SIZE: &str = "^0*[1-9][0-9]*(B|KiB|MiB|GiB)$";
 
 /// The schema, in JSON Schema's draft 2020-12.
 pub fn schema() -> Json {

@@ -17,6 +17,8 @@ struct Shown {
     path: String,
     name: &'static str,
     value: Option<Value>,
+    /// A part of the value is not shown.
+    hidden: bool,
     otherwise: &'static str,
     origin: Origin,
 }
@@ -34,6 +36,10 @@ impl Config {
                 let _ = writeln!(text, "{line}{}", heading.1);
             }
             let setting = match &shown.value {
+                // As a file it must not pass for the value.
+                Some(value) if shown.hidden => {
+                    format!("# {} = {value}, with what is secret", shown.name)
+                }
                 Some(value) => format!("{} = {value}", shown.name),
                 None => format!("# {}: {}", shown.name, shown.otherwise),
             };
@@ -90,7 +96,7 @@ impl Config {
             }
         }
         if changed {
-            all.retain(|shown| shown.origin != Origin::Default);
+            all.retain(|shown| shown.origin != Origin::Default || shown.name == "prefix");
         }
         all
     }
@@ -110,6 +116,8 @@ fn show_section<C>(
         path: format!("{path}{}{dot}{}", section.name, key.field.name),
         name: key.field.name,
         value: (key.show)(config),
+        hidden: (key.show)(config).map(|value| value.to_string())
+            != (key.get)(config).map(|value| value.to_string()),
         otherwise: key.field.otherwise.unwrap_or_default(),
         origin: origin(key.field.name),
     });

@@ -3,7 +3,7 @@
 use crate::network::Pin;
 use crate::server::{CertificateFiles, ListenAddress, ListenerConfig, TlsConfig};
 
-use super::key::{Described, Key, Kind, Section, Shape, read};
+use super::key::{Described, Key, Kind, Root, Section, Shape, read};
 use super::keys::{CERTIFICATE, LISTENER, PIN};
 use super::mistake::Mistake;
 use super::value::{Content, Table, Value};
@@ -77,7 +77,7 @@ fn read_all<C: Clone>(
             continue;
         };
         let (mut one, before) = (default.clone(), mistakes.len());
-        read(&mut one, &sections, table, &[], &mut mistakes);
+        read(&mut one, &sections, table, Root::Item, &mut mistakes);
         if mistakes.len() == before {
             let found = check(&one, table);
             mistakes.extend(found.map(|(key, what)| Mistake::new(&value.origin, key, what)));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::mistake::shown;
+
 /// Where a value comes from. Later ones override earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
@@ -28,9 +30,9 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { name, line, column } => write!(f, "{name}:{line}:{column}"),
-            Self::Environment(name) => write!(f, "environment variable {name}"),
-            Self::Argument(name) => f.write_str(name),
+            Self::File { name, line, column } => write!(f, "{}:{line}:{column}", shown(name)),
+            Self::Environment(name) => write!(f, "environment variable {}", shown(name)),
+            Self::Argument(name) => f.write_str(&shown(name)),
         }
     }
 }

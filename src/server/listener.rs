@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::ServerConfig;
 use super::stream::Stream;
@@ -170,18 +170,19 @@ impl Listener {
         loop {
             let accepted = match &self.inner {
                 Inner::Tcp(listener) => listener.accept().await.map(|(stream, peer)| {
-                    // One that was closed in the meantime takes no options.
-                    let prepared = self.tcp.set(&stream);
-                    prepared.ok().map(|()| (Stream::Tcp(stream), Some(peer)))
+                    if let Err(error) = self.tcp.set(&stream) {
+                        // It may be closed already, which is seen when it is read.
+                        debug!(%peer, %error, "options of the connection cannot be set");
+                    }
+                    (Stream::Tcp(stream), Some(peer))
                 }),
                 Inner::Unix(listener) => {
                     let accepted = listener.accept().await;
-                    accepted.map(|(stream, _)| Some((Stream::Unix(stream), None)))
+                    accepted.map(|(stream, _)| (Stream::Unix(stream), None))
                 }
             };
             match accepted {
-                Ok(Some(accepted)) => return accepted,
-                Ok(None) => {}
+                Ok(accepted) => return accepted,
                 // Of one connection, which is gone.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {

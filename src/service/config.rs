@@ -132,8 +132,18 @@ impl ServiceConfig {
             byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'"' | b'<' | b'>' | b'\\')
         };
         let prefix = &*self.prefix;
-        let well_formed = prefix.is_empty() || (prefix.starts_with('/') && !prefix.ends_with('/'));
-        if !well_formed || prefix.contains("//") || !prefix.bytes().all(allowed) {
+        // Browsers resolve such segments before they ask.
+        let is_segment = |segment: &str| !segment.is_empty() && segment != "." && segment != "..";
+        let is_escaped = |escape: &str| {
+            let digits = escape.as_bytes().get(..2);
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        };
+        let well_formed = match prefix.strip_prefix('/') {
+            Some(path) => path.split('/').all(is_segment),
+            None => prefix.is_empty(),
+        };
+        let escapes = prefix.split('%').skip(1).all(is_escaped);
+        if !well_formed || !escapes || !prefix.bytes().all(allowed) {
             return Err(ConfigError::InvalidPrefix(prefix.to_owned()));
         }
         if self.transports.as_ref().is_some_and(Vec::is_empty) {
@@ -170,7 +180,7 @@ impl fmt::Display for ConfigError {
             Self::InvalidPrefix(prefix) => {
                 write!(
                     f,
-                    "{prefix:?} is not a prefix: it must start with / and not end with it, like \"/sockjs\""
+                    "{prefix:?} is not a prefix: it must start with / and not end with it, like \"/sockjs\", hold no blanks, quotes, ? or #, and other letters as %C3%A4; or be empty, for all paths"
                 )
             }
             Self::UnknownTransport(name) => {

@@ -20,7 +20,7 @@ fn wrong_variables_and_arguments_are_refused() {
         (
             "SOCKJS_GATEWAY_SERVER__BACKLOG",
             "x",
-            "\"x\" is not a whole number from 1 to 65535",
+            "\"x\" is not a whole number from 1 to 65535, without quotes",
         ),
         (
             "SOCKJS_GATEWAY_SERVERS__BACKLOG",
@@ -30,7 +30,7 @@ fn wrong_variables_and_arguments_are_refused() {
         (
             "SOCKJS_GATEWAY_SERVICE__B__RESUME",
             "false",
-            "prefix: is missing",
+            "there is no service \"b\"; there are a; to add one, give it a prefix and a backend",
         ),
         (
             "SOCKJS_GATEWAY_SERVICE__A__RESUME",
@@ -94,7 +94,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("{SERVICE}heartbeat_delay = 25\n"),
-            "FILE:4:19: service \"/a\": heartbeat_delay: 25 is not a duration; write a number and ms, s, m or h, at least \"1ms\", like \"25s\", or \"off\"",
+            "FILE:4:19: service \"/a\": heartbeat_delay: 25 is not a duration; write a number and ms, s, m or h in quotes, from \"1ms\" to \"8784h\", like \"25s\", or \"off\"",
         ),
         (
             format!("{SERVICE}heartbeat_delay = \"25\"\n"),
@@ -190,7 +190,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("heartbeat_delay = \"5s\"\n{SERVICE}"),
-            "it belongs into [[service]]",
+            "it belongs into [[service]] or [defaults]",
         ),
         (
             format!("{SERVICE}{SERVICE}"),
@@ -202,7 +202,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("{SERVICE}[[service]]\nprefix = \"/b\"\nname = \"a\"\nbackend = \"echo:\"\n"),
-            "the service \"/a\" is called \"a\" too",
+            "a service before is called \"a\"",
         ),
         (
             "[[service]]\nprefix = \"a\"\nbackend = \"echo:\"".to_owned(),
@@ -222,7 +222,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "[[service]]\nprefix = \"/a\"\nbackend = \"http://x\"".to_owned(),
-            "FILE:3:11: service \"/a\": backend: \"http://x\" is not a backend: it must start with one of",
+            "FILE:3:11: service \"/a\": backend: \"http://x\" is not a backend: write one of",
         ),
         (
             "[[service]]\nprefix = \"/a\"\nbackend = \"ws://\"".to_owned(),
@@ -251,7 +251,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             format!("{SERVICE}upstream = 1\n"),
-            "upstream: 1 is not a table",
+            "upstream: 1 is not a table; write [service.upstream], and its keys below",
         ),
         (
             format!("{SERVICE}[service.network]\nfirst_heartbeat = \"1ms\"\n"),
@@ -301,7 +301,7 @@ fn mistakes_are_named_with_their_place() {
             format!("defaults = 1\n{SERVICE}"),
             "defaults: 1 is not a table",
         ),
-        (String::new(), "FILE: there is no service; add one, like"),
+        (String::new(), "FILE: there is no service; add a table [[service]]"),
         ("nonsense".to_owned(), "FILE:1:"),
         (
             format!("{SERVICE}prefix = \"/b\"\n"),
@@ -416,4 +416,105 @@ fn mistakes_of_listeners_are_named() {
             "{message:?} does not contain {expected:?}"
         );
     }
+}
+
+/// More of what was accepted, or told badly, once.
+#[test]
+fn further_mistakes_are_named() {
+    for (text, expected) in [
+        (format!("{SERVICE}heartbeat_delay = \"50ms\"\n"), "heartbeat_delay: \"50ms\" would send heartbeats without end"),
+        (format!("[server]\ntcp_user_timeout = \"600h\"\n{SERVICE}"), "server.tcp_user_timeout: \"600h\" is more or less than the system takes; write \"1s\" to \"596h\""),
+        (format!("[server]\ntcp_keepalive = \"10ms\"\n{SERVICE}"), "server.tcp_keepalive: \"10ms\" is more or less"),
+        (format!("[server]\nmax_header_size = 1\n{SERVICE}"), "1 is not a size; write a number of bytes, at least 8192"),
+        (format!("{SERVICE}resume = \"true\"\n"), "\"true\" is not true or false, without quotes"),
+        (format!("{SERVICE}origins = [\"*\", \"https://a.example\"]\n"), "\"*\" stands alone"),
+        (format!("{SERVICE}origins = [\"x\", \"y\"]\n"), "origins: \"y\" is not an origin"),
+        (format!("{SERVICE}[[service]]\nprefix = \"/A\"\nbackend = \"echo:\"\n"), "a service before is called \"a\", which is the same in variables"),
+        (format!("{SERVICE}[[service]]\nprefix = \"/a/info\"\nbackend = \"echo:\"\n"), "prefix: it lies where the service \"/a\" answers something itself"),
+        (format!("{SERVICE}[[service]]\nprefix = \"/b\"\nname = \"x--y\"\nbackend = \"echo:\"\n"), "\"x--y\" is not a name"),
+        ("[[service]]\nprefix = \"/a/../b\"\nbackend = \"echo:\"\n".to_owned(), "\"/a/../b\" is not a prefix"),
+        ("[[service]]\nprefix = \"/a%zz\"\nbackend = \"echo:\"\n".to_owned(), "\"/a%zz\" is not a prefix"),
+        ("[[service]]\nprefix = \"/a\"\nbackend = \"echo:x\"\n".to_owned(), "\"echo:x\" is not a backend"),
+        (format!("{SERVICE}[service.upstream]\nca_file = \"/nowhere\"\n"), "FILE:5:11: service \"/a\": upstream.ca_file: is for wss:// backends only"),
+        ("[[service]]\nprefix = \"/a\"\nbackend = \"wss://x/\"\n[service.upstream]\nca_file = \"/nowhere\"\n".to_owned(), "FILE:5:11: service \"/a\": upstream.ca_file: wss:// cannot be used: cannot read certificates from /nowhere"),
+        (format!("[defaults]\ndial_timeout = \"1s\"\n{SERVICE}"), "it belongs into [defaults.upstream]"),
+        (format!("[defaults]\nupstream = 1\n{SERVICE}"), "write [defaults.upstream], and its keys below"),
+        ("listen = 5\n".to_owned(), "there is no service"),
+        ("\u{feff}lisen = 1\n".to_owned(), "FILE:1:1:"),
+    ] {
+        let message = error(&text);
+        assert!(message.contains(expected), "{message:?} does not contain {expected:?}");
+    }
+    // Everything at once, from all layers.
+    let text = "listen = 5\n[[service]]\nprefix = \"/a\"\nbackend = \"ws://\"\n";
+    let variables = [
+        ("SOCKJS_GATEWAY_LISTN", "x"),
+        ("SOCKJS_GATEWAY_SERVER_BACKLOG", "x"),
+        ("SOCKJS_GATEWAY_SERVICE__AA__RESUME", "true"),
+    ];
+    let message = load(text, &variables, &[("server", "5")]).expect_err("mistakes");
+    for expected in [
+        "FILE:1:10: listen: 5",
+        "FILE:4:11: service \"/a\": backend:",
+        "SOCKJS_GATEWAY_LISTN: there is no key",
+        "SOCKJS_GATEWAY_SERVER_BACKLOG: there is no key \"server_backlog\"; between the parts of a path stand two underscores",
+        "there is no service \"aa\"; did you mean a?",
+        "--set server: server is a table",
+    ] {
+        assert!(
+            message.contains(expected),
+            "{message:?} does not contain {expected:?}"
+        );
+    }
+    // Something else in the place of a table is told once, as what it is.
+    for text in [
+        "service = 5\n".to_owned(),
+        format!("defaults = 5\n{SERVICE}"),
+        format!("server = 5\n{SERVICE}"),
+    ] {
+        let variables = [
+            ("SOCKJS_GATEWAY_SERVICE__B__PREFIX", "/b"),
+            ("SOCKJS_GATEWAY_DEFAULTS__RESUME", "true"),
+            ("SOCKJS_GATEWAY_SERVER__BACKLOG", "5"),
+        ];
+        let message = load(&text, &variables, &[]).expect_err("a mistake");
+        assert!(message.contains("FILE:1:"), "{message}");
+    }
+}
+
+/// Nothing that may be secret is shown, wherever it was written by mistake; and nothing that a terminal would obey.
+#[test]
+fn secrets_in_the_wrong_place_are_hidden() {
+    let url = "ws://user:s3c/r?et@host/?token=s3cret";
+    for text in [
+        format!("[[service]]\nprefix = \"{url}\"\nbackend = \"/a\"\n"),
+        format!("[[service]]\nprefix = \"/a\"\nbackend = [\"{url}\"]\n"),
+        format!("[[service]]\nprefix = \"/a\"\nbackend = {{ url = \"{url}\" }}\n"),
+        format!("[[defaults]]\nbackend = \"{url}\"\n{SERVICE}"),
+        format!("service = [\"{url}\"]\n"),
+        format!("{SERVICE}upstream = \"{url}\"\n"),
+        format!("{SERVICE}sockjs_url = \"{url}\"\n"),
+        format!("{SERVICE}origins = \"{url}\"\n"),
+        format!("\"{url}\" = 1\n{SERVICE}"),
+    ] {
+        let message = error(&text);
+        for secret in ["s3c", "et@"] {
+            assert!(!message.contains(secret), "{message} of {text}");
+        }
+    }
+    let message = load(SERVICE, &[], &[(url, "1"), ("server.backlog", url)]).expect_err("mistakes");
+    assert!(
+        !message.contains("s3c") && !message.contains("et@"),
+        "{message}"
+    );
+
+    let message = error(&format!(
+        "{SERVICE}\"\\u001b[2J\\u202e{}\" = 1\n",
+        "x".repeat(100_000)
+    ));
+    assert!(
+        !message.contains(['\u{1b}', '\u{202e}']) && message.len() < 5_000,
+        "{}",
+        message.len()
+    );
 }

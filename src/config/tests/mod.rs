@@ -32,9 +32,9 @@ impl Drop for File {
 /// Reads a file with variables and `--set` over it. Its name is `FILE` in messages.
 fn load(text: &str, variables: &[(&str, &str)], set: &[(&str, &str)]) -> Result<Config, String> {
     let file = File::new(text);
-    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), Some((*value).to_owned()));
     let sources = Sources {
-        file: Some(file.0.clone()),
+        file: Some((file.0.clone(), Origin::Argument("--config".into()))),
         variables: variables.iter().map(owned).collect(),
         settings: set
             .iter()
@@ -195,6 +195,13 @@ fn variables_of_an_orchestrator_are_not_ours() {
         ("SOCKJS_GATEWAY_PORT_8081_TCP_ADDR", "10.0.0.1"),
         ("SOCKJS_GATEWAY_SERVICE_HOST", "10.0.0.1"),
         ("SOCKJS_GATEWAY_SERVICE_PORT_HTTP", "8081"),
+        ("SOCKJS_GATEWAY_METRICS_SERVICE_HOST", "10.0.0.1"),
+        (
+            "SOCKJS_GATEWAY_METRICS_PORT_9090_TCP",
+            "tcp://10.0.0.1:9090",
+        ),
+        ("SOCKJS_GATEWAY_NAME", "/app/gateway"),
+        ("SOCKJS_GATEWAY_ENV_PATH", "/bin"),
         ("OTHER", "x"),
     ];
     assert!(load(SERVICE, &variables, &[]).is_ok());
@@ -212,11 +219,11 @@ fn the_service_of_arguments_can_be_completed() {
         variables: vec![
             (
                 "SOCKJS_GATEWAY_SERVICE__SOCKJS__RESUME".to_owned(),
-                "false".to_owned(),
+                Some("false".to_owned()),
             ),
             (
                 "SOCKJS_GATEWAY_SERVICE__SOCKJS__BACKEND".to_owned(),
-                "close:".to_owned(),
+                Some("close:".to_owned()),
             ),
         ],
         ..Sources::default()
@@ -228,4 +235,35 @@ fn the_service_of_arguments_can_be_completed() {
     assert_eq!(&*service.settings.config.prefix, "/sockjs");
     assert_eq!(service.settings.backend, "echo:");
     assert!(!service.settings.config.transport.resume);
+}
+
+/// A service is called as the file has it, whatever variables make of its name and prefix, in any order.
+#[test]
+fn names_of_services_hold_for_all_variables() {
+    let text = format!("{SERVICE}[[service]]\nprefix = \"/b\"\nbackend = \"close:\"\n");
+    let swapped = [
+        ("SOCKJS_GATEWAY_SERVICE__A__PREFIX", "/b"),
+        ("SOCKJS_GATEWAY_SERVICE__A__RESUME", "false"),
+        ("SOCKJS_GATEWAY_SERVICE__B__NAME", "other"),
+        ("SOCKJS_GATEWAY_SERVICE__B__PREFIX", "/a"),
+    ];
+    let set = [("service.b.pong_timeout", "3s")];
+    let config = load(&text, &swapped, &set).expect("valid");
+    let [a, b] = [&config.services[0].settings, &config.services[1].settings];
+    assert_eq!((&*a.config.prefix, &*a.backend), ("/b", "echo:"));
+    assert_eq!((&*b.config.prefix, &*b.backend), ("/a", "close:"));
+    assert!(!a.config.transport.resume && b.config.transport.resume);
+    assert_eq!(b.config.session.pong_timeout, Duration::from_secs(3));
+    assert_eq!(b.name(), "other");
+    // One that variables add is one service too, when it gets a name of its own.
+    let added = [
+        ("SOCKJS_GATEWAY_SERVICE__LIVE__BACKEND", "echo:"),
+        ("SOCKJS_GATEWAY_SERVICE__LIVE__NAME", "foo"),
+        ("SOCKJS_GATEWAY_SERVICE__LIVE__PREFIX", "/live"),
+    ];
+    let config = load("", &added, &[]).expect("valid");
+    assert_eq!(
+        (config.services.len(), config.services[0].settings.name()),
+        (1, "foo".to_owned())
+    );
 }

@@ -22,6 +22,8 @@ fn secrets_of_a_backend_url_are_hidden() {
         assert!(!shown.contains("s3cret"), "{shown}");
         assert!(shown.contains("ws://127.0.0.1:9/socket?…"), "{shown}");
     }
+    // As a file it must not pass for the whole.
+    assert!(error(&config.show(false)).contains("backend: is missing"));
 }
 
 /// What is shown is a file that gives the same configuration.
