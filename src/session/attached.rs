@@ -37,6 +37,8 @@ pub(super) struct Attached {
     /// When the last messages were taken of which nothing has shown since that they arrived.
     messages_taken: Option<Moment>,
     pub(super) pong_by: Option<Moment>,
+    /// Its messages wait for room, and nothing is read from it: an answer of its cannot be seen.
+    pub(super) held_up: bool,
     /// When staying attached proves the path; `None` once proven.
     pub(super) proof_at: Option<Moment>,
     /// When it is to give way to its successor.
@@ -64,6 +66,7 @@ impl Attached {
             open_taken: None,
             messages_taken: None,
             pong_by: None,
+            held_up: false,
             proof_at: None,
             recycle_at: manner.max_age.map(|age| now + age),
             recycles: false,

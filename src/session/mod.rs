@@ -178,10 +178,13 @@ impl Session {
             return Deliver::Accepted;
         }
         let bytes = messages.iter().map(Message::len).sum();
-        if !self
+        let has_room = self
             .inbound
-            .has_room(self.config.inbound, messages.len(), bytes)
-        {
+            .has_room(self.config.inbound, messages.len(), bytes);
+        if let Some(receiver) = &mut self.receiver {
+            receiver.held_up = !has_room;
+        }
+        if !has_room {
             return Deliver::Full;
         }
         // Whoever sends has read the `o`.
@@ -286,6 +289,9 @@ impl Session {
             // A response that is still being written: a slow browser, which its connection's own deadlines watch.
             None if self.taken > 0 => self.detached_at = now,
             None => self.close(EndCause::Expired, CloseReason::INTERRUPTED),
+            Some(receiver) if reached(receiver.pong_by) && receiver.held_up => {
+                receiver.pong_by = Some(now + self.config.pong_timeout);
+            }
             Some(receiver) if reached(receiver.pong_by) => {
                 receiver.pong_by = None;
                 self.handle_end(EndCause::Unresponsive, CloseReason::NO_PONG);

@@ -262,7 +262,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
         match &mut self.proof {
             Proving::Done => {}
             Proving::Due(patience) => {
-                self.proof = Proving::Waiting(Box::pin(tokio::time::sleep(*patience)));
+                let mut patience = Box::pin(tokio::time::sleep(*patience));
+                // Whom it wakes has to be known: nothing else may come.
+                let _ = patience.as_mut().poll(context);
+                self.proof = Proving::Waiting(patience);
                 self.write(WsMessage::Ping(Bytes::new()))?;
                 self.unflushed = true;
                 return Poll::Ready(Ok(()));

@@ -301,7 +301,10 @@ fn mistakes_are_named_with_their_place() {
             format!("defaults = 1\n{SERVICE}"),
             "defaults: 1 is not a table",
         ),
-        (String::new(), "FILE: there is no service; add a table [[service]]"),
+        (
+            String::new(),
+            "FILE: there is no service; add a table [[service]]",
+        ),
         ("nonsense".to_owned(), "FILE:1:"),
         (
             format!("{SERVICE}prefix = \"/b\"\n"),

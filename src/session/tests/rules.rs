@@ -382,6 +382,46 @@ fn early_pings_do_not_start_the_pong_deadline_earlier() {
     );
 }
 
+/// While nothing is read from a browser, because its messages wait for room, its answer cannot come: it is not dead.
+#[test]
+fn browser_whose_messages_wait_for_room_is_not_found_dead() {
+    let start = epoch();
+    let config = SessionConfig {
+        inbound: QueueLimits {
+            bytes: 100,
+            messages: 1,
+        },
+        ..SessionConfig::default()
+    };
+    let mut session = Session::new(Arc::new(config), start);
+    session.handle_attach(start, Manner::new(Liveness::Pong));
+    frame(&mut session, start);
+    let deliver = |session: &mut Session, now| {
+        session.handle_browser_messages(now, &mut vec![Message::from("x")])
+    };
+    assert_eq!(deliver(&mut session, start), Deliver::Accepted);
+    session.handle_timeout(start + 25 * SECOND, false);
+    assert_eq!(
+        frame(&mut session, start + 25 * SECOND).as_deref(),
+        Some("h")
+    );
+    assert_eq!(deliver(&mut session, start + 26 * SECOND), Deliver::Full);
+    for late in [35, 45, 55] {
+        session.handle_timeout(start + late * SECOND, false);
+        assert!(session.end().is_none(), "after {late} s");
+    }
+    // From when there is room, it has its time again.
+    session.poll_message();
+    assert_eq!(
+        deliver(&mut session, start + 56 * SECOND),
+        Deliver::Accepted
+    );
+    session.handle_timeout(start + 64 * SECOND, false);
+    assert!(session.end().is_none());
+    session.handle_timeout(start + 65 * SECOND, false);
+    assert!(session.end().is_some());
+}
+
 /// However often it is pinged, a browser has `pong_timeout` for its first answer.
 #[test]
 fn later_pings_do_not_extend_the_pong_deadline() {

@@ -265,3 +265,21 @@ async fn wake_ups_of_nested_wakers_are_not_lost() {
 async fn wake_ups_within_the_task_are_not_lost() {
     converse(echo).await;
 }
+
+/// A browser that does not answer the first Ping gets its `o` when the patience for it is over, though nothing else wakes the
+/// task.
+#[tokio::test(start_paused = true)]
+async fn open_frame_comes_without_a_pong() {
+    let (mut running, mut client) = open(Mode::Sockjs, 100, echo).await;
+    if let Some(pump) = &mut running.pump {
+        pump.proof = Proving::Due(Duration::from_millis(100));
+    }
+    tokio::spawn(running);
+    assert!(matches!(client.next().await, Some(Ok(WsMessage::Ping(_)))));
+    // Below the client, which would answer.
+    let mut bytes = [0; 3];
+    let read = tokio::io::AsyncReadExt::read_exact(client.get_mut(), &mut bytes);
+    let read = tokio::time::timeout(Duration::from_secs(1), read).await;
+    assert!(read.is_ok(), "no frame came");
+    assert_eq!(&bytes, b"\x81\x01o");
+}
