@@ -97,7 +97,7 @@ pub use server::{
 };
 #[doc(inline)]
 pub use service::{
-    AllowedOrigin, ConfigError, ConnectionInfo, Gateway, GatewayBuilder, GatewayConfig,
+    AllowedOrigin, ConfigError, ConnectionInfo, CorsFields, Gateway, GatewayBuilder, GatewayConfig,
     InvalidOrigin, Origins, ServiceConfig, TrustedProxies,
 };
 #[doc(inline)]

@@ -4,6 +4,7 @@
 use crate::backend::upstream::BinaryPolicy;
 use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
+use crate::service::CorsFields;
 use crate::transport::Chunks;
 
 use super::key::{Key, Root, Section, keys};
@@ -82,9 +83,14 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             prefix: Prefix => config.prefix;
             /// what sessions talk to: `ws://…`, `wss://…`, `echo:`, `close:`, `broadcast:`, `amplify:`
             backend: BackendUrl => backend;
-            /// who may use it: `"same"`, `"*"`, or a list such as `["https://app.example.com", "https://*.example.org"]` (the own
-            /// origin is always allowed)
+            /// whose pages may use it: `"same"`, `"*"`, or a list such as `["https://app.example.com", "https://*.example.org",
+            /// "http://localhost:[3000,8080]", "http://localhost:*"]` (the own origin is always allowed)
             origins: OriginList => config.origins;
+            /// let requests without `Origin` in. With `false`, something else has to say that a page that is allowed made them
+            /// (`Sec-Fetch-Site`, `Referer`); programs are kept out
+            allow_missing_origin: Flag => config.allow_missing_origin;
+            /// fields that say which pages may read answers: `"auto"`, or `"off"` where what stands in front of the gateway adds them
+            cors: OneOf<CorsFields> => config.cors;
             /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
             websocket: Flag => config.websocket;
             /// set the JSESSIONID cookie, for load balancers that go by it
@@ -93,7 +99,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             sockjs_url: ScriptUrl => config.sockjs_url, or "our own script";
             /// names of the transports that are on: `websocket`, `websocket-raw`, `xhr-polling`, `xhr-streaming`, `eventsource`,
             /// `htmlfile`, `jsonp-polling`
-            transports: TransportNames => config.transports, or "all";
+            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`";
             /// `PREFIX/doctor` is a page that tests what a user's network does to SockJS; see [doctor.md](doctor.md)
             doctor: Flag => config.doctor;
             /// results of the doctor that are kept, under a code, for a day; each takes up to 200 KiB of memory

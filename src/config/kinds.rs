@@ -12,7 +12,7 @@ use crate::backend::upstream::{BinaryPolicy, check_passed_on};
 use crate::backend::{kind_of, without_secrets};
 use crate::network::WebsocketProof;
 use crate::server::{InvalidListenAddress, ListenAddress};
-use crate::service::{Origins, ServiceConfig, TrustedProxies, parse_networks};
+use crate::service::{CorsFields, Origins, ServiceConfig, TrustedProxies, parse_networks};
 use crate::transport::{Chunks, TRANSPORTS};
 
 use super::key::{Kind, Shape};
@@ -109,6 +109,10 @@ impl Choice for Chunks {
         ("small", Self::Small),
         ("whole", Self::Whole),
     ];
+}
+
+impl Choice for CorsFields {
+    const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("off", Self::Off)];
 }
 
 impl Choice for BinaryPolicy {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::network::{NetworkConfig, Networks};
 use crate::session::SessionConfig;
-use crate::transport::{TRANSPORTS, TransportConfig};
+use crate::transport::{TRANSPORTS, Transport, TransportConfig};
 
 use super::forwarded::TrustedProxies;
 use super::origin::Origins;
@@ -41,6 +41,11 @@ pub struct ServiceConfig {
     pub prefix: Arc<str>,
     /// Origins whose pages may use the service. Default: the service's own.
     pub origins: Origins,
+    /// Whether requests without `Origin` are let in. Default yes. Without, something else in them has to say that a page that is
+    /// allowed made them; programs are kept out.
+    pub allow_missing_origin: bool,
+    /// Who says which pages may read answers.
+    pub cors: CorsFields,
     /// Whether WebSockets are accepted and announced. Default yes.
     pub websocket: bool,
     /// Whether the JSESSIONID cookie is set, for load balancers that keep browsers to a server by it. Default no.
@@ -48,7 +53,8 @@ pub struct ServiceConfig {
     /// URL of the script that the iframe page loads; starts with `/`, `http://` or `https://`. Default: our own script,
     /// served below the prefix.
     pub sockjs_url: Option<String>,
-    /// Names of the transports that are on. Default all.
+    /// Names of the transports that are on. Default all where every origin is let in; else all but htmlfile and jsonp-polling,
+    /// which browsers ask for without `Origin`.
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
@@ -67,6 +73,16 @@ pub struct ServiceConfig {
     pub session: SessionConfig,
     /// Limits of requests and responses.
     pub transport: TransportConfig,
+}
+
+/// Whether answers say which pages may read them. (Fetch, CORS protocol)
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CorsFields {
+    /// Those of the origins that are let in.
+    #[default]
+    Auto,
+    /// They say nothing: what stands in front of the gateway does, and two that say it are one too many for browsers.
+    Off,
 }
 
 /// A service's configuration is wrong.
@@ -91,6 +107,8 @@ impl ServiceConfig {
         Self {
             prefix: prefix.into(),
             origins: Origins::Same,
+            allow_missing_origin: true,
+            cors: CorsFields::Auto,
             websocket: true,
             cookie_needed: false,
             sockjs_url: None,
@@ -104,6 +122,27 @@ impl ServiceConfig {
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }
+    }
+
+    /// Whether the transport of that name is on.
+    pub(super) fn offers(&self, transport: &str) -> bool {
+        match &self.transports {
+            Some(names) => names.iter().any(|name| name == transport),
+            None => {
+                let by_element = |known: &&&Transport| known.name == transport && known.by_element;
+                self.origins == Origins::Any || !TRANSPORTS.iter().any(|known| by_element(&known))
+            }
+        }
+    }
+
+    /// The transports that are on, when not all are.
+    pub(super) fn offered(&self) -> Option<Vec<String>> {
+        let on: Vec<_> = TRANSPORTS
+            .iter()
+            .filter(|transport| self.offers(transport.name))
+            .map(|transport| transport.name.to_owned())
+            .collect();
+        (on.len() < TRANSPORTS.len()).then_some(on)
     }
 
     /// An empty memory of client networks.

@@ -17,9 +17,9 @@ use crate::transport::{
     Address, Answer, Body, Endpoint, Exchange, Hints, Request, Transport, empty, endpoint_at, text,
 };
 
-use super::Service;
 use super::cors;
 use super::policies::{Cors, NO_CACHE, NO_SNIFF, Policies, Put as _};
+use super::{CorsFields, Service};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
@@ -156,7 +156,7 @@ impl Service {
             response.headers_mut().fixed(&NO_CACHE);
             response
         };
-        Cors::of(&request.fields, &self.config.origins).put(response.headers_mut());
+        self.cors(&request.fields).put(response.headers_mut());
         match self.config.info_min_delay {
             Some(delay) if request.method == Method::GET => {
                 let delayed = async move {
@@ -178,7 +178,7 @@ impl Service {
         wire: Option<Arc<Wire>>,
     ) -> Dispatched {
         let hints = endpoint.hints;
-        if !self.offers(transport.name) || (hints.websocket && !self.config.websocket) {
+        if !self.config.offers(transport.name) || (hints.websocket && !self.config.websocket) {
             return not_found().into();
         }
         let preflight = endpoint.answers_preflight() && request.method == Method::OPTIONS;
@@ -215,13 +215,23 @@ impl Service {
 
     fn policies(&self, hints: Hints, request: &Fields) -> Policies {
         let config = &self.config;
-        let cors = hints.cors.then(|| Cors::of(request, &config.origins));
+        let cors = hints.cors.then(|| self.cors(request));
         let identity = config.transport.identity_encoding;
         Policies::of(hints, request, cors, config.cookie_needed, identity)
     }
 
+    fn cors(&self, request: &Fields) -> Cors {
+        match self.config.cors {
+            CorsFields::Auto => Cors::of(request, &self.config.origins),
+            CorsFields::Off => Cors::default(),
+        }
+    }
+
     fn admits(&self, fields: &Fields, peer: &Peer) -> bool {
-        let admitted = self.config.origins.admit(fields, peer);
+        let admitted = self
+            .config
+            .origins
+            .admit(fields, peer, self.config.allow_missing_origin);
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,

@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::doctor::{Doctor, PAGES, SeenRequest, ServiceFacts, serve};
 use crate::registry::{Budgets, Wire};
-use crate::transport::Request;
+use crate::transport::{Request, TRANSPORTS};
 
 use super::dispatch::{Dispatched, method_not_allowed, not_found};
 use super::page::Page;
@@ -42,10 +42,16 @@ impl DoctorService {
                 .heartbeat_delay
                 .map(|delay| delay.as_secs_f64()),
             adaptive: config.network.learn && config.network.adaptive_heartbeat,
-            transports: config.transports.clone(),
+            transports: config.offered(),
         };
         let mut own = ServiceConfig::new(format!("{}/doctor/sockjs", config.prefix));
         own.origins = config.origins.clone();
+        own.transports = Some(
+            TRANSPORTS
+                .iter()
+                .map(|transport| transport.name.to_owned())
+                .collect(),
+        );
         own.cookie_needed = config.cookie_needed;
         own.max_sessions = MAX_SESSIONS;
         own.queue_memory = QUEUE_MEMORY;

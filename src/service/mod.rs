@@ -33,7 +33,7 @@ use crate::protocol::CloseReason;
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
-pub use config::{ConfigError, GatewayConfig, ServiceConfig};
+pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
@@ -378,17 +378,9 @@ impl Service {
         services.map(|service| &service.context.registry)
     }
 
-    /// Whether the transport of that name is on.
-    fn offers(&self, transport: &str) -> bool {
-        self.config
-            .transports
-            .as_ref()
-            .is_none_or(|allowed| allowed.iter().any(|name| name == transport))
-    }
-
     /// Whether browsers may try WebSocket.
     fn offers_websocket(&self) -> bool {
-        self.config.websocket && self.offers("websocket")
+        self.config.websocket && self.config.offers("websocket")
     }
 }
 

@@ -34,13 +34,22 @@ impl fmt::Display for Origins {
     }
 }
 
-/// One entry of a list: `https://app.example.com`, `https://*.example.com`, `http://localhost:8080`.
+/// One entry of a list: `https://app.example.com`, `https://*.example.com`, `http://localhost:8080`,
+/// `http://localhost:[3000,8080]`, `http://localhost:*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedOrigin {
-    scheme: String,
+    scheme: &'static str,
     /// In lower case; with a leading dot when sub-domains are meant.
     host: String,
-    port: u16,
+    ports: Ports,
+}
+
+/// Ports of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Ports {
+    Any,
+    /// At least one, without the brackets when it is one alone.
+    These(Vec<u16>),
 }
 
 /// Not an origin: the text that was given.
@@ -51,7 +60,7 @@ impl fmt::Display for InvalidOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is not an origin: it must look like \"https://app.example.com\", without a path",
+            "{:?} is not an origin: it must look like \"https://app.example.com\", without a path; \"https://*.example.com\" stands for sub-domains, \"http://localhost:[3000,8080]\" for ports, \"http://localhost:*\" for all of them",
             self.0
         )
     }
@@ -59,9 +68,9 @@ impl fmt::Display for InvalidOrigin {
 
 impl std::error::Error for InvalidOrigin {}
 
-/// The parts of an origin: scheme, host, port.
+/// The parts of an origin: scheme (`http` or `https`), host, port.
 struct Parts<'a> {
-    scheme: &'a str,
+    scheme: &'static str,
     host: &'a str,
     port: u16,
 }
@@ -69,7 +78,7 @@ struct Parts<'a> {
 impl<'a> Parts<'a> {
     fn parse(origin: &'a str) -> Option<Self> {
         let (scheme, authority) = origin.split_once("://")?;
-        let default = default_port(scheme)?;
+        let (scheme, default) = scheme_and_port(scheme)?;
         let (host, port) = split_port(authority)?;
         Some(Self {
             scheme,
@@ -79,12 +88,17 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn default_port(scheme: &str) -> Option<u16> {
+/// The scheme of pages, and its port. A program may name the WebSocket's, which is the same thing. (RFC 6455 §3)
+fn scheme_and_port(scheme: &str) -> Option<(&'static str, u16)> {
     match scheme {
-        "http" | "ws" => Some(80),
-        "https" | "wss" => Some(443),
+        "http" | "ws" => Some(("http", 80)),
+        "https" | "wss" => Some(("https", 443)),
         _ => None,
     }
+}
+
+fn default_port(scheme: &str) -> Option<u16> {
+    scheme_and_port(scheme).map(|(_, port)| port)
 }
 
 /// `host:port`, `[::1]:port` or either without a port.
@@ -117,23 +131,40 @@ impl FromStr for AllowedOrigin {
 
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let invalid = || InvalidOrigin(text.to_owned());
-        let parts = Parts::parse(text)
-            .filter(|parts| matches!(parts.scheme, "http" | "https"))
-            .ok_or_else(invalid)?;
+        let (text, ports) = match text.rsplit_once(':') {
+            Some((before, "*")) => (before, Some(Ports::Any)),
+            Some((before, list))
+                if list.starts_with('[') && list.ends_with(']') && !list.contains(':') =>
+            {
+                let list = list[1..list.len() - 1]
+                    .split(',')
+                    .map(|port| port.trim().parse());
+                let list = list.collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
+                (before, Some(Ports::These(list)))
+            }
+            _ => (text, None),
+        };
+        let parts = Parts::parse(text).ok_or_else(invalid)?;
+        let is_page = text.starts_with("http");
         let host = parts
             .host
             .strip_prefix('*')
             .unwrap_or(parts.host)
             .to_ascii_lowercase();
         let wildcard = parts.host.starts_with('*');
-        if host.contains('*') || (wildcard && !host.starts_with('.')) || host.len() < 2 && wildcard
+        let bare = parts.host.len() + parts.scheme.len() + "://".len() == text.len();
+        if !is_page
+            || (ports.is_some() && !bare)
+            || host.contains('*')
+            || (wildcard && !host.starts_with('.'))
+            || host.len() < 2 && wildcard
         {
             return Err(invalid());
         }
         Ok(Self {
-            scheme: parts.scheme.to_owned(),
+            scheme: parts.scheme,
             host,
-            port: parts.port,
+            ports: ports.unwrap_or_else(|| Ports::These(vec![parts.port])),
         })
     }
 }
@@ -142,10 +173,16 @@ impl fmt::Display for AllowedOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let star = if self.host.starts_with('.') { "*" } else { "" };
         write!(f, "{}://{star}{}", self.scheme, self.host)?;
-        if default_port(&self.scheme) == Some(self.port) {
-            Ok(())
-        } else {
-            write!(f, ":{}", self.port)
+        match &self.ports {
+            Ports::Any => f.write_str(":*"),
+            Ports::These(ports) => match ports.as_slice() {
+                [port] if default_port(self.scheme) == Some(*port) => Ok(()),
+                [port] => write!(f, ":{port}"),
+                ports => {
+                    let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+                    write!(f, ":[{}]", ports.join(","))
+                }
+            },
         }
     }
 }
@@ -158,7 +195,25 @@ impl AllowedOrigin {
         } else {
             host == self.host
         };
-        host_matches && origin.scheme == self.scheme && origin.port == self.port
+        let port_matches = match &self.ports {
+            Ports::Any => true,
+            Ports::These(ports) => ports.contains(&origin.port),
+        };
+        host_matches && origin.scheme == self.scheme && port_matches
+    }
+
+    /// The sources of a Content-Security-Policy that mean the same: one for each port. (CSP3 §2.3.1)
+    fn sources(&self) -> Vec<String> {
+        match &self.ports {
+            Ports::Any => vec![self.to_string()],
+            Ports::These(ports) => {
+                let one = |port: &u16| Self {
+                    ports: Ports::These(vec![*port]),
+                    ..self.clone()
+                };
+                ports.iter().map(|port| one(port).to_string()).collect()
+            }
+        }
     }
 }
 
@@ -185,7 +240,9 @@ impl Origins {
     ///
     /// A request without `Origin` is let in when nothing says that another site's page made it. Script and frame requests
     /// carry no `Origin`; of those that browsers mark as cross-site, the `Referer` has to name an origin that is allowed.
-    pub(super) fn admit(&self, fields: &Fields, peer: &Peer) -> bool {
+    /// Where `missing` is not let in, something has to say that a page that is allowed made it: browsers leave `Origin` out where
+    /// a page asks its own.
+    pub(super) fn admit(&self, fields: &Fields, peer: &Peer, missing: bool) -> bool {
         if *self == Self::Any {
             return true;
         }
@@ -197,9 +254,11 @@ impl Origins {
                     .text()
                     .is_some_and(|origin| self.allows(origin, peer));
         }
-        let site = fields.get(&SEC_FETCH_SITE).map(FieldValue::as_bytes);
-        if !matches!(site, Some(b"cross-site" | b"same-site")) {
-            return true;
+        match fields.get(&SEC_FETCH_SITE).map(FieldValue::as_bytes) {
+            Some(b"cross-site" | b"same-site") => {}
+            Some(b"same-origin") => return true,
+            _ if missing => return true,
+            _ => {}
         }
         let referer = fields.get(&REFERER).and_then(FieldValue::text);
         referer
@@ -225,7 +284,7 @@ impl Origins {
             Self::Any => None,
             Self::Same => Some("frame-ancestors 'self'".to_owned()),
             Self::List(list) => {
-                let list: Vec<_> = list.iter().map(ToString::to_string).collect();
+                let list: Vec<_> = list.iter().flat_map(AllowedOrigin::sources).collect();
                 Some(format!("frame-ancestors 'self' {}", list.join(" ")))
             }
         }
@@ -277,7 +336,7 @@ mod tests {
         for (name, value) in fields {
             headers.insert(*name, HeaderValue::from_str(value).expect("a valid value"));
         }
-        origins.admit(&headers.into(), peer)
+        origins.admit(&headers.into(), peer, true)
     }
 
     /// Same origin: scheme, host and port agree; what a TLS-ending proxy hides does not count against the page.
@@ -379,6 +438,11 @@ mod tests {
             "https://*",
             "https://a*.b",
             "https://a:x",
+            "wss://a",
+            "https://a:[]",
+            "https://a:[1,x]",
+            "https://a:80:[1]",
+            "https://[::1:[1]",
         ] {
             assert_eq!(
                 Origins::from_list(&["https://ok.example", bad]),
@@ -386,5 +450,89 @@ mod tests {
             );
         }
         assert_eq!(Origins::from_list(&["*"]), Ok(Origins::Any));
+    }
+
+    /// An entry may name several ports, or all; as a source of a policy it is one for each.
+    #[test]
+    fn entries_may_name_ports() {
+        let entries = [
+            "http://localhost:[3000, 8080]",
+            "https://*.example.org:*",
+            "http://[::1]:[80,81]",
+        ];
+        let list = Origins::from_list(&entries).expect("a valid list");
+        let here = peer("gateway.example", None);
+        for (origin, admitted) in [
+            ("http://localhost:3000", true),
+            ("http://localhost:8080", true),
+            ("http://localhost", false),
+            ("https://a.example.org", true),
+            ("https://a.example.org:8443", true),
+            ("http://a.example.org:8443", false),
+            ("http://[::1]", true),
+            ("http://[::1]:82", false),
+        ] {
+            assert_eq!(
+                admits(&list, &[("origin", origin)], &here),
+                admitted,
+                "{origin}"
+            );
+        }
+        assert_eq!(
+            list.to_string(),
+            "same http://localhost:[3000,8080] https://*.example.org:* http://[::1]:[80,81]"
+        );
+        assert_eq!(
+            list.frame_ancestors().as_deref(),
+            Some(
+                "frame-ancestors 'self' http://localhost:3000 http://localhost:8080 https://*.example.org:* http://[::1] http://[::1]:81"
+            )
+        );
+    }
+
+    /// A program that names the WebSocket's scheme means the page's.
+    #[test]
+    fn websocket_schemes_are_those_of_pages() {
+        let list = Origins::from_list(&["https://app.example.com"]).expect("a valid list");
+        let here = peer("gateway.example", Some("https"));
+        for (origin, admitted) in [
+            ("wss://app.example.com", true),
+            ("ws://app.example.com", false),
+            ("wss://gateway.example", true),
+            ("ws://gateway.example", false),
+        ] {
+            assert_eq!(
+                admits(&list, &[("origin", origin)], &here),
+                admitted,
+                "{origin}"
+            );
+        }
+    }
+
+    /// Where a missing origin is refused, a request has to show that a page that is allowed made it.
+    #[test]
+    fn missing_origins_can_be_refused() {
+        let list = Origins::from_list(&["https://app.example.com"]).expect("a valid list");
+        let here = peer("gateway.example", None);
+        for (fields, admitted) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-origin")], true),
+            (&[("referer", "https://app.example.com/page")], true),
+            (&[("referer", "http://gateway.example/page")], true),
+            (&[("referer", "https://evil.example/page")], false),
+            (&[("origin", "https://app.example.com")], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.insert(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!(
+                list.admit(&headers.into(), &here, false),
+                admitted,
+                "{fields:?}"
+            );
+        }
+        assert!(Origins::Any.admit(&HeaderMap::new().into(), &here, false));
     }
 }

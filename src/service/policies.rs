@@ -115,7 +115,9 @@ impl Policies {
 /// Cross-origin fields in the answer to a request that was let in: the origin verbatim with credentials, since sockjs-client
 /// sends credentials always; `*` only without an origin, and then without credentials.
 /// (sockjs-protocol, `XhrPolling.test_transport`, `XhrPolling.test_request_headers_cors`)
-#[derive(Debug)]
+///
+/// The default says nothing but that answers differ by origin.
+#[derive(Debug, Default)]
 pub(super) struct Cors {
     origin: Option<HeaderValue>,
     /// Every origin is let in.

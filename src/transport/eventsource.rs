@@ -31,6 +31,7 @@ pub(super) const TRANSPORT: Transport = Transport {
             ..Hints::SESSION
         },
     }],
+    by_element: false,
 };
 
 /// sockjs-client's, between the end of an event source and the next.

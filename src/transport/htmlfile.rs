@@ -23,6 +23,7 @@ pub(super) const TRANSPORT: Transport = Transport {
             ..Hints::SESSION
         },
     }],
+    by_element: true,
 };
 
 static HTML: Fixed = fixed!("content-type", "text/html; charset=UTF-8");

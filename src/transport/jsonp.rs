@@ -36,6 +36,7 @@ pub(super) const TRANSPORT: Transport = Transport {
             },
         },
     ],
+    by_element: true,
 };
 
 fn receive(exchange: Exchange) -> Answer {

@@ -59,6 +59,8 @@ pub struct Transport {
     pub name: &'static str,
     /// The URLs it answers.
     pub endpoints: &'static [Endpoint],
+    /// Browsers ask for it with script or frame elements, which any page can make and which carry no `Origin`.
+    pub by_element: bool,
 }
 
 /// One URL of a transport.

@@ -13,4 +13,5 @@ pub(super) const TRANSPORT: Transport = Transport {
         handler: |exchange| Answer::later(websocket::open(exchange, Mode::Raw)),
         hints: Hints::WEBSOCKET,
     }],
+    by_element: false,
 };

@@ -21,6 +21,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         handler: |exchange| Answer::later(open(exchange, Mode::Sockjs)),
         hints: Hints::WEBSOCKET,
     }],
+    by_element: false,
 };
 
 /// Answers a WebSocket handshake and runs its session in a task of its own.

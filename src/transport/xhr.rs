@@ -35,6 +35,7 @@ pub(super) const TRANSPORT: Transport = Transport {
             },
         },
     ],
+    by_element: false,
 };
 
 /// `application/javascript; charset=UTF-8`, as the suite compares it.

@@ -22,4 +22,5 @@ pub(super) const TRANSPORT: Transport = Transport {
             ..Hints::SESSION
         },
     }],
+    by_element: false,
 };

@@ -5,10 +5,16 @@ use crate::support::{Head, Request, Response, Server, Session};
 
 const EVIL: &str = "https://evil.example";
 
-/// An echo service with these lines for `origins`, none for the default.
+const ALL: &str = "transports = [\"websocket\", \"websocket-raw\", \"xhr-polling\", \"xhr-streaming\", \"eventsource\", \"htmlfile\", \"jsonp-polling\"]";
+
+/// An echo service with all transports and these lines for `origins`, none for the default.
 fn server(origins: &str) -> Server {
+    plain_server(&format!("{ALL}\n{origins}"))
+}
+
+fn plain_server(lines: &str) -> Server {
     Server::with_config(&format!(
-        "[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\n{origins}\n"
+        "[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\n{lines}\n"
     ))
 }
 
@@ -316,4 +322,232 @@ fn iframe_page_may_be_framed_by_admitted_origins_only() {
         policy("origins = [\"https://app.example.com\"]").as_deref(),
         Some("frame-ancestors 'self' https://app.example.com")
     );
+}
+
+/// Transports that any page can use without telling its origin are on where every page is let in, or where they are asked for.
+#[test]
+fn unchecked_transports_are_off_for_restricted_origins() {
+    for (lines, status) in [
+        ("", 404),
+        ("origins = [\"https://app.example.com\"]", 404),
+        ("origins = \"*\"", 200),
+        ("transports = [\"htmlfile\", \"jsonp-polling\"]", 200),
+    ] {
+        let server = plain_server(lines);
+        for suffix in ["/jsonp?c=x", "/htmlfile?c=x"] {
+            let session = Session::new(&server, "/echo");
+            let got = head(&server, &Request::get(session.url(suffix))).status;
+            assert_eq!(got, status, "{suffix} with {lines:?}");
+        }
+    }
+    let server = plain_server("");
+    let session = Session::new(&server, "/echo");
+    assert_eq!(
+        head(&server, &Request::post(session.url("/xhr"))).status,
+        200
+    );
+}
+
+/// Where something in front adds the fields, the gateway adds none: browsers refuse answers that have them twice.
+#[test]
+fn cors_fields_can_be_left_to_others() {
+    let server = server("cors = \"off\"");
+    let own = own_origin(&server);
+    for request in requests() {
+        let head = head(&server, &request.clone().header("Origin", own.as_str()));
+        assert_ne!(head.status, 403, "{request:?}");
+        for field in [
+            "Access-Control-Allow-Origin",
+            "Access-Control-Allow-Credentials",
+            "Access-Control-Allow-Headers",
+        ] {
+            assert_eq!(head.header(field), None, "{request:?}");
+        }
+    }
+    let info = Request::get("/echo/info").header("Origin", own.as_str());
+    assert_eq!(
+        head(&server, &info).header("Vary"),
+        Some("Origin"),
+        "caches still have to know"
+    );
+    let foreign = Request::get("/echo/info").header("Origin", EVIL);
+    assert_eq!(
+        head(&server, &foreign).status,
+        403,
+        "who is let in is another matter"
+    );
+}
+
+/// Where `allow_missing_origin` is off, programs are kept out and a page's own requests are not.
+#[test]
+fn missing_origins_are_refused_when_asked_for() {
+    let server = server("allow_missing_origin = false");
+    let own = own_origin(&server);
+    for request in requests() {
+        assert_forbidden(&server.request(&request), &format!("{request:?}"));
+    }
+    for (name, value) in [
+        ("Sec-Fetch-Site", "same-origin".to_owned()),
+        ("Referer", format!("{own}/page.html")),
+    ] {
+        for request in requests() {
+            let request = request.header(name, value.as_str());
+            assert_ne!(head(&server, &request).status, 403, "{request:?}");
+        }
+    }
+}
+
+/// What a page's origin is compared with: the host and scheme that the browser used, as far as a proxy that is believed says so.
+#[test]
+fn own_origin_is_judged_as_trusted_proxies_report_it() {
+    /// Everything that could be taken for the own origin.
+    const ORIGINS: [&str; 8] = [
+        "http://gw.example",
+        "https://gw.example",
+        "http://gw.example:8081",
+        "http://public.example",
+        "https://public.example",
+        "https://public.example:8443",
+        "wss://public.example",
+        "https://evil.example",
+    ];
+    // Trusted, Host, what the proxy says, and who is let in.
+    type Row = (
+        bool,
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    );
+    const HTTP: (&str, &str) = ("X-Forwarded-Proto", "http");
+    const HTTPS: (&str, &str) = ("X-Forwarded-Proto", "https");
+    const HOST: (&str, &str) = ("X-Forwarded-Host", "public.example");
+    let rows: [Row; 16] = [
+        // Nobody vouches for the scheme: either default port of the host it was sent to.
+        (
+            false,
+            "gw.example",
+            &[],
+            &["http://gw.example", "https://gw.example"],
+        ),
+        (false, "gw.example:8081", &[], &["http://gw.example:8081"]),
+        (
+            false,
+            "gw.example",
+            &[HTTPS],
+            &["http://gw.example", "https://gw.example"],
+        ),
+        (
+            false,
+            "gw.example",
+            &[HOST, HTTPS],
+            &["http://gw.example", "https://gw.example"],
+        ),
+        (
+            false,
+            "gw.example",
+            &[("Forwarded", "host=public.example;proto=https")],
+            &["http://gw.example", "https://gw.example"],
+        ),
+        (
+            false,
+            "public.example",
+            &[],
+            &[
+                "http://public.example",
+                "https://public.example",
+                "wss://public.example",
+            ],
+        ),
+        (
+            false,
+            "public.example:8443",
+            &[HTTP],
+            &["https://public.example:8443"],
+        ),
+        (
+            true,
+            "gw.example",
+            &[],
+            &["http://gw.example", "https://gw.example"],
+        ),
+        (true, "gw.example", &[HTTP], &["http://gw.example"]),
+        (true, "gw.example", &[HTTPS], &["https://gw.example"]),
+        (
+            true,
+            "gw.example",
+            &[HOST],
+            &[
+                "http://public.example",
+                "https://public.example",
+                "wss://public.example",
+            ],
+        ),
+        (
+            true,
+            "gw.example",
+            &[HOST, HTTP],
+            &["http://public.example"],
+        ),
+        (
+            true,
+            "gw.example:8081",
+            &[HOST, HTTPS],
+            &["https://public.example", "wss://public.example"],
+        ),
+        (
+            true,
+            "gw.example",
+            &[("X-Forwarded-Host", "public.example:8443"), HTTPS],
+            &["https://public.example:8443"],
+        ),
+        (
+            true,
+            "gw.example",
+            &[("Forwarded", "host=public.example;proto=https")],
+            &["https://public.example", "wss://public.example"],
+        ),
+        // RFC 7239 goes before the older fields, which a browser may have sent.
+        (
+            true,
+            "gw.example",
+            &[
+                ("Forwarded", "host=public.example;proto=http"),
+                ("X-Forwarded-Host", "evil.example"),
+                HTTPS,
+            ],
+            &["http://public.example"],
+        ),
+    ];
+    let [distrusting, trusting] = [false, true].map(|trusted| {
+        let proxies = if trusted {
+            "trusted_proxies = [\"127.0.0.1\"]\n"
+        } else {
+            ""
+        };
+        Server::with_config(&format!(
+            "{proxies}[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\n"
+        ))
+    });
+    for (trusted, host, fields, admitted) in rows {
+        let server = if trusted { &trusting } else { &distrusting };
+        for origin in ORIGINS {
+            let lines = fields
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}\r\n"));
+            let mut connection = server.connect();
+            connection.send_raw(
+                format!(
+                    "GET /echo/info HTTP/1.1\r\nHost: {host}\r\nOrigin: {origin}\r\n{}\r\n",
+                    lines.collect::<String>()
+                )
+                .as_bytes(),
+            );
+            let status = connection.read_head().status;
+            let expected = if admitted.contains(&origin) { 200 } else { 403 };
+            assert_eq!(
+                status, expected,
+                "{origin} to {host} with {fields:?}, trusted: {trusted}"
+            );
+        }
+    }
 }

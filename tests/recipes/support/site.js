@@ -11,6 +11,8 @@ import { bothEnds } from '../../clients/support/pair.js';
 import { startProxy } from './proxy.js';
 import { startRelay } from './relay.js';
 
+/** All, also those that are off where pages of the own origin alone are let in. */
+const TRANSPORTS = ['websocket', 'websocket-raw', 'xhr-streaming', 'eventsource', 'htmlfile', 'xhr-polling', 'jsonp-polling'];
 /** The second is longer than the first and begins with it, has a dot, and heartbeats every second. Both have a doctor. */
 export const PREFIXES = ['/sockjs', '/sockjs/feed.v1'];
 const DOCTOR = 'doctor = true\ndoctor_results = 4\n';
@@ -41,7 +43,8 @@ export async function startSite(proxyName, { gateways: count = 1, trusted = true
       `[[service]]\nprefix = "${prefix}"\nbackend = "${backend.url}"\n${OPTIONS[index]}`
     ));
     const proxies = trusted ? 'trusted_proxies = ["127.0.0.1"]\n' : '';
-    await writeFile(config, proxies + services.join(''));
+    const defaults = `[defaults]\ntransports = ${JSON.stringify(TRANSPORTS)}\n`;
+    await writeFile(config, proxies + defaults + services.join(''));
 
     const relays = [];
     for (let index = 0; index < count; index += 1) {
