@@ -144,6 +144,7 @@ const RULES: &[Rule] = &[
             "backend",
             "config",
             "network",
+            "protocol",
             "registry",
             "server",
             "service",

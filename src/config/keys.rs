@@ -7,6 +7,7 @@ use crate::server::CertificateFiles;
 use crate::service::CorsFields;
 use crate::transport::Chunks;
 
+use super::closing::{CloseCode, CloseText, Window};
 use super::key::{Key, Root, Section, keys};
 use super::kinds::{
     Address, Addresses, BackendUrl, Beat, BeatOrOff, Clients, Count, FieldNames, File, Flag, Mode,
@@ -60,10 +61,25 @@ pub(super) const TOP: &[Section<Config>] = &[
             reuse_port: Flag => server.reuse_port;
             /// connections waiting to be accepted
             backlog: Number<u16, 1, 65535> => server.backlog;
-            /// time that sessions have to end when the program stops
+            /// time that sessions have to take what is queued when the program stops, after the drain's window
             shutdown_grace: Span => server.shutdown_grace;
             /// time that connections have after that
             close_grace: Span => server.close_grace;
+        },
+    },
+    Section {
+        name: "drain",
+        about: &[
+            "What SIGTERM does: new sessions are refused, living ones are ended after what is queued for them.",
+        ],
+        keys: keys! { Config:
+            /// time over which sessions are ended, in random order, so that their browsers do not come back all at once; `"off"` ends
+            /// all at once
+            window: Window => server.drain_window;
+            /// close code that browsers see
+            code: CloseCode => server.drain_reason.code;
+            /// reason that they see
+            reason: CloseText => server.drain_reason.reason;
         },
     },
 ];

@@ -2,6 +2,7 @@
 //!
 //! To add a key: its field in the `Config` of the module that owns it, and its row in `keys.rs`.
 
+mod closing;
 mod document;
 mod interpret;
 mod key;

@@ -298,6 +298,11 @@ impl SessionHandle {
     }
 
     /// Ends the session after what is queued. The first end wins.
+    /// Ends the session because the service stops: what is queued is delivered, then the close frame.
+    pub fn shut_down(&self, reason: &CloseReason) {
+        self.end(EndCause::Shutdown, reason.clone());
+    }
+
     pub(super) fn end(&self, cause: EndCause, reason: CloseReason) {
         self.locked(|state| state.session.handle_end(cause, reason));
     }

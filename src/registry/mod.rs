@@ -244,13 +244,23 @@ impl Registry {
 
     /// Refuses new sessions with `reason` from now on, and ends the living ones with it.
     pub fn stop(&self, reason: &CloseReason) {
-        let _ = self.stopped.set(reason.clone());
-        for shard in &self.shards {
-            let living: Vec<_> = shard.lock().living().cloned().collect();
-            for handle in living {
-                handle.end(EndCause::Shutdown, reason.clone());
-            }
+        self.refuse(reason);
+        for handle in self.living() {
+            handle.shut_down(reason);
         }
+    }
+
+    /// Refuses new sessions with `reason` from now on; the living ones go on.
+    pub fn refuse(&self, reason: &CloseReason) {
+        let _ = self.stopped.set(reason.clone());
+    }
+
+    /// The living sessions, as they are now.
+    pub fn living(&self) -> Vec<Arc<SessionHandle>> {
+        let shards = self.shards.iter();
+        shards
+            .flat_map(|shard| shard.lock().living().cloned().collect::<Vec<_>>())
+            .collect()
     }
 
     /// Waits until no session lives.

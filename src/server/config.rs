@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::protocol::CloseReason;
+
 /// Limits of connections and of stopping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
@@ -27,7 +29,11 @@ pub struct ServerConfig {
     pub reuse_port: bool,
     /// Length of the queue of connections not accepted yet. Default 4096.
     pub backlog: u16,
-    /// Time that sessions have to end when the server stops. Default 10 s.
+    /// Time over which sessions are ended, in random order, when the server stops. Default none: all at once.
+    pub drain_window: Duration,
+    /// What they are told. Default 1012 `Service restart`.
+    pub drain_reason: CloseReason,
+    /// Time that sessions have after that to take what is queued. Default 10 s.
     pub shutdown_grace: Duration,
     /// Time that connections have after that to write what is left. Default 1 s.
     pub close_grace: Duration,
@@ -46,6 +52,8 @@ impl Default for ServerConfig {
             tcp_nodelay: true,
             reuse_port: false,
             backlog: 4096,
+            drain_window: Duration::ZERO,
+            drain_reason: CloseReason::SERVICE_RESTART,
             shutdown_grace: Duration::from_secs(10),
             close_grace: Duration::from_secs(1),
         }

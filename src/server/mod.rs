@@ -24,7 +24,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use crate::protocol::CloseReason;
 use crate::registry::{Budget, Throttle};
 use crate::service::{ConnectionInfo, Gateway};
 
@@ -190,8 +189,9 @@ impl Server {
         }
     }
 
-    /// Serves until `stop` is done; then accepts no more, ends all sessions with 1012 after what is queued, and returns
-    /// when they are gone or `shutdown_grace` has passed.
+    /// Serves until `stop` is done. Then new sessions are refused, and the living ones ended with `drain_reason`, after what is
+    /// queued, in random order over `drain_window`; meanwhile connections are accepted, because polls may need new ones to take
+    /// what is theirs. Returns when all sessions are gone, or `shutdown_grace` has passed after the window.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let Self {
             listeners,
@@ -207,22 +207,31 @@ impl Server {
             config: Arc::clone(&config),
             closing: watch_closing,
         };
+        let ending = async {
+            stop.await;
+            info!(
+                sessions = gateway.sessions(),
+                window = ?config.drain_window,
+                "stopping"
+            );
+            gateway
+                .drain(&config.drain_reason, config.drain_window)
+                .await;
+            if timeout(config.shutdown_grace, gateway.emptied())
+                .await
+                .is_err()
+            {
+                warn!(
+                    sessions = gateway.sessions(),
+                    "sessions left when the grace period ended"
+                );
+            }
+        };
         tokio::select! {
             _ = join_all(listeners.iter().map(|listening| accepting.run(listening))) => {}
-            () = stop => {}
+            () = ending => {}
         }
         drop((listeners, accepting));
-        info!(sessions = gateway.sessions(), "stopping");
-        gateway.stop(&CloseReason::SERVICE_RESTART);
-        if timeout(config.shutdown_grace, gateway.emptied())
-            .await
-            .is_err()
-        {
-            warn!(
-                sessions = gateway.sessions(),
-                "sessions left when the grace period ended"
-            );
-        }
         // What was answered last is still being written.
         let _ = closing.send(true);
         let _ = timeout(config.close_grace, closing.closed()).await;

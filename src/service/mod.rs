@@ -20,12 +20,14 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
+use rand::seq::SliceRandom as _;
 
 use crate::fields::FieldValue;
 use crate::network::{Findings, Networks};
@@ -176,6 +178,32 @@ impl Gateway {
     /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.
     pub fn stop(&self, reason: &CloseReason) {
         self.0.routes.load().stop(reason);
+    }
+
+    /// Refuses new sessions from now on, and ends the living ones in random order, spread over `window`, so that their browsers do
+    /// not come back all at once: what is queued is delivered, then the close frame. Done when all have been ended; they are gone
+    /// when [`Self::emptied`] is.
+    pub async fn drain(&self, reason: &CloseReason, window: Duration) {
+        let routes = self.0.routes.load_full();
+        let mut living = Vec::new();
+        for registry in routes.registries() {
+            registry.refuse(reason);
+            // Weak: who ends meanwhile is not kept.
+            living.extend(registry.living().iter().map(Arc::downgrade));
+        }
+        living.shuffle(&mut rand::rng());
+        let (begun, count) = (tokio::time::Instant::now(), living.len());
+        for (index, session) in living.into_iter().enumerate() {
+            let due = window.mul_f64(index as f64 / count as f64);
+            if begun.elapsed() < due {
+                tokio::time::sleep_until(begun + due).await;
+            }
+            if let Some(session) = session.upgrade() {
+                session.shut_down(reason);
+            }
+        }
+        // Those that were being opened meanwhile.
+        routes.stop(reason);
     }
 
     /// Waits until no session lives.

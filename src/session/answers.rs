@@ -72,13 +72,15 @@ pub enum Detach {
 /// Answer to [`super::Session::handle_browser_messages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deliver {
-    /// All were taken. (Or dropped, because the server's side has ended the session and the browser is told so by the close
-    /// frame: as on a WebSocket, data after a close has no receiver.)
+    /// All were taken. (Or dropped, because the backend has ended the session and the browser is told so by the close frame: as on
+    /// a WebSocket, data after a close has no receiver.)
     Accepted,
     /// None was taken: the inbound queue is full. Try again after [`Wakes::room_in`].
     Full,
     /// None was taken: the session is closed.
     Ended,
+    /// None was taken: the service stops, and the browser is told so by the close frame.
+    Void,
 }
 
 /// Why [`super::Session::handle_backend_message`] did not take a message; it is given back.

@@ -171,11 +171,14 @@ impl Session {
     /// Messages from the browser: all are taken and `messages` is left empty, or none is.
     pub fn handle_browser_messages(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
         if let Some(end) = &self.end {
-            if !end.cause.is_told() {
-                return Deliver::Ended;
-            }
-            messages.clear();
-            return Deliver::Accepted;
+            return match end.cause {
+                EndCause::Shutdown => Deliver::Void,
+                cause if cause.is_told() => {
+                    messages.clear();
+                    Deliver::Accepted
+                }
+                _ => Deliver::Ended,
+            };
         }
         let bytes = messages.iter().map(Message::len).sum();
         let has_room = self

@@ -141,7 +141,7 @@ async fn receive(handle: &SessionHandle, decoder: &mut Decoder, config: &Transpo
                 }
                 let delivering = handle.deliver(&mut messages);
                 let delivered = tokio::time::timeout(config.deliver_timeout, delivering).await;
-                if delivered != Ok(Deliver::Accepted) {
+                if !matches!(delivered, Ok(Deliver::Accepted | Deliver::Void)) {
                     return false;
                 }
             }

@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
 use crate::registry::SessionHandle;
-use crate::session::Deliver;
+use crate::session::{Deliver, EndCause};
 
 use super::body::Body;
 use super::request::{RequestBody, at_once, is_form, read};
@@ -29,6 +29,10 @@ pub(super) enum Payload {
 /// Delivers the request's messages to the session of the URL: all, or none. Answers with what `accepted` gives, or with 500 and
 /// the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the backend does not read.
 ///
+/// What comes for a session that was ended because the service stops is not accepted: nobody will read it, and what is acknowledged
+/// must not be lost in a restart. But a 404 would hide the close frame behind sockjs-client's "Sending error": it is held until the
+/// browser must have the frame, with which it gives the request up.
+///
 /// Source: sockjs-protocol, `XhrPolling.test_invalid_session`, `XhrPolling.test_invalid_json`.
 pub(super) fn send(
     mut exchange: Exchange,
@@ -41,9 +45,10 @@ pub(super) fn send(
         Ok(body) => match take(&exchange, payload, &body) {
             Taken::Answered(answer) => answer.unwrap_or_else(accepted).into(),
             Taken::Waits(handle, messages) => {
-                let timeout = exchange.service.config.deliver_timeout;
-                Answer::later(deliver(handle, messages, timeout, accepted))
+                let times = Times::of(&exchange);
+                Answer::later(deliver(handle, messages, times, accepted))
             }
+            Taken::Void => Answer::later(held(Times::of(&exchange))),
         },
         Err(body) => Answer::later(async move {
             let body = match read(&exchange.request.fields, body, &exchange.service).await {
@@ -52,13 +57,12 @@ pub(super) fn send(
             };
             let taken = take(&exchange, payload, &body.bytes);
             drop(body);
-            let timeout = exchange.service.config.deliver_timeout;
+            let times = Times::of(&exchange);
             drop(exchange);
             match taken {
                 Taken::Answered(answer) => answer.unwrap_or_else(accepted),
-                Taken::Waits(handle, messages) => {
-                    deliver(handle, messages, timeout, accepted).await
-                }
+                Taken::Waits(handle, messages) => deliver(handle, messages, times, accepted).await,
+                Taken::Void => held(times).await,
             }
         }),
     }
@@ -70,6 +74,26 @@ enum Taken {
     Answered(Option<Response<Body>>),
     /// The session has no room for it yet.
     Waits(Arc<SessionHandle>, Vec<Message>),
+    /// Nobody will read it, and the close frame tells the browser.
+    Void,
+}
+
+/// How long an answer may take.
+#[derive(Clone, Copy)]
+struct Times {
+    /// For room in the session.
+    room: Duration,
+    /// Until a browser that still comes for its frames has come.
+    told: Duration,
+}
+
+impl Times {
+    fn of(exchange: &Exchange) -> Self {
+        Self {
+            room: exchange.service.config.deliver_timeout,
+            told: exchange.service.registry.config().disconnect_delay,
+        }
+    }
 }
 
 fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
@@ -89,6 +113,7 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
         .map(|id| exchange.service.registry.get(id));
     let handle = match found {
         Some(Ok(handle)) => handle,
+        Some(Err(Some(EndCause::Shutdown))) => return Taken::Void,
         // The close frame tells the browser; a 404 here would hide it behind "Sending error".
         Some(Err(Some(cause))) if cause.is_told() => return Taken::Answered(None),
         Some(Err(_)) | None => return Taken::Answered(Some(gone())),
@@ -97,20 +122,27 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
         Deliver::Accepted => Taken::Answered(None),
         Deliver::Ended => Taken::Answered(Some(gone())),
         Deliver::Full => Taken::Waits(handle, messages),
+        Deliver::Void => Taken::Void,
     }
 }
 
 async fn deliver(
     handle: Arc<SessionHandle>,
     mut messages: Vec<Message>,
-    timeout: Duration,
+    times: Times,
     accepted: fn() -> Response<Body>,
 ) -> Response<Body> {
-    match tokio::time::timeout(timeout, handle.deliver(&mut messages)).await {
+    match tokio::time::timeout(times.room, handle.deliver(&mut messages)).await {
         Ok(Deliver::Accepted) => accepted(),
         Ok(Deliver::Ended | Deliver::Full) => gone(),
+        Ok(Deliver::Void) => held(times).await,
         Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Backend does not read."),
     }
+}
+
+async fn held(times: Times) -> Response<Body> {
+    tokio::time::sleep(times.told).await;
+    gone()
 }
 
 fn gone() -> Response<Body> {

@@ -1,7 +1,9 @@
-//! The edge: TLS, the PROXY protocol, Unix sockets, sockets of systemd, and another configuration while it runs.
+//! The edge: TLS, the PROXY protocol, Unix sockets, sockets of systemd, another configuration while it runs, and
+//! the end.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod drain;
 mod listeners;
 mod proxy_protocol;
 mod reload;

@@ -110,7 +110,6 @@ fn queued_messages_are_delivered_before_the_close() {
         .exchange(&Request::get("/room"))
         .assert_is(200, "Welcome to SockJS!\n");
     server.signal("TERM");
-    // The connection was there before: new ones are not accepted any more.
     let poll = Request::post(session.url("/xhr"));
     let queued = messages(&text(&connection.exchange(&poll)));
     assert_eq!(queued[0], "queued");
@@ -139,17 +138,48 @@ fn new_sessions_are_refused_while_stopping() {
     drop(lingering);
 }
 
-/// No connection is accepted any more: a load balancer sees it at once.
+/// Connections are accepted while sessions are being ended: a proxy may need a new one for the poll that takes what is queued.
+/// When they are gone, so is the server.
 #[test]
-fn connections_are_refused_while_stopping() {
+fn connections_are_accepted_until_the_sessions_are_gone() {
     let server = echo_server("");
-    let _lingering = opened(&server, "/echo");
+    let session = opened(&server, "/echo");
     let mut witness = RawSocket::open_sockjs(&server, "/echo");
     server.signal("TERM");
     witness.assert_text(RESTART);
+    session.poll().assert_is(200, &format!("{RESTART}\n"));
+    drop(witness);
+    assert_eq!(exit_code(&server), Some(0));
     let refused = std::net::TcpStream::connect(&server.address.authority);
     let refused = refused.map_err(|error| error.kind()).err();
     assert_eq!(refused, Some(std::io::ErrorKind::ConnectionRefused));
+}
+
+/// With a window, sessions are ended one after another, with the code and reason that were set; until their turn they work, while
+/// new ones are refused.
+#[test]
+fn window_spreads_the_ends() {
+    let drain = "[drain]\nwindow = \"1s\"\ncode = 4012\nreason = \"moving\"\n";
+    let server = Server::with_config(&format!("{drain}{}", service("/echo", "echo:", "")));
+    let mut sockets: Vec<_> = (0..20)
+        .map(|_| RawSocket::open_sockjs(&server, "/echo"))
+        .collect();
+    server.signal("TERM");
+    let start = now();
+    // The first one is ended at once; by then new ones are refused.
+    let refused = Session::new(&server, "/echo");
+    let told = || text(&refused.poll()) == "c[4012,\"moving\"]\n";
+    while !told() {
+        assert!(start.elapsed() < ANSWER_DEADLINE, "new sessions are let in");
+    }
+    let mut ends: Vec<_> = Vec::new();
+    while let Some(mut socket) = sockets.pop() {
+        socket.assert_told_and_closed(4012, "moving");
+        ends.push(start.elapsed());
+    }
+    let last = ends.iter().max().expect("twenty");
+    assert!(*last > Duration::from_millis(700), "{ends:?}");
+    assert_eq!(exit_code(&server), Some(0));
 }
 
 /// A session whose browser does not come back holds the process no longer than `disconnect_delay`; one whose WebSocket does

@@ -442,6 +442,8 @@ fn further_mistakes_are_named() {
         ("[[service]]\nprefix = \"/a\"\nbackend = \"wss://x/\"\n[service.upstream]\nca_file = \"/nowhere\"\n".to_owned(), "FILE:5:11: service \"/a\": upstream.ca_file: wss:// cannot be used: cannot read certificates from /nowhere"),
         (format!("[defaults]\ndial_timeout = \"1s\"\n{SERVICE}"), "it belongs into [defaults.upstream]"),
         (format!("[defaults]\nupstream = 1\n{SERVICE}"), "write [defaults.upstream], and its keys below"),
+        (format!("[drain]\ncode = 1006\n{SERVICE}"), "FILE:2:8: drain.code: 1006 may not stand in a close frame; write"),
+        (format!("[drain]\nreason = \"{}\"\n{SERVICE}", "x".repeat(124)), "drain.reason: "),
         ("listen = 5\n".to_owned(), "there is no service"),
         ("\u{feff}lisen = 1\n".to_owned(), "FILE:1:1:"),
     ] {

@@ -561,6 +561,23 @@ fn session_is_settled_when_the_backend_asks_for_more() {
     assert!(session.poll_wakes().settled);
 }
 
+/// When the service stops, late messages are not taken for delivered: what was acknowledged reaches the backend.
+#[test]
+fn late_messages_to_a_service_that_stops_are_not_taken() {
+    let now = epoch();
+    let (mut session, _) = polling(now);
+    session.handle_browser_messages(now, &mut vec!["before".into()]);
+    session.handle_end(EndCause::Shutdown, CloseReason::SERVICE_RESTART);
+    let mut late = vec!["late".into()];
+    assert_eq!(
+        session.handle_browser_messages(now, &mut late),
+        Deliver::Void
+    );
+    assert_eq!(late.len(), 1);
+    assert_eq!(session.poll_message(), Some("before".into()));
+    assert_eq!(session.poll_message(), None);
+}
+
 /// After a named end the browser's late messages are void, not an error that would hide the end's code.
 #[test]
 fn late_messages_to_a_closed_backend_are_void() {

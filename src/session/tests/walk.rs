@@ -135,7 +135,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Moment, random: &mut
                         model.next_in += count;
                     }
                 }
-                Deliver::Full | Deliver::Ended => {
+                Deliver::Full | Deliver::Ended | Deliver::Void => {
                     assert_eq!(batch.len() as u64, count, "part of a batch was taken")
                 }
             }
