@@ -134,6 +134,30 @@ fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mi
     Err(vec![Mistake::of_value(value, expected)])
 }
 
+/// A value that its key would take, but for what it says.
+fn refused<T>(value: &Value, what: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
+    Err(vec![Mistake::new(&value.origin, "", what.to_string())])
+}
+
+/// Reads every value, or tells all that is wrong with any.
+fn each<T>(
+    values: &[Value],
+    read: impl Fn(&Value) -> Result<T, Vec<Mistake>>,
+) -> Result<Vec<T>, Vec<Mistake>> {
+    let (mut all, mut mistakes) = (Vec::new(), Vec::new());
+    for value in values {
+        match read(value) {
+            Ok(one) => all.push(one),
+            Err(found) => mistakes.extend(found),
+        }
+    }
+    if mistakes.is_empty() {
+        Ok(all)
+    } else {
+        Err(mistakes)
+    }
+}
+
 /// A text that `parse` takes.
 fn parsed<T>(
     value: &Value,
@@ -156,21 +180,10 @@ fn list<T>(
     let Content::List(values) = &value.content else {
         return wrong(value, expected);
     };
-    let (mut read, mut mistakes) = (Vec::new(), Vec::new());
-    for value in values {
-        match &value.content {
-            Content::Text(text) => match parse(text) {
-                Ok(item) => read.push(item),
-                Err(what) => mistakes.push(Mistake::new(&value.origin, "", what)),
-            },
-            _ => mistakes.push(Mistake::of_value(value, "a text; write it in quotes")),
-        }
-    }
-    if mistakes.is_empty() {
-        Ok(read)
-    } else {
-        Err(mistakes)
-    }
+    each(values, |value| match &value.content {
+        Content::Text(text) => parse(text).or_else(|what| refused(value, what)),
+        _ => wrong(value, "a text; write it in quotes"),
+    })
 }
 
 impl Kind for Flag {
@@ -226,7 +239,7 @@ fn slow_enough(value: &Value, beat: Duration) -> Result<Duration, Vec<Mistake>> 
     const SHORTEST: Duration = Duration::from_millis(100);
     if beat < SHORTEST {
         let what = format!("{value} would send heartbeats without end; write \"100ms\" or more");
-        return Err(vec![Mistake::new(&value.origin, "", what)]);
+        return refused(value, what);
     }
     Ok(beat)
 }
@@ -270,7 +283,7 @@ impl<const SECONDS: u64> Kind for SpanUpTo<SECONDS> {
                 "{value} is more or less than the system takes; write \"1s\" to \"{}h\", or \"off\"",
                 SECONDS / 3600
             );
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
+            return refused(value, what);
         }
         Ok(span)
     }
@@ -377,9 +390,8 @@ impl Kind for Address {
             "a text; write an address in quotes, like \"127.0.0.1:8081\"",
             |text| Some(text.to_owned()),
         )?;
-        text.parse().map_err(|error: InvalidListenAddress| {
-            vec![Mistake::new(&value.origin, "", error.to_string())]
-        })
+        text.parse()
+            .or_else(|error: InvalidListenAddress| refused(value, error))
     }
 
     fn write(held: &ListenAddress) -> Option<Value> {
@@ -401,20 +413,9 @@ impl Kind for Addresses {
         };
         if values.is_empty() {
             let what = "the list is empty; leave it out, or write at least one address";
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
+            return refused(value, what);
         }
-        let (mut addresses, mut mistakes) = (Vec::new(), Vec::new());
-        for value in values {
-            match Address::read(value) {
-                Ok(address) => addresses.push(address),
-                Err(found) => mistakes.extend(found),
-            }
-        }
-        if mistakes.is_empty() {
-            Ok(addresses)
-        } else {
-            Err(mistakes)
-        }
+        each(values, Address::read)
     }
 
     fn write(held: &Self::Held) -> Option<Value> {
@@ -460,7 +461,7 @@ impl Kind for Prefix {
         )?;
         match ServiceConfig::new(Arc::clone(&prefix)).check() {
             Ok(()) => Ok(prefix),
-            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+            Err(error) => refused(value, error),
         }
     }
 
@@ -478,7 +479,7 @@ impl Kind for BackendUrl {
         let url = parsed(value, expected, |text| Some(text.to_owned()))?;
         match kind_of(&url) {
             Ok(_) => Ok(url),
-            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+            Err(error) => refused(value, error),
         }
     }
 
@@ -505,34 +506,25 @@ impl Kind for OriginList {
             Content::Text(_) => &one[..],
             Content::List(values) if values.is_empty() => {
                 let what = "the list is empty; leave it out, or write \"same\", for the own origin";
-                return Err(vec![Mistake::new(&value.origin, "", what)]);
+                return refused(value, what);
             }
             Content::List(values) => values,
             _ => return wrong(value, expected),
         };
-        let (mut texts, mut mistakes) = (Vec::new(), Vec::new());
-        for one in values {
-            let read = parsed(one, expected, |text| Some(text.to_owned())).and_then(|text| {
-                let lone = values.len() == 1 || !["*", "same"].contains(&text.as_str());
-                if !lone {
-                    let what = format!("{text:?} stands alone, without a list; in a list, the own origin is always meant");
-                    return Err(vec![Mistake::new(&one.origin, "", what)]);
-                }
-                match Origins::from_list(&[&text]) {
-                    Ok(_) => Ok(text),
-                    Err(error) => Err(vec![Mistake::new(&one.origin, "", error.to_string())]),
-                }
-            });
-            match read {
-                Ok(text) => texts.push(text),
-                Err(found) => mistakes.extend(found),
+        let texts = each(values, |one| {
+            let text = parsed(one, expected, |text| Some(text.to_owned()))?;
+            if values.len() > 1 && ["*", "same"].contains(&text.as_str()) {
+                let what = format!(
+                    "{text:?} stands alone, without a list; in a list, the own origin is always meant"
+                );
+                return refused(one, what);
             }
-        }
-        if !mistakes.is_empty() {
-            return Err(mistakes);
-        }
-        Origins::from_list(&texts)
-            .map_err(|error| vec![Mistake::new(&value.origin, "", error.to_string())])
+            match Origins::from_list(&[&text]) {
+                Ok(_) => Ok(text),
+                Err(error) => refused(one, error),
+            }
+        })?;
+        Origins::from_list(&texts).or_else(|error| refused(value, error))
     }
 
     fn write(held: &Origins) -> Option<Value> {
@@ -556,7 +548,7 @@ impl Kind for ScriptUrl {
         config.sockjs_url = Some(url);
         match config.check() {
             Ok(()) => Ok(config.sockjs_url),
-            Err(error) => Err(vec![Mistake::new(&value.origin, "", error.to_string())]),
+            Err(error) => refused(value, error),
         }
     }
 
@@ -587,7 +579,7 @@ impl Kind for TransportNames {
         })?;
         if list.is_empty() {
             let what = "the list is empty; leave it out for all transports, or name at least one";
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
+            return refused(value, what);
         }
         Ok(Some(list))
     }
@@ -617,8 +609,7 @@ impl Kind for Proxies {
         let entries = list(value, expected, |text| {
             TrustedProxies::from_list(&[text]).map(|_| text.to_owned())
         })?;
-        TrustedProxies::from_list(&entries)
-            .map_err(|what| vec![Mistake::new(&value.origin, "", what)])
+        TrustedProxies::from_list(&entries).or_else(|what| refused(value, what))
     }
 
     fn write(held: &TrustedProxies) -> Option<Value> {
@@ -637,7 +628,7 @@ impl Kind for Clients {
         let networks = networks(value)?;
         if networks.is_empty() {
             let what = "the list is empty; write the networks it is for, like [\"10.1.0.0/16\"]";
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
+            return refused(value, what);
         }
         Ok(networks)
     }
