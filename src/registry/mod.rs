@@ -19,10 +19,10 @@ mod wakers;
 mod wire;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -84,8 +84,8 @@ pub struct Registry {
     /// By which ids fall to shards.
     key: u64,
     budgets: Budgets,
-    /// Set once, when the service stops: what new sessions are refused with.
-    stopped: OnceLock<CloseReason>,
+    /// What new sessions are refused with, while they are.
+    refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
     /// Notified when the last session ended.
     emptied: Notify,
@@ -123,7 +123,7 @@ impl Registry {
             shards: std::array::from_fn(|_| Mutex::default()),
             key: rand::random(),
             budgets,
-            stopped: OnceLock::new(),
+            refusing: RwLock::default(),
             refusals: Throttle::default(),
             emptied: Notify::new(),
             this: this.clone(),
@@ -211,9 +211,9 @@ impl Registry {
         let (handle, place) = self.register(|| path)?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key).lock().open(&key, Arc::clone(&handle));
-        if let Some(reason) = self.stopped.get() {
+        if let Some(reason) = self.refusing() {
             // `stop` may have looked through the shards in between.
-            handle.end(EndCause::Shutdown, reason.clone());
+            handle.end(EndCause::Shutdown, reason);
         }
         let registration = Registration::new(self.this.clone(), key, place);
         let driver = self.start(&handle, raw, handshake, negotiated, registration);
@@ -250,9 +250,23 @@ impl Registry {
         }
     }
 
-    /// Refuses new sessions with `reason` from now on; the living ones go on.
+    /// Refuses new sessions with `reason` from now on; the living ones go on. Who refuses already keeps the reason.
     pub fn refuse(&self, reason: &CloseReason) {
-        let _ = self.stopped.set(reason.clone());
+        self.refusing.write().get_or_insert_with(|| reason.clone());
+    }
+
+    /// Opens new sessions again.
+    pub fn admit(&self) {
+        *self.refusing.write() = None;
+    }
+
+    fn refusing(&self) -> Option<CloseReason> {
+        self.refusing.read().clone()
+    }
+
+    /// Whether that id has a session, or had one a short while ago.
+    pub fn knows(&self, id: &SessionId) -> bool {
+        self.shard(id).lock().get(id).is_some()
     }
 
     /// The living sessions, as they are now.
@@ -278,8 +292,8 @@ impl Registry {
         &self,
         path: impl FnOnce() -> Option<Path>,
     ) -> Result<(Arc<SessionHandle>, Reservation), CloseReason> {
-        if let Some(reason) = self.stopped.get() {
-            return Err(reason.clone());
+        if let Some(reason) = self.refusing() {
+            return Err(reason);
         }
         let Some(place) = self.budgets.sessions.reserve(1) else {
             if let Some(held_back) = self.refusals.admit() {

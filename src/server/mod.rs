@@ -84,23 +84,24 @@ impl std::error::Error for BindError {}
 /// Replaces the certificates of a running [`Server`].
 #[derive(Clone, Debug)]
 pub struct Certificates {
-    acceptors: Vec<(ListenAddress, Acceptor)>,
+    acceptors: Vec<(ListenAddress, Option<Acceptor>)>,
 }
 
 impl Certificates {
     /// Reads the files of `listeners` and uses them for connections that come from now on; those that are open go on. Listeners
-    /// are told apart by their address; one that did not speak TLS before does not now.
+    /// are told apart by their address, and those of one address by their order; one that did not speak TLS before does not now.
     ///
     /// # Errors
     /// The first file that cannot be used; nothing has changed then.
     pub fn reload(&self, listeners: &[ListenerConfig]) -> Result<(), TlsError> {
         let mut changes = Vec::new();
+        let mut left: Vec<_> = self.acceptors.iter().collect();
         for listener in listeners {
-            let acceptor = self
-                .acceptors
-                .iter()
-                .find(|(address, _)| *address == listener.address);
-            if let (Some((_, acceptor)), Some(tls)) = (acceptor, &listener.tls) {
+            let of_address = |(address, _): &&(_, _)| *address == listener.address;
+            let Some(place) = left.iter().position(of_address) else {
+                continue;
+            };
+            if let ((_, Some(acceptor)), Some(tls)) = (left.remove(place), &listener.tls) {
                 changes.push(acceptor.prepare(tls)?);
             }
         }
@@ -180,10 +181,10 @@ impl Server {
 
     /// What replaces the certificates while the server runs.
     pub fn certificates(&self) -> Certificates {
-        let acceptors = self.listeners.iter().filter_map(|listening| {
-            let acceptor = listening.below.tls.clone()?;
-            Some((listening.address.clone(), acceptor))
-        });
+        let acceptors = self
+            .listeners
+            .iter()
+            .map(|listening| (listening.address.clone(), listening.below.tls.clone()));
         Certificates {
             acceptors: acceptors.collect(),
         }

@@ -4,7 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::fields::Fields;
 use crate::network::{NetworkConfig, Networks};
+use crate::registry::Peer;
 use crate::session::SessionConfig;
 use crate::transport::{TRANSPORTS, Transport, TransportConfig};
 
@@ -133,6 +135,24 @@ impl ServiceConfig {
                 self.origins == Origins::Any || !TRANSPORTS.iter().any(|known| by_element(&known))
             }
         }
+    }
+
+    /// Whether requests to this transport are answered at all.
+    pub(super) fn permits(&self, transport: &str, is_websocket: bool) -> bool {
+        self.offers(transport) && (self.websocket || !is_websocket)
+    }
+
+    /// Whether pages that ask like this are let in.
+    pub(super) fn admits(&self, fields: &Fields, peer: &Peer) -> bool {
+        self.origins.admit(fields, peer, self.allow_missing_origin)
+    }
+
+    /// Whether the same requests are answered under `other`.
+    pub(super) fn lets_in_as(&self, other: &Self) -> bool {
+        self.origins == other.origins
+            && self.allow_missing_origin == other.allow_missing_origin
+            && self.websocket == other.websocket
+            && self.transports == other.transports
     }
 
     /// The transports that are on, when not all are.

@@ -19,7 +19,7 @@ use crate::transport::{
 
 use super::cors;
 use super::policies::{Cors, NO_CACHE, NO_SNIFF, Policies, Put as _};
-use super::{CorsFields, Service};
+use super::{CorsFields, Service, ServiceConfig};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
@@ -178,14 +178,16 @@ impl Service {
         wire: Option<Arc<Wire>>,
     ) -> Dispatched {
         let hints = endpoint.hints;
-        if !self.config.offers(transport.name) || (hints.websocket && !self.config.websocket) {
+        let permits = |config: &ServiceConfig| config.permits(transport.name, hints.websocket);
+        if !permits(&self.config) && !self.held(session.as_ref(), permits) {
             return not_found().into();
         }
         let preflight = endpoint.answers_preflight() && request.method == Method::OPTIONS;
         if !preflight && request.method != endpoint.method {
             return method_not_allowed(endpoint.allow()).into();
         }
-        if !self.admits(&request.fields, &peer) {
+        let admits = |config: &ServiceConfig| config.admits(&request.fields, &peer);
+        if !self.held(session.as_ref(), admits) && !self.admits(&request.fields, &peer) {
             return refused_origin().into();
         }
         if preflight {
@@ -227,11 +229,14 @@ impl Service {
         }
     }
 
+    /// Whether the session lives, or ended a short while ago, and may have begun when this held.
+    fn held(&self, session: Option<&SessionId>, what: impl Fn(&ServiceConfig) -> bool) -> bool {
+        self.earlier.iter().any(|config| what(config))
+            && session.is_some_and(|id| self.context.registry.knows(id))
+    }
+
     fn admits(&self, fields: &Fields, peer: &Peer) -> bool {
-        let admitted = self
-            .config
-            .origins
-            .admit(fields, peer, self.config.allow_missing_origin);
+        let admitted = self.config.admits(fields, peer);
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,

@@ -27,11 +27,12 @@ use bytes::Bytes;
 use http::header::HOST;
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
 use rand::seq::SliceRandom as _;
 
 use crate::fields::FieldValue;
 use crate::network::{Findings, Networks};
-use crate::protocol::CloseReason;
+use crate::protocol::{CloseReason, Route};
 use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
@@ -73,11 +74,15 @@ struct Inner {
     routes: ArcSwap<Routes>,
     pages: HashMap<&'static str, Page>,
     budgets: Budgets,
+    /// Held by who changes `routes`. While new sessions are refused everywhere, what they are refused with.
+    draining: Mutex<Option<CloseReason>>,
 }
 
 /// One service: a prefix, its policies and its sessions.
 struct Service {
-    config: ServiceConfig,
+    config: Arc<ServiceConfig>,
+    /// What held when sessions that still live may have begun, the last at the end.
+    earlier: Vec<Arc<ServiceConfig>>,
     context: Arc<ServiceContext>,
     iframe: Page,
     script: &'static Page,
@@ -177,20 +182,23 @@ impl Gateway {
 
     /// Refuses new sessions from now on and ends the living ones: what is queued is delivered, then the close frame.
     pub fn stop(&self, reason: &CloseReason) {
-        self.0.routes.load().stop(reason);
+        let routes = self.refuse(reason);
+        routes
+            .registries()
+            .for_each(|registry| registry.stop(reason));
     }
 
     /// Refuses new sessions from now on, and ends the living ones in random order, spread over `window`, so that their browsers do
     /// not come back all at once: what is queued is delivered, then the close frame. Done when all have been ended; they are gone
-    /// when [`Self::emptied`] is.
+    /// when [`Self::emptied`] is. To give it up half-way, drop the future and call [`Self::undrain`].
     pub async fn drain(&self, reason: &CloseReason, window: Duration) {
-        let routes = self.0.routes.load_full();
-        let mut living = Vec::new();
-        for registry in routes.registries() {
-            registry.refuse(reason);
-            // Weak: who ends meanwhile is not kept.
-            living.extend(registry.living().iter().map(Arc::downgrade));
-        }
+        let routes = self.refuse(reason);
+        let registries = routes.registries();
+        // Weak: who ends meanwhile is not kept.
+        let mut living: Vec<_> = registries
+            .flat_map(|registry| registry.living())
+            .map(|session| Arc::downgrade(&session))
+            .collect();
         living.shuffle(&mut rand::rng());
         let (begun, count) = (tokio::time::Instant::now(), living.len());
         for (index, session) in living.into_iter().enumerate() {
@@ -203,14 +211,52 @@ impl Gateway {
             }
         }
         // Those that were being opened meanwhile.
-        routes.stop(reason);
+        self.stop(reason);
+    }
+
+    /// Refuses new sessions everywhere, also of services that a reload adds.
+    fn refuse(&self, reason: &CloseReason) -> Arc<Routes> {
+        let mut draining = self.0.draining.lock();
+        draining.get_or_insert_with(|| reason.clone());
+        let routes = self.0.routes.load_full();
+        routes
+            .registries()
+            .for_each(|registry| registry.refuse(reason));
+        routes
+    }
+
+    /// After [`Self::drain`] or [`Self::stop`]: opens new sessions again. Those that were ended stay ended.
+    pub fn undrain(&self) {
+        let mut draining = self.0.draining.lock();
+        *draining = None;
+        let routes = self.0.routes.load();
+        let services = routes.services.iter();
+        services
+            .flat_map(|service| service.registries())
+            .for_each(|registry| registry.admit());
+        let leaving = routes.leaving.iter();
+        leaving
+            .flat_map(|service| service.registries())
+            .for_each(|registry| registry.stop(&CloseReason::SERVICE_REMOVED));
+    }
+
+    /// Whether new sessions are refused because of [`Self::drain`] or [`Self::stop`].
+    pub fn is_draining(&self) -> bool {
+        self.0.draining.lock().is_some()
     }
 
     /// Waits until no session lives.
     pub async fn emptied(&self) {
-        let routes = self.0.routes.load_full();
-        for registry in routes.registries() {
-            registry.emptied().await;
+        loop {
+            let routes = self.0.routes.load_full();
+            for registry in routes.registries() {
+                registry.emptied().await;
+            }
+            // A reload may have added services meanwhile.
+            let now = self.0.routes.load();
+            if now.registries().all(|registry| registry.is_empty()) {
+                return;
+            }
         }
     }
 
@@ -344,6 +390,7 @@ impl GatewayBuilder {
             routes: ArcSwap::from_pointee(routes),
             pages: self.pages,
             budgets,
+            draining: Mutex::default(),
         })))
     }
 
@@ -364,10 +411,15 @@ impl Service {
         let budgets = process.child(config.max_sessions, config.queue_memory);
         let registry = Registry::new(config.session.clone(), backend, budgets);
         let networks = config.networks();
-        Self::with(config, registry, networks)
+        Self::with(config, Vec::new(), registry, networks)
     }
 
-    fn with(config: ServiceConfig, registry: Arc<Registry>, networks: Arc<Networks>) -> Self {
+    fn with(
+        config: ServiceConfig,
+        earlier: Vec<Arc<ServiceConfig>>,
+        registry: Arc<Registry>,
+        networks: Arc<Networks>,
+    ) -> Self {
         let context = ServiceContext {
             prefix: Arc::clone(&config.prefix),
             config: config.transport.clone(),
@@ -383,13 +435,32 @@ impl Service {
         let iframe = Page::iframe(&script_url, &config.origins);
         Self {
             doctor: DoctorService::of(&config),
-            config,
+            config: Arc::new(config),
+            earlier,
             context: Arc::new(context),
             iframe,
             script,
             script_name,
             refusals: Throttle::default(),
         }
+    }
+
+    /// What is below its prefix, when `path` is.
+    fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let rest = path.strip_prefix(&*self.config.prefix)?;
+        (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+    }
+
+    /// Whether `path` is of a session of its own, or of its doctor's, that lives or ended a short while ago.
+    fn knows(&self, path: &str) -> bool {
+        self.with_doctor().any(|service| {
+            let route = service.below(path).and_then(Route::parse);
+            let Some(Route::Session { session, .. }) = route else {
+                return false;
+            };
+            let id = session.parse();
+            id.is_ok_and(|id| service.context.registry.knows(&id))
+        })
     }
 
     /// The doctor and the path below it, when `rest` is one of its URLs.
@@ -401,9 +472,14 @@ impl Service {
 
     /// Its sessions, and those that its doctor tests with.
     fn registries(&self) -> impl Iterator<Item = &Arc<Registry>> {
-        let tested = self.doctor.as_ref().map(DoctorService::sockjs);
-        let services = std::iter::once(self).chain(tested);
+        let services = self.with_doctor();
         services.map(|service| &service.context.registry)
+    }
+
+    /// It, and the service that its doctor tests with.
+    fn with_doctor(&self) -> impl Iterator<Item = &Self> {
+        let tested = self.doctor.as_ref().map(DoctorService::sockjs);
+        std::iter::once(self).chain(tested)
     }
 
     /// Whether browsers may try WebSocket.

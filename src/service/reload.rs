@@ -8,6 +8,9 @@ use crate::registry::Backend;
 use super::routes::Routes;
 use super::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Service, ServiceConfig};
 
+/// Configs of before that count for sessions which began under them.
+const EARLIER: usize = 16;
+
 /// What a reload changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,6 +39,7 @@ impl Gateway {
             max_sessions,
             queue_memory,
         } = builder.config;
+        let draining = self.0.draining.lock();
         let before = self.0.routes.load_full();
         self.0.budgets.set_limits(max_sessions, queue_memory);
         let (mut reloaded, mut services) = (Reloaded::default(), Vec::new());
@@ -48,7 +52,12 @@ impl Gateway {
                 Some(known) => known.renewed(config, backend),
                 None => {
                     reloaded.added.push(Arc::clone(&config.prefix));
-                    Arc::new(Service::new(config, backend, &self.0.budgets))
+                    let service = Service::new(config, backend, &self.0.budgets);
+                    if let Some(reason) = &*draining {
+                        let registries = service.registries();
+                        registries.for_each(|registry| registry.refuse(reason));
+                    }
+                    Arc::new(service)
                 }
             });
         }
@@ -73,9 +82,13 @@ impl Gateway {
             .routes
             .store(Arc::new(Routes::new(services, leaving, trusted_proxies)));
         for service in left_out {
-            service
-                .registries()
-                .for_each(|registry| registry.stop(&CloseReason::SERVICE_REMOVED));
+            for registry in service.registries() {
+                // A drain ends the living ones in its own time.
+                match &*draining {
+                    Some(reason) => registry.refuse(reason),
+                    None => registry.stop(&CloseReason::SERVICE_REMOVED),
+                }
+            }
             tokio::spawn(self.clone().forget(service));
         }
         Ok(reloaded)
@@ -88,14 +101,18 @@ impl Gateway {
         }
         // Polls that were under way are still told how their session ended.
         tokio::time::sleep(service.config.session.disconnect_delay).await;
-        self.0.routes.rcu(|routes| {
-            let others = routes
-                .leaving
-                .iter()
-                .filter(|leaving| !Arc::ptr_eq(leaving, &service));
-            let trusted = routes.trusted.clone();
-            Routes::new(routes.services.clone(), others.cloned().collect(), trusted)
-        });
+        let _changing = self.0.draining.lock();
+        let routes = self.0.routes.load();
+        let others = routes
+            .leaving
+            .iter()
+            .filter(|leaving| !Arc::ptr_eq(leaving, &service));
+        let next = Routes::new(
+            routes.services.clone(),
+            others.cloned().collect(),
+            routes.trusted.clone(),
+        );
+        self.0.routes.store(Arc::new(next));
     }
 }
 
@@ -107,7 +124,7 @@ impl Service {
         registry
             .budgets()
             .set_limits(config.max_sessions, config.queue_memory);
-        if config == self.config {
+        if config == *self.config {
             return Arc::clone(self);
         }
         let networks = if config.learns_as(&self.config) {
@@ -115,6 +132,18 @@ impl Service {
         } else {
             config.networks()
         };
-        Arc::new(Self::with(config, Arc::clone(registry), networks))
+        let mut earlier = self.earlier.clone();
+        if registry.is_empty() {
+            earlier.clear();
+        }
+        let same = |known: &ServiceConfig| known.lets_in_as(&config);
+        if !same(&self.config) {
+            earlier.push(Arc::clone(&self.config));
+        }
+        earlier.retain(|known| !same(known));
+        if earlier.len() > EARLIER {
+            earlier.remove(0);
+        }
+        Arc::new(Self::with(config, earlier, Arc::clone(registry), networks))
     }
 }

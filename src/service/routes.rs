@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::protocol::CloseReason;
 use crate::registry::Registry;
 
 use super::{Service, TrustedProxies};
@@ -32,20 +31,21 @@ impl Routes {
 
     /// The service of a path, and the path below its prefix.
     pub(super) fn find<'a>(&self, path: &'a str) -> Option<(&Arc<Service>, &'a str)> {
-        let services = self.services.iter().chain(&self.leaving);
-        let mut found = services.filter_map(|service| {
-            let rest = path.strip_prefix(&*service.config.prefix)?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((service, rest))
-        });
-        found.next()
+        let found = |service: &&Arc<Service>| service.below(path).is_some();
+        let mut service = self.services.iter().find(found);
+        if !self.leaving.is_empty() {
+            let mut leaving = self.leaving.iter().filter(found);
+            service = match leaving.clone().find(|service| service.knows(path)) {
+                Some(knows) => Some(knows),
+                // New sessions are refused there, unless a service that stays has the path.
+                None => service.or_else(|| leaving.next()),
+            };
+        }
+        service.and_then(|service| Some((service, service.below(path)?)))
     }
 
     pub(super) fn registries(&self) -> impl Iterator<Item = &Arc<Registry>> {
         let services = self.services.iter().chain(&self.leaving);
         services.flat_map(|service| service.registries())
-    }
-
-    pub(super) fn stop(&self, reason: &CloseReason) {
-        self.registries().for_each(|registry| registry.stop(reason));
     }
 }

@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
 use sockjs_gateway::{
-    ConfigError, Connection, Gateway, GatewayBuilder, Origins, Server, ServerConfig, ServiceConfig,
+    CloseReason, ConfigError, Connection, Gateway, GatewayBuilder, Origins, Server, ServerConfig,
+    ServiceConfig,
 };
 use tokio::net::TcpStream;
 
@@ -165,6 +166,133 @@ async fn limits_and_origins_are_replaced() {
             .ends_with("o\n")
     );
     drop(first);
+}
+
+/// A poll of a session below a prefix.
+fn poll_at(prefix: &str, session: &str) -> String {
+    let path = format!("{prefix}/000/{session}/xhr");
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n")
+}
+
+async fn asked(port: u16, request: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    ask(&mut stream, request).await.unwrap()
+}
+
+/// A service whose sessions have a message in their queue from the beginning.
+fn greeting(builder: GatewayBuilder, prefix: &str) -> GatewayBuilder {
+    let greet = |mut connection: Connection| async move {
+        connection.send("hello").await.unwrap();
+        while connection.recv().await.is_some() {}
+    };
+    builder.service(ServiceConfig::new(prefix), greet)
+}
+
+/// Sessions of a service that is left out get what is queued and the end, also where another service has their path by then.
+#[tokio::test]
+async fn leaving_sessions_are_answered_by_their_service() {
+    for (goes, stays) in [
+        (&["/s"][..], &["/s"][..]),
+        (&["/s/deep"], &["/s"]),
+        (&["/s"], &[""]),
+    ] {
+        let build = |prefixes: &[&str]| {
+            prefixes.iter().fold(Gateway::builder(), |builder, prefix| {
+                greeting(builder, prefix)
+            })
+        };
+        let gateway = build(goes).build().unwrap();
+        let port = serve(&gateway);
+        assert!(asked(port, &poll_at(goes[0], "a")).await.ends_with("o\n"));
+        gateway.reload(Gateway::builder()).unwrap();
+        gateway.reload(build(stays)).unwrap();
+        let next = asked(port, &poll_at(goes[0], "a")).await;
+        assert!(
+            next.ends_with("a[\"hello\"]\n"),
+            "{goes:?} {stays:?}: {next}"
+        );
+        let last = asked(port, &poll_at(goes[0], "a")).await;
+        assert!(last.contains("c[1001,"), "{goes:?} {stays:?}: {last}");
+    }
+}
+
+/// A service that is back has new sessions at once; those of before are still told that theirs ended.
+#[tokio::test]
+async fn services_that_are_back_open_sessions() {
+    let gateway = one_service("/s", "old").build().unwrap();
+    let port = serve(&gateway);
+    assert!(asked(port, &poll_at("/s", "old")).await.ends_with("o\n"));
+    gateway.reload(Gateway::builder()).unwrap();
+    gateway.reload(one_service("/s", "new")).unwrap();
+    let mut session = open(port, "/s", Transport::XhrPolling).await.unwrap();
+    assert_eq!(answer(&mut session).await, "new");
+    assert!(asked(port, &poll_at("/s", "old")).await.contains("c[1001,"));
+}
+
+/// What a session began with holds to its end: its transport may be off by now, and its page's origin not be let in any more.
+#[tokio::test]
+async fn living_sessions_keep_their_transport_and_origin() {
+    let with = |change: fn(&mut ServiceConfig)| {
+        let mut config = ServiceConfig::new("/s");
+        config.origins = Origins::from_list(&["https://friend.example"]).unwrap();
+        change(&mut config);
+        answering(Gateway::builder(), config, "x")
+    };
+    let friend = "Origin: https://friend.example\r\n";
+    let gateway = with(|_| {}).build().unwrap();
+    let port = serve(&gateway);
+    assert!(asked(port, &poll("a", friend)).await.ends_with("o\n"));
+    gateway
+        .reload(with(|config| {
+            config.transports = Some(vec!["websocket".to_owned()])
+        }))
+        .unwrap();
+    gateway
+        .reload(with(|config| config.origins = Origins::Same))
+        .unwrap();
+    gateway
+        .reload(with(|config| {
+            config.transports = Some(vec!["websocket".to_owned()]);
+            config.origins = Origins::Same;
+        }))
+        .unwrap();
+    let body = "[\"?\"]";
+    let send = format!(
+        "POST /s/000/a/xhr_send HTTP/1.1\r\nHost: localhost\r\n{friend}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    assert!(asked(port, &send).await.contains(" 204 "));
+    let answer = asked(port, &poll("a", friend)).await;
+    assert!(answer.ends_with("a[\"x\"]\n"), "{answer}");
+    assert!(
+        answer.contains("access-control-allow-origin: https://friend.example"),
+        "{answer}"
+    );
+    for (what, session, field, status) in [
+        ("another session", "b", friend, " 404 "),
+        (
+            "another origin",
+            "a",
+            "Origin: https://stranger.example\r\n",
+            " 403 ",
+        ),
+    ] {
+        let refused = asked(port, &poll(session, field)).await;
+        assert!(refused.contains(status), "{what}: {refused}");
+    }
+}
+
+/// While the gateway drains, a reload neither opens a way around it, nor changes what sessions are told.
+#[tokio::test]
+async fn reloads_do_not_undo_a_drain() {
+    let gateway = one_service("/s", "x").build().unwrap();
+    let port = serve(&gateway);
+    assert!(asked(port, &poll("a", "")).await.ends_with("o\n"));
+    let reason = CloseReason::new(4100, "moving");
+    gateway.stop(&reason);
+    gateway.reload(one_service("/new", "x")).unwrap();
+    assert!(asked(port, &poll_at("/new", "b")).await.contains("c[4100,"));
+    assert!(asked(port, &poll("a", "")).await.contains("c[4100,"));
 }
 
 /// The program, with a file.
