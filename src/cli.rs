@@ -8,9 +8,12 @@ mod output;
 mod proxy_config;
 mod reload;
 mod settings;
+mod signals;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
 use tracing::{info, warn};
@@ -23,6 +26,7 @@ use crate::server::{ListenAddress, Server};
 use crate::service::{Gateway, Origins, ServiceConfig};
 
 use settings::Settings;
+use signals::Signals;
 
 /// The arguments or the configuration are wrong; nothing was started. (`EX_USAGE`)
 const USAGE: u8 = 64;
@@ -117,14 +121,14 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        None => prepare(arguments.settings).map(Prepared::run),
-        Some(Command::Run(settings)) => prepare(settings).map(Prepared::run),
-        Some(Command::Demo { listen }) => demo(listen).map(Prepared::run),
+        None => serve(|| prepare(arguments.settings)),
+        Some(Command::Run(settings)) => serve(|| prepare(settings)),
+        Some(Command::Demo { listen }) => serve(|| demo(listen)),
         Some(Command::Doctor(arguments)) => probe::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Config(arguments)) => config::run(&arguments),
         Some(Command::Connect(arguments)) => connect::run(&arguments),
-        Some(Command::Bench(arguments)) => bench::run(&arguments, stop_signal),
+        Some(Command::Bench(arguments)) => bench::run(&arguments, signals::stop_signal),
         Some(Command::ProxyConfig(arguments)) => proxy_config::run(&arguments),
         Some(Command::Completion(arguments)) => Ok(manual::complete(&arguments)),
         Some(Command::Man(arguments)) => manual::man(&arguments),
@@ -193,7 +197,7 @@ fn demo(listen: ListenAddress) -> Result<Prepared, String> {
         let mut service = ServiceConfig::new(prefix);
         service.origins = Origins::Any;
         (service.doctor, service.doctor_results) = (prefix == "/echo", 20);
-        builder = builder.shared_service(service.clone(), std::sync::Arc::clone(&backend));
+        builder = builder.shared_service(service.clone(), Arc::clone(&backend));
         config.services.push(ConfiguredService {
             settings: ServiceSettings {
                 backend: url.to_owned(),
@@ -224,22 +228,34 @@ fn raise_limits() {
     }
 }
 
+/// Serves what is prepared until a signal stops it.
+fn serve(prepare: impl FnOnce() -> Result<Prepared, String>) -> Result<ExitCode, String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let started = runtime.and_then(|runtime| {
+        let signals = {
+            let _inside = runtime.enter();
+            Signals::install()?
+        };
+        Ok((runtime, signals))
+    });
+    let (runtime, signals) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            say(&format!("cannot start: {error}"));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    Ok(prepare()?.run(runtime, signals))
+}
+
 impl Prepared {
-    fn run(self) -> ExitCode {
+    fn run(self, runtime: tokio::runtime::Runtime, signals: Signals) -> ExitCode {
         start_logging();
         raise_limits();
-        let runtime = match tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-        {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                say(&format!("cannot start: {error}"));
-                return ExitCode::FAILURE;
-            }
-        };
         // On a worker too: a connection that is accepted there need not wake another thread.
-        let serving = runtime.spawn(self.serve());
+        let serving = runtime.spawn(self.serve(signals));
         let outcome = runtime.block_on(serving);
         // What still runs, such as a backend that ignores the end, must not hold up the exit.
         runtime.shutdown_background();
@@ -253,12 +269,17 @@ impl Prepared {
         }
     }
 
-    async fn serve(self) -> Result<(), String> {
+    async fn serve(self, signals: Signals) -> Result<(), String> {
         let Self {
             config,
             gateway,
             settings,
         } = self;
+        let Signals {
+            hang_up,
+            terminal_gone,
+            stop,
+        } = signals;
         let demo = settings.is_none();
         let server = Server::listen(
             &config.all_listeners(),
@@ -268,7 +289,6 @@ impl Prepared {
         let server = server.map_err(|error| {
             format!("{error}; --listen, listen and [[listener]] take another address")
         })?;
-        let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
         let addresses = server
             .local_addresses()
             .map_err(|error| format!("cannot listen: {error}"))?;
@@ -297,42 +317,25 @@ impl Prepared {
                 address => info!(tls, "listening on {address}"),
             }
         }
-        let certificates = server.certificates();
-        let reloading = settings.filter(Settings::has_file).map(|settings| {
-            let reload = reload::Reload {
-                settings,
-                gateway,
-                certificates,
-            };
-            tokio::spawn(reload.at_signals(config))
+        let stopping = Arc::new(AtomicBool::new(false));
+        let reload = reload::Reload {
+            settings,
+            gateway,
+            certificates: server.certificates(),
+            stopping: Arc::clone(&stopping),
+        };
+        let reloading = tokio::spawn(async move {
+            reload.at(hang_up, config).await;
+            let _ = terminal_gone.send(());
         });
+        let stop = async move {
+            stop.await;
+            stopping.store(true, Ordering::Relaxed);
+        };
         server.serve(stop).await;
-        if let Some(reloading) = reloading {
-            reloading.abort();
-        }
+        reloading.abort();
         Ok(())
     }
-}
-
-/// Done at SIGTERM or SIGINT; a second one ends the process at once.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut next = async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    Ok(async move {
-        next().await;
-        tokio::spawn(async move {
-            next().await;
-            warn!("second signal: leaving at once");
-            std::process::exit(1);
-        });
-    })
 }
 
 fn start_logging() {

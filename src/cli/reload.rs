@@ -1,8 +1,10 @@
 //! SIGHUP: the configuration is read again, checked as a whole, and takes the place of what is in force.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 use super::settings::Settings;
@@ -12,9 +14,12 @@ use crate::service::Gateway;
 
 /// What is needed to read it again, and what it is for.
 pub(super) struct Reload {
-    pub(super) settings: Settings,
+    /// `None` where there is nothing to read, as in the demo.
+    pub(super) settings: Option<Settings>,
     pub(super) gateway: Gateway,
     pub(super) certificates: Certificates,
+    /// Whether the program stops: then it is too late.
+    pub(super) stopping: Arc<AtomicBool>,
 }
 
 /// Logs what is allowed but seldom meant.
@@ -25,28 +30,34 @@ pub(super) fn warn_of(config: &Config) {
 }
 
 impl Reload {
-    /// Reloads at each SIGHUP, for ever. `config` is what is in force.
-    pub(super) async fn at_signals(self, mut config: Config) {
-        let mut signals = match signal(SignalKind::hangup()) {
-            Ok(signals) => signals,
-            Err(error) => return warn!(%error, "SIGHUP will not reload the configuration"),
-        };
+    /// Reloads at each of `signals`. `running` is what the program was started with. Done when they came because the terminal
+    /// that the program was started in is gone.
+    pub(super) async fn at(self, mut signals: Signal, running: Config) {
+        let in_terminal = std::io::stderr().is_terminal();
         while signals.recv().await.is_some() {
-            match self.reload(&config) {
-                Ok(next) => config = next,
-                Err(mistakes) => {
-                    for mistake in mistakes.lines() {
-                        error!("{mistake}");
-                    }
-                    error!("the configuration was not reloaded; what was in force stays");
+            if in_terminal && !std::io::stderr().is_terminal() {
+                return;
+            }
+            let Some(settings) = &self.settings else {
+                info!("SIGHUP: there is no configuration to reload");
+                continue;
+            };
+            if self.stopping.load(Ordering::Relaxed) {
+                warn!("SIGHUP: the configuration is not reloaded, the program stops");
+                continue;
+            }
+            if let Err(mistakes) = self.reload(settings, &running) {
+                for mistake in mistakes.lines() {
+                    error!("{mistake}");
                 }
+                error!("the configuration was not reloaded; what was in force stays");
             }
         }
+        std::future::pending().await
     }
 
-    /// The configuration that is in force then.
-    fn reload(&self, before: &Config) -> Result<Config, String> {
-        let config = self.settings.load(None)?;
+    fn reload(&self, settings: &Settings, running: &Config) -> Result<(), String> {
+        let config = settings.load(None)?;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
         let certificates = self.certificates.reload(&listeners);
@@ -54,20 +65,10 @@ impl Reload {
         let reloaded = self.gateway.reload(config.builder());
         let reloaded = reloaded.map_err(|error| error.to_string())?;
         warn_of(&config);
-        let addresses = |config: &Config| {
-            let listeners = config.all_listeners().into_iter();
-            listeners
-                .map(|listener| {
-                    (
-                        listener.address,
-                        listener.tls.is_some(),
-                        listener.proxy_protocol,
-                    )
-                })
-                .collect::<Vec<_>>()
-        };
-        if addresses(&config) != addresses(before) || config.server != before.server {
-            warn!("listeners and [server] are as they were; changes of theirs need a restart");
+        let needs_restart = config.needs_restart(running);
+        if !needs_restart.is_empty() {
+            let keys = needs_restart.join(", ");
+            warn!("{keys}: as when the program was started; changes need a restart");
         }
         let names = |prefixes: &[Arc<str>]| prefixes.join(" ");
         info!(
@@ -75,6 +76,6 @@ impl Reload {
             removed = names(&reloaded.removed),
             "configuration reloaded"
         );
-        Ok(config)
+        Ok(())
     }
 }

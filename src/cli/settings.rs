@@ -116,13 +116,6 @@ impl Settings {
         })
     }
 
-    /// Whether a file says what the configuration is: something that can change while the program runs.
-    pub(super) fn has_file(&self) -> bool {
-        let variable = std::env::var_os(FILE_VARIABLE).filter(|file| !file.is_empty());
-        let from_variable = self.to.is_none() && variable.is_some();
-        self.config.is_some() || from_variable
-    }
-
     /// The configuration, checked.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod kinds;
 mod layers;
 mod mistake;
 mod reference;
+mod restart;
 mod schema;
 mod show;
 mod tables;

@@ -313,10 +313,9 @@ impl Below {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             let told = proxy_protocol::read(&mut stream).await?;
-            if told.source.is_some() {
-                info.peer = told.source;
-                info.unix = false;
-            }
+            // Where it tells nobody, nobody is known: what is forwarded by who stands behind is not the proxy's word.
+            info.peer = told.source;
+            info.unix = false;
             info.secure = told.secure;
         }
         if let Some(tls) = &self.tls {

@@ -303,9 +303,12 @@ struct Program {
 
 impl Program {
     fn start(file: &std::path::Path) -> Self {
+        Self::run(&["run", "--config", file.to_str().unwrap()])
+    }
+
+    fn run(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
-            .args(["run", "--config"])
-            .arg(file)
+            .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -381,7 +384,81 @@ async fn hang_up_reloads_the_file() {
 
     write(&format!("[server]\nbacklog = 7\n{}", service("/a")));
     program.hang_up();
-    program.says("need a restart");
+    let said = program.says("need a restart");
+    assert!(said.contains("server.backlog: as when"), "{said}");
     program.says("configuration reloaded");
     assert!(status(port, "/a/info").await.contains("200"));
+
+    // What runs counts, not what was read last.
+    write(&format!(
+        "[drain]\ncode = 4000\n[server]\nbacklog = 7\n{}",
+        service("/a")
+    ));
+    program.hang_up();
+    let said = program.says("need a restart");
+    assert!(
+        said.contains("server.backlog, drain.code: as when"),
+        "{said}"
+    );
+    program.says("configuration reloaded");
+    write(&service("/a"));
+    program.hang_up();
+    let said = program.says("configuration reloaded");
+    assert!(!said.contains("restart"), "{said}");
+}
+
+/// SIGHUP ends no program, whether it has a file or not.
+#[tokio::test]
+async fn hang_up_without_a_file_is_survived() {
+    for (arguments, says) in [
+        (
+            &["--to", "echo:", "--listen", "127.0.0.1:0"][..],
+            "configuration reloaded",
+        ),
+        (
+            &["demo", "--listen", "127.0.0.1:0"],
+            "no configuration to reload",
+        ),
+    ] {
+        let mut program = Program::run(arguments);
+        program.says("listening on http://");
+        for _ in 0..2 {
+            program.hang_up();
+            program.says(says);
+        }
+    }
+}
+
+/// A program whose terminal is closed stops in order, instead of staying without anybody.
+#[tokio::test]
+async fn a_closed_terminal_stops_the_program() {
+    let folder = Folder::new();
+    let process = folder.file("pid");
+    let program = env!("CARGO_BIN_EXE_sockjs-gateway");
+    let shell = format!(
+        "echo $$ > {0}.new; mv {0}.new {0}; exec {program} --to echo: --listen 127.0.0.1:0",
+        process.display()
+    );
+    let mut terminal = Command::new("script")
+        .args(["-qefc", &shell, "/dev/null"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut output = BufReader::new(terminal.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("listening on") {
+        assert!(output.read_line(&mut said).unwrap() > 0, "{said}");
+    }
+    let process = std::fs::read_to_string(process).unwrap();
+    let lives = || std::path::Path::new("/proc").join(process.trim()).exists();
+    assert!(lives());
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    let gone = async {
+        while lives() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    within("the end of the program", gone).await;
 }

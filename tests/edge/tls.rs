@@ -2,7 +2,8 @@
 
 use sockjs_gateway::client::{Builder, Event, Transport};
 use sockjs_gateway::{
-    BindError, CertificateFiles, Gateway, ListenerConfig, Server, ServerConfig, TlsError, TlsRemark,
+    BindError, CertificateFiles, Gateway, ListenAddress, ListenerConfig, Server, ServerConfig,
+    TlsError, TlsRemark,
 };
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -186,6 +187,45 @@ async fn certificates_are_replaced_without_a_break() {
     assert!(matches!(error, TlsError::NoCertificate(_)), "{error}");
     assert_eq!(&shown().await, next.certificate.der());
     echoes(&mut session, "still here").await;
+}
+
+/// Listeners of one address are told apart by their order: each gets the next certificate of its own.
+#[tokio::test]
+async fn listeners_of_one_address_keep_their_certificates() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let names = ["one", "two"];
+    let sign = |name: &str| {
+        let signed = authority.sign(&["localhost"]);
+        let mut listener = free_port();
+        listener.tls = Some(tls(vec![signed.write(&folder, name)]));
+        (listener, signed)
+    };
+    let listeners = names.map(|name| sign(name).0);
+    let listeners = [free_port(), listeners[0].clone(), listeners[1].clone()];
+    let gateway = Gateway::builder().build().unwrap();
+    let server = Server::listen(&listeners, gateway, ServerConfig::default()).unwrap();
+    let ports: Vec<_> = server
+        .local_addresses()
+        .unwrap()
+        .into_iter()
+        .filter_map(|(address, tls)| match address {
+            ListenAddress::Tcp(address) if tls => Some(address.port()),
+            _ => None,
+        })
+        .collect();
+    let certificates = server.certificates();
+    tokio::spawn(server.serve(std::future::pending()));
+    let next = names.map(|name| sign(name).1);
+    certificates.reload(&listeners).unwrap();
+    let connector = connector(authority.der(), None);
+    for (port, next) in ports.into_iter().zip(next) {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .unwrap();
+        let stream = shake_hands(stream, &connector, "localhost").await.unwrap();
+        let shown = &stream.get_ref().1.peer_certificates().unwrap()[0];
+        assert_eq!(shown, next.certificate.der());
+    }
 }
 
 /// What is wrong with files is said before anything listens, with what to do.
