@@ -87,8 +87,8 @@ pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]
 pub use registry::{
-    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer, Reaching,
-    SendError, Sender, Sending, Served,
+    Backend, Connection, Counts, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer,
+    Reaching, SendError, Sender, Sending, Served,
 };
 #[doc(inline)]
 pub use server::{
@@ -101,6 +101,6 @@ pub use service::{
     InvalidOrigin, Origins, ServiceConfig, TrustedProxies,
 };
 #[doc(inline)]
-pub use session::{End, EndCause, QueueLimits, SessionConfig};
+pub use session::{End, EndCause, QueueLimits, SessionConfig, SlowConsumer};
 #[doc(inline)]
 pub use transport::{Chunks, TransportConfig};

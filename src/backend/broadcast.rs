@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::protocol::Message;
+use crate::protocol::{CloseReason, Message};
 use crate::registry::{Backend, Connection, SendError, Sender, Served};
 
 /// Everybody who listens.
@@ -21,7 +21,8 @@ impl Broadcast {
         for listener in listeners {
             if let Err(SendError::Full(_)) = listener.try_send(message.clone()) {
                 // One who does not read must not hold up the others.
-                listener.close(1013, "Reads too slowly");
+                let CloseReason { code, reason } = CloseReason::SLOW_CONSUMER;
+                listener.close(code, reason);
             }
         }
     }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use bytestring::ByteString;
 
 use crate::protocol::CloseReason;
+use crate::session::SlowConsumer;
 
 use super::key::{Kind, Shape};
-use super::kinds::{Number, SpanOrOff};
+use super::kinds::{Choice, Number, SpanOrOff};
 use super::mistake::Mistake;
 use super::value::{Content, Value};
 
@@ -19,6 +20,14 @@ pub(super) struct CloseText;
 
 /// Time over which something is spread; `"off"` for none.
 pub(super) struct Window;
+
+impl Choice for SlowConsumer {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("pause", Self::Pause),
+        ("close", Self::Close),
+        ("drop-oldest", Self::DropOldest),
+    ];
+}
 
 impl Kind for CloseCode {
     type Held = u16;

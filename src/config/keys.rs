@@ -5,6 +5,7 @@ use crate::backend::upstream::BinaryPolicy;
 use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
 use crate::service::CorsFields;
+use crate::session::SlowConsumer;
 use crate::transport::Chunks;
 
 use super::closing::{CloseCode, CloseText, Window};
@@ -158,6 +159,12 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             outbound_bytes: Size => config.session.outbound.bytes;
             /// messages in it
             outbound_messages: Count => config.session.outbound.messages;
+            /// what happens when the queue towards the browser is full: `"pause"`, the upstream is not read; `"close"`, that too, and when
+            /// nothing has left the queue for `slow_consumer_timeout` the session ends with 1013 `Reads too slowly`; `"drop-oldest"`,
+            /// the oldest messages that wait make room for new ones
+            slow_consumer: OneOf<SlowConsumer> => config.session.slow_consumer;
+            /// time for that; set it above what a slow line needs for `outbound_bytes`
+            slow_consumer_timeout: Span => config.session.slow_consumer_timeout;
             /// bytes in the queue towards the backend; when it is full the browser's sends wait
             inbound_bytes: Size => config.session.inbound.bytes;
             /// messages in it

@@ -89,6 +89,8 @@ impl CloseReason {
     pub const TOO_MANY_SESSIONS: Self = Self::of(1013, "Too many sessions");
     /// The memory that all queues may take together is used up. (1013 "Try Again Later")
     pub const OUT_OF_BUDGET: Self = Self::of(1013, "Server is out of queue memory");
+    /// The browser left its queue full for too long. (1013 "Try Again Later")
+    pub const SLOW_CONSUMER: Self = Self::of(1013, "Reads too slowly");
     /// A message over the size limit. (RFC 6455 §7.4.1: 1009)
     pub const TOO_BIG: Self = Self::of(1009, "Message too big");
     /// A WebSocket payload that is not the JSON the protocol asks for. (sockjs-node's code and text)

@@ -17,6 +17,7 @@ use crate::session::{
 
 use super::budget::{Budget, Reservation};
 use super::clock::now;
+use super::counts::Counts;
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
 
@@ -25,6 +26,7 @@ pub struct SessionHandle {
     id: Uuid,
     state: Mutex<Locked>,
     queue_memory: Arc<Budget>,
+    counts: Arc<Counts>,
 }
 
 /// What the lock protects.
@@ -75,6 +77,7 @@ impl SessionHandle {
     pub(super) fn new(
         config: Arc<SessionConfig>,
         queue_memory: Arc<Budget>,
+        counts: Arc<Counts>,
         path: Option<Path>,
     ) -> Arc<Self> {
         let id = Uuid::new_v4();
@@ -91,6 +94,7 @@ impl SessionHandle {
                 wakers: Wakers::default(),
             }),
             queue_memory,
+            counts,
         })
     }
 
@@ -103,7 +107,7 @@ impl SessionHandle {
     fn locked<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let mut state = self.state.lock();
         let answer = act(&mut state);
-        state.account(&self.queue_memory);
+        state.account(&self.queue_memory, &self.counts);
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
@@ -308,7 +312,15 @@ impl SessionHandle {
     }
 
     pub(super) fn try_send(&self, message: Message) -> Result<(), Refused> {
-        self.locked(|state| state.session.handle_backend_message(message))
+        let (sent, dropped) = self.locked(|state| {
+            let sent = state.session.handle_backend_message(message);
+            if matches!(sent, Err(Refused::Full(_))) {
+                self.blocked(state);
+            }
+            (sent, state.session.poll_dropped())
+        });
+        self.counts.dropped(dropped);
+        sent
     }
 
     /// Sends what `message` holds; it is empty after `Ready(Ok)`, and still there otherwise.
@@ -320,10 +332,11 @@ impl SessionHandle {
         let Some(taken) = message.take() else {
             return Poll::Ready(Ok(()));
         };
-        self.locked(|state| match state.session.handle_backend_message(taken) {
-            Ok(()) => Poll::Ready(Ok(())),
+        let sent = self.locked(|state| match state.session.handle_backend_message(taken) {
+            Ok(()) => Poll::Ready(Ok(state.session.poll_dropped())),
             Err(Refused::Full(refused)) => {
                 *message = Some(refused);
+                self.blocked(state);
                 state.wakers.wait(For::RoomOut, context);
                 Poll::Pending
             }
@@ -331,7 +344,14 @@ impl SessionHandle {
                 *message = Some(refused);
                 Poll::Ready(Err(()))
             }
-        })
+        });
+        sent.map_ok(|dropped| self.counts.dropped(dropped))
+    }
+
+    fn blocked(&self, state: &mut Locked) {
+        if state.session.handle_blocked(now()) {
+            Counts::add(&self.counts.blocked, 1);
+        }
     }
 
     /// The next message for the backend; `None` once the session has ended and all were given.
@@ -433,10 +453,16 @@ impl SessionHandle {
     }
 
     pub(super) fn timeout(&self) {
-        self.locked(|state| {
+        let overloaded = self.locked(|state| {
             let progressing = state.wire.as_ref().is_some_and(|wire| wire.take_progress());
+            let lived = state.session.end().is_none();
             state.session.handle_timeout(now(), progressing);
+            let end = state.session.end().filter(|_| lived);
+            end.is_some_and(|end| end.cause == EndCause::Overload)
         });
+        if overloaded {
+            self.counts.closed_slow_consumer();
+        }
     }
 }
 
@@ -484,7 +510,7 @@ impl Locked {
     }
 
     /// Keeps the reservation in step with the queues; a session for whose queues there is no memory ends.
-    fn account(&mut self, budget: &Arc<Budget>) {
+    fn account(&mut self, budget: &Arc<Budget>, counts: &Counts) {
         const STEP: usize = 16 * 1024;
         let queued = self.session.queued_bytes();
         if queued <= FREE_QUEUE_MEMORY {
@@ -505,6 +531,9 @@ impl Locked {
             }
         };
         if !granted {
+            if self.session.end().is_none() {
+                Counts::add(&counts.out_of_queue_memory, 1);
+            }
             self.session
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);
         }

@@ -7,6 +7,7 @@ mod backend;
 mod budget;
 mod clock;
 mod connection;
+mod counts;
 mod driver;
 mod handle;
 mod receiver;
@@ -35,6 +36,7 @@ pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching,
 pub use budget::{Budget, Reservation};
 pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
+pub use counts::Counts;
 pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use receiver::Receiver;
@@ -87,6 +89,7 @@ pub struct Registry {
     /// What new sessions are refused with, while they are.
     refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
+    counts: Arc<Counts>,
     /// Notified when the last session ended.
     emptied: Notify,
     this: Weak<Self>,
@@ -125,6 +128,7 @@ impl Registry {
             budgets,
             refusing: RwLock::default(),
             refusals: Throttle::default(),
+            counts: Arc::default(),
             emptied: Notify::new(),
             this: this.clone(),
         })
@@ -152,6 +156,11 @@ impl Registry {
     /// Bounds of its sessions.
     pub fn budgets(&self) -> &Budgets {
         &self.budgets
+    }
+
+    /// How often its limits were reached.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
     }
 
     fn settings(&self) -> Settings {
@@ -296,6 +305,7 @@ impl Registry {
             return Err(reason);
         }
         let Some(place) = self.budgets.sessions.reserve(1) else {
+            Counts::add(&self.counts.too_many_sessions, 1);
             if let Some(held_back) = self.refusals.admit() {
                 let limit = self.budgets.sessions.limit();
                 warn!(
@@ -308,6 +318,7 @@ impl Registry {
         let handle = SessionHandle::new(
             self.config(),
             Arc::clone(&self.budgets.queue_memory),
+            Arc::clone(&self.counts),
             path(),
         );
         Ok((handle, place))

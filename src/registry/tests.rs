@@ -373,3 +373,37 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
         );
     }
 }
+
+/// A backend that waits for a browser that takes nothing sees the session end after `slow_consumer_timeout`, without sending
+/// again, and it is counted.
+#[tokio::test(start_paused = true)]
+async fn slow_consumer_is_closed_by_a_timer() {
+    let config = SessionConfig {
+        outbound: QueueLimits {
+            bytes: 10,
+            messages: 100,
+        },
+        slow_consumer: crate::session::SlowConsumer::Close,
+        slow_consumer_timeout: Duration::from_secs(3),
+        ..SessionConfig::default()
+    };
+    let sends = |connection: Connection| async move {
+        connection.send("fills the queue").await.expect("room");
+        assert!(connection.send("waits").await.is_err(), "it was taken");
+    };
+    let registry = Registry::new(config, Arc::new(sends), Budgets::new(10, 1 << 20));
+    let begun = tokio::time::Instant::now();
+    let mut receiver = attach(&open(&registry, "a")).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    // Taken, and not known to have left.
+    assert_eq!(next_frame(&mut receiver).await, "fills the queue");
+    assert_eq!(next_frame(&mut receiver).await, "c1013");
+    assert_eq!(begun.elapsed().as_secs(), 3);
+    let counts = registry.counts();
+    let count =
+        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(
+        (count(&counts.slow_consumers_closed), count(&counts.blocked)),
+        (1, 1)
+    );
+}

@@ -33,7 +33,7 @@ use rand::seq::SliceRandom as _;
 use crate::fields::FieldValue;
 use crate::network::{Findings, Networks};
 use crate::protocol::{CloseReason, Route};
-use crate::registry::{Backend, Budgets, Peer, Registry, Throttle, Wire};
+use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
 pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
@@ -269,6 +269,13 @@ impl Gateway {
     pub fn findings(&self, mut look: impl FnMut(&str, &Findings)) {
         for service in &self.0.routes.load().services {
             look(&service.config.prefix, service.context.networks.findings());
+        }
+    }
+
+    /// How often limits were reached since each service's start: called with its prefix.
+    pub fn counts(&self, mut look: impl FnMut(&str, &Counts)) {
+        for service in &self.0.routes.load().services {
+            look(&service.config.prefix, service.context.registry.counts());
         }
     }
 

@@ -19,6 +19,24 @@ pub struct SessionConfig {
     pub outbound: QueueLimits,
     /// Messages waiting for the backend. Default 1 MiB and 8192 messages.
     pub inbound: QueueLimits,
+    /// What happens when the queue towards the browser is full. Default: the backend waits.
+    pub slow_consumer: SlowConsumer,
+    /// Time for which the backend may wait without anything leaving the queue, with [`SlowConsumer::Close`]. Default 30 s.
+    pub slow_consumer_timeout: Duration,
+}
+
+/// What happens when a browser reads more slowly than its backend sends, and `outbound` is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// The backend waits: an upstream is not read.
+    #[default]
+    Pause,
+    /// The backend waits; when nothing has left the queue for `slow_consumer_timeout`, the session ends with 1013 "Reads too
+    /// slowly", whether or not the backend sends again.
+    Close,
+    /// The oldest messages that no receiver has taken make room for the new one. `outbound` then bounds those that wait; what is
+    /// being written comes on top.
+    DropOldest,
 }
 
 /// Bound of a queue. A queue that is empty takes one message, or one request's messages, of any size that got this far,
@@ -49,6 +67,8 @@ impl Default for SessionConfig {
             proof_delay: Duration::from_secs(1),
             outbound: QueueLimits::default(),
             inbound: QueueLimits::default(),
+            slow_consumer: SlowConsumer::Pause,
+            slow_consumer_timeout: Duration::from_secs(30),
         }
     }
 }

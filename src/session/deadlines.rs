@@ -30,11 +30,15 @@ impl Session {
     }
 
     pub(super) fn deadline(&self) -> Option<Moment> {
-        match &self.receiver {
-            _ if self.state == State::Closed => None,
+        let receivers = match &self.receiver {
+            _ if self.state == State::Closed => return None,
             None => Some(self.detached_at + self.config.disconnect_delay),
             Some(receiver) => receiver.deadline(),
-        }
+        };
+        [receivers, self.blocked_until()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn check_deadline(&mut self) {

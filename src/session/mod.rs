@@ -20,6 +20,7 @@ mod config;
 mod deadlines;
 mod end;
 mod id;
+mod outbound;
 mod questions;
 mod queue;
 #[cfg(test)]
@@ -33,7 +34,7 @@ use crate::protocol::{CloseReason, Frame, Message, Messages};
 
 pub use answers::{Attach, Deliver, Detach, Liveness, Manner, Refused, Wakes};
 use attached::Attached;
-pub use config::{QueueLimits, SessionConfig};
+pub use config::{QueueLimits, SessionConfig, SlowConsumer};
 pub use end::{End, EndCause};
 pub use id::{InvalidSessionId, MAX_SESSION_ID, SessionId};
 use queue::Queue;
@@ -61,11 +62,17 @@ pub struct Session {
     outbound: Queue,
     /// Messages at the front of `outbound` that a receiver took and that are not known to have left.
     taken: usize,
+    /// Bytes of those.
+    taken_bytes: usize,
     /// How many of those were handed over whole: a frame that was only begun has not left with the one before.
     handed_over: usize,
     inbound: Queue,
     /// The backend took a message and did not ask for the next one yet.
     backend_busy: bool,
+    /// Since when the backend waits for room and nothing has left.
+    blocked_since: Option<Moment>,
+    /// Messages dropped since the last question.
+    dropped: usize,
     proven: bool,
     /// The deadline the driver was last told.
     armed: Option<Moment>,
@@ -85,9 +92,12 @@ impl Session {
             first_beat: None,
             outbound: Queue::new(),
             taken: 0,
+            taken_bytes: 0,
             handed_over: 0,
             inbound: Queue::new(),
             backend_busy: false,
+            blocked_since: None,
+            dropped: 0,
             proven: false,
             armed: None,
             wakes: Wakes::default(),
@@ -243,31 +253,13 @@ impl Session {
         self.close(EndCause::Browser, reason);
     }
 
-    /// A message for the browser.
-    ///
-    /// # Errors
-    /// The message is given back when there is no room, or when the session has ended.
-    pub fn handle_backend_message(&mut self, message: Message) -> Result<(), Refused> {
-        if self.end.is_some() {
-            return Err(Refused::Ended(message));
-        }
-        if !self
-            .outbound
-            .has_room(self.config.outbound, 1, message.len())
-        {
-            return Err(Refused::Full(message));
-        }
-        self.outbound.push(message);
-        self.wakes.receiver = true;
-        Ok(())
-    }
-
     /// The session is to end: messages already queued are delivered, then the close frame. The first end wins.
     pub fn handle_end(&mut self, cause: EndCause, reason: CloseReason) {
         if self.end.is_some() {
             return;
         }
         self.end = Some(Box::new(End { cause, reason }));
+        self.blocked_since = None;
         if cause == EndCause::Backend {
             self.inbound.drain();
         }
@@ -286,6 +278,9 @@ impl Session {
     pub fn handle_timeout(&mut self, now: Moment, progressing: bool) {
         self.armed = None;
         let reached = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
+        if reached(self.blocked_until()) {
+            self.handle_end(EndCause::Overload, CloseReason::SLOW_CONSUMER);
+        }
         match &mut self.receiver {
             None if self.state == State::Closed
                 || self.detached_at + self.config.disconnect_delay > now => {}
@@ -342,6 +337,7 @@ impl Session {
             receiver.took_messages(now, beat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
+            self.taken_bytes = self.outbound.bytes();
             self.wakes.receiver |= self.has_frame();
             let (front, back) = self.outbound.messages().as_slices();
             let in_front = from.min(front.len());
@@ -384,15 +380,6 @@ impl Session {
         std::mem::take(&mut self.wakes)
     }
 
-    /// The messages that never left, once the session is closed; empties them.
-    pub fn take_undelivered(&mut self) -> Vec<Message> {
-        if self.state != State::Closed {
-            return Vec::new();
-        }
-        (self.taken, self.handed_over) = (0, 0);
-        self.outbound.drain()
-    }
-
     /// Closed at once: nothing queued is delivered any more.
     fn close(&mut self, cause: EndCause, reason: CloseReason) {
         if self.state == State::Closed {
@@ -402,13 +389,6 @@ impl Session {
         self.state = State::Closed;
         self.wakes.driver = true;
         self.wakes.backend = true;
-    }
-
-    fn release(&mut self, count: usize) {
-        self.wakes.room_out |= count > 0;
-        (0..count).for_each(|_| drop(self.outbound.pop()));
-        self.taken -= count;
-        self.handed_over = 0;
     }
 
     fn prove(&mut self) {

@@ -45,6 +45,13 @@ impl Queue {
         Some(message)
     }
 
+    /// Takes out the first message behind `kept` others; whether there was one.
+    pub(super) fn drop_behind(&mut self, kept: usize) -> bool {
+        let dropped = self.messages.remove(kept);
+        self.bytes -= dropped.as_ref().map_or(0, Message::len);
+        dropped.is_some()
+    }
+
     pub(super) fn drain(&mut self) -> Vec<Message> {
         self.bytes = 0;
         std::mem::take(&mut self.messages).into()

@@ -40,6 +40,7 @@ mod scripts;
 mod segments;
 mod session_ids;
 mod shutdown;
+mod slow_consumers;
 mod smuggling;
 mod websocket_frames;
 mod websocket_handshake;

@@ -1,6 +1,7 @@
 //! What must hold for a session: single rules, and a random walk.
 
 mod rules;
+mod slow;
 mod walk;
 
 use std::time::Duration;
