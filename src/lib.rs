@@ -87,8 +87,8 @@ pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]
 pub use registry::{
-    Backend, Connection, Counts, Handshake, Negotiated, Negotiation, NegotiationFailed, Peer,
-    Reaching, SendError, Sender, Sending, Served,
+    Backend, ClientLimits, Connection, Counts, Handshake, Negotiated, Negotiation,
+    NegotiationFailed, Peer, Reaching, SendError, Sender, Sending, Served,
 };
 #[doc(inline)]
 pub use server::{

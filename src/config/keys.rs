@@ -123,6 +123,13 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             doctor_results: Number<usize, 0, { i64::MAX }> => config.doctor_results;
             /// sessions at a time; more get close code 1013
             max_sessions: Count => config.max_sessions;
+            /// sessions at a time of one client network, by the browser's address after `trusted_proxies`; more get close code 1013. Many
+            /// users may share an address: leave room for an office or a mobile carrier
+            max_sessions_per_client: Optional<Count> => config.clients.sessions, or "no limit";
+            /// bits of an IPv4 address that tell client networks apart
+            client_ipv4_prefix: Number<u8, 8, 32> => config.clients.ipv4_prefix;
+            /// bits of an IPv6 address that do; a household is given 56 and has as many addresses as it likes in them
+            client_ipv6_prefix: Number<u8, 16, 128> => config.clients.ipv6_prefix;
             /// bytes that this service's queues and bodies take together
             queue_memory: Size => config.queue_memory;
             /// silence after which `h` or a Ping is sent, the first time after 50 to 100 % of it, so that sessions do not beat in

@@ -87,6 +87,8 @@ impl CloseReason {
     pub const INTERNAL_ERROR: Self = Self::of(1011, "Internal error");
     /// A limit on the number of sessions is reached. (1013 "Try Again Later", WebSocket close code registry)
     pub const TOO_MANY_SESSIONS: Self = Self::of(1013, "Too many sessions");
+    /// A limit on the number of sessions of one client is reached. (1013 "Try Again Later")
+    pub const TOO_MANY_OF_CLIENT: Self = Self::of(1013, "Too many sessions from this network");
     /// The memory that all queues may take together is used up. (1013 "Try Again Later")
     pub const OUT_OF_BUDGET: Self = Self::of(1013, "Server is out of queue memory");
     /// The browser left its queue full for too long. (1013 "Try Again Later")

@@ -11,6 +11,8 @@ use crate::throttle::Throttle;
 pub struct Counts {
     /// Sessions refused because there were too many, of the service or of the process.
     pub too_many_sessions: AtomicU64,
+    /// Sessions refused because their client had too many.
+    pub too_many_of_client: AtomicU64,
     /// Sessions ended because there was no memory for their queues.
     pub out_of_queue_memory: AtomicU64,
     /// Times that a backend began to wait for room in the queue towards its browser, or was first refused it.
@@ -20,6 +22,7 @@ pub struct Counts {
     /// Messages dropped to make room for newer ones.
     pub messages_dropped: AtomicU64,
     told: Throttle,
+    pub(super) told_of_client: Throttle,
 }
 
 impl Counts {

@@ -5,6 +5,7 @@
 
 mod backend;
 mod budget;
+mod clients;
 mod clock;
 mod connection;
 mod counts;
@@ -20,6 +21,7 @@ mod wakers;
 mod wire;
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,13 +36,15 @@ use crate::session::{EndCause, SessionConfig, SessionId};
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
 pub use budget::{Budget, Reservation};
+use clients::Clients;
+pub use clients::{Client, ClientLimits};
 pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
 pub use counts::Counts;
 pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use receiver::Receiver;
-use registration::{Key, Registration};
+use registration::{Key, Place, Registration};
 use shard::{Entry, Shard};
 pub use wakers::Due;
 pub use wire::Wire;
@@ -90,6 +94,7 @@ pub struct Registry {
     refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
     counts: Arc<Counts>,
+    clients: Arc<Clients>,
     /// Notified when the last session ended.
     emptied: Notify,
     this: Weak<Self>,
@@ -100,6 +105,7 @@ pub struct Registry {
 struct Settings {
     config: Arc<SessionConfig>,
     backend: Arc<dyn Backend>,
+    clients: ClientLimits,
 }
 
 const SHARDS: usize = 16;
@@ -122,6 +128,7 @@ impl Registry {
             settings: Mutex::new(Settings {
                 config: Arc::new(config),
                 backend,
+                clients: ClientLimits::default(),
             }),
             shards: std::array::from_fn(|_| Mutex::default()),
             key: rand::random(),
@@ -129,6 +136,7 @@ impl Registry {
             refusing: RwLock::default(),
             refusals: Throttle::default(),
             counts: Arc::default(),
+            clients: Arc::default(),
             emptied: Notify::new(),
             this: this.clone(),
         })
@@ -151,6 +159,12 @@ impl Registry {
             settings.config = Arc::new(config);
         }
         settings.backend = backend;
+    }
+
+    /// What each client may have from now on; by default there is no limit. Sessions that live are counted where there was a limit
+    /// when they were opened.
+    pub fn limit_clients(&self, limits: ClientLimits) {
+        self.settings.lock().clients = limits;
     }
 
     /// Bounds of its sessions.
@@ -177,6 +191,7 @@ impl Registry {
     pub fn get_or_open(
         &self,
         id: &SessionId,
+        peer: Option<IpAddr>,
         path: impl FnOnce() -> Option<Path>,
         handshake: impl FnOnce() -> Handshake,
     ) -> Found {
@@ -193,7 +208,7 @@ impl Registry {
             }
             None => {}
         }
-        match self.register(path) {
+        match self.register(peer, path) {
             Err(reason) => Found::Refused(reason),
             Ok((handle, place)) => {
                 let key = Key::Named(id.clone());
@@ -213,11 +228,12 @@ impl Registry {
     pub fn open_unnamed(
         &self,
         raw: bool,
+        peer: Option<IpAddr>,
         path: Option<Path>,
         handshake: impl FnOnce() -> Handshake,
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
-        let (handle, place) = self.register(|| path)?;
+        let (handle, place) = self.register(peer, || path)?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key).lock().open(&key, Arc::clone(&handle));
         if let Some(reason) = self.refusing() {
@@ -299,8 +315,9 @@ impl Registry {
 
     fn register(
         &self,
+        peer: Option<IpAddr>,
         path: impl FnOnce() -> Option<Path>,
-    ) -> Result<(Arc<SessionHandle>, Reservation), CloseReason> {
+    ) -> Result<(Arc<SessionHandle>, Place), CloseReason> {
         if let Some(reason) = self.refusing() {
             return Err(reason);
         }
@@ -315,6 +332,14 @@ impl Registry {
             }
             return Err(CloseReason::TOO_MANY_SESSIONS);
         };
+        let of_client = match peer.zip(self.settings().clients.of_network()) {
+            None => None,
+            Some((peer, (limits, limit))) => {
+                let place = self.clients.place(limits.client(peer), limit);
+                Some(place.ok_or_else(|| self.too_many_of_client(peer, limit))?)
+            }
+        };
+        let place = Place::new(place, of_client);
         let handle = SessionHandle::new(
             self.config(),
             Arc::clone(&self.budgets.queue_memory),
@@ -322,6 +347,14 @@ impl Registry {
             path(),
         );
         Ok((handle, place))
+    }
+
+    fn too_many_of_client(&self, peer: IpAddr, limit: usize) -> CloseReason {
+        Counts::add(&self.counts.too_many_of_client, 1);
+        if let Some(held_back) = self.counts.told_of_client.admit() {
+            warn!(%peer, limit, held_back, "session refused: too many from one network (max_sessions_per_client)");
+        }
+        CloseReason::TOO_MANY_OF_CLIENT
     }
 
     fn start(

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
+use super::clients::ClientPlace;
 use super::{Registry, clock};
 
 /// Where a session is registered.
@@ -16,12 +17,28 @@ pub(super) enum Key {
     Unnamed(Uuid),
 }
 
+/// A session's place in the counts.
+pub(super) struct Place {
+    _of_service: Reservation,
+    /// Boxed, because most services count nobody by client.
+    _of_client: Option<Box<ClientPlace>>,
+}
+
+impl Place {
+    pub(super) fn new(of_service: Reservation, of_client: Option<ClientPlace>) -> Self {
+        Self {
+            _of_service: of_service,
+            _of_client: of_client.map(Box::new),
+        }
+    }
+}
+
 /// A session's place in the registry and in the counts; dropping it gives the place free.
 pub(super) struct Registration {
     registry: Weak<Registry>,
     key: Key,
     // Dropped in this order: the place is free when the registry looks whether it is empty.
-    _place: Reservation,
+    _place: Place,
     _last_out: LastOut,
 }
 
@@ -37,7 +54,7 @@ impl Drop for LastOut {
 }
 
 impl Registration {
-    pub(super) fn new(registry: Weak<Registry>, key: Key, place: Reservation) -> Self {
+    pub(super) fn new(registry: Weak<Registry>, key: Key, place: Place) -> Self {
         Self {
             _last_out: LastOut(registry.clone()),
             registry,

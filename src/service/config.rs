@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::fields::Fields;
 use crate::network::{NetworkConfig, Networks};
-use crate::registry::Peer;
+use crate::registry::{ClientLimits, Peer};
 use crate::session::SessionConfig;
 use crate::transport::{TRANSPORTS, Transport, TransportConfig};
 
@@ -60,6 +60,8 @@ pub struct ServiceConfig {
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
+    /// What each client may have, by its address after trusted proxies. Default no limit.
+    pub clients: ClientLimits,
     /// Bytes that the queues and bodies of this service may take together. Default 512 MiB.
     pub queue_memory: usize,
     /// Time that `/info` takes at least. sockjs-client gives every transport a multiple of the time that `/info` took, so that
@@ -116,6 +118,7 @@ impl ServiceConfig {
             sockjs_url: None,
             transports: None,
             max_sessions: 100_000,
+            clients: ClientLimits::default(),
             queue_memory: 512 << 20,
             info_min_delay: None,
             network: NetworkConfig::default(),

@@ -32,10 +32,13 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     };
 
     let upgraded = upgraded(&mut exchange.request);
-    let opened = exchange
-        .service
-        .registry
-        .open_unnamed(false, None, || exchange.handshake(), None);
+    let opened = exchange.service.registry.open_unnamed(
+        false,
+        exchange.peer.address,
+        None,
+        || exchange.handshake(),
+        None,
+    );
     if let Ok((handle, _)) = &opened {
         exchange.log_opened(handle);
     }

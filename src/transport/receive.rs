@@ -137,6 +137,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
     };
     let handle = match exchange.service.registry.get_or_open(
         id,
+        exchange.peer.address,
         || exchange.http_path(streams),
         || exchange.handshake(),
     ) {

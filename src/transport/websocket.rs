@@ -72,6 +72,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     };
     let opened = registry.open_unnamed(
         mode == Mode::Raw,
+        exchange.peer.address,
         path,
         || exchange.handshake(),
         negotiated.state,

@@ -208,6 +208,37 @@ fn sessions_are_bounded() {
     }
 }
 
+/// The bound on sessions of one network counts its addresses together, on every transport, and no other network.
+#[test]
+fn sessions_of_a_client_network_are_bounded() {
+    let service = service("/echo", "echo:", "max_sessions_per_client = 1");
+    let server = Server::with_config(&format!("trusted_proxies = [\"127.0.0.1\"]\n{service}"));
+    let poll = |address: &str| {
+        let session = Session::new(&server, "/echo");
+        let request = Request::post(session.url("/xhr")).header("X-Forwarded-For", address);
+        text(&server.request(&request))
+    };
+    let refused = "c[1013,\"Too many sessions from this network\"]\n";
+    assert_eq!(poll("2001:db8:0:1::1"), OPEN);
+    assert_eq!(poll("2001:db8:0:2::2"), refused);
+    assert_eq!(poll("2001:db8:1:2::2"), OPEN);
+    assert_eq!([poll("192.0.2.1"), poll("192.0.2.2")], [OPEN, OPEN]);
+    let own = opened(&server, "/echo");
+    for carrier in CARRIERS {
+        let session = Session::new(&server, "/echo");
+        assert_eq!(
+            carrier.first_frame(&server, &session),
+            carrier.wrap(refused.trim_end())
+        );
+    }
+    let mut socket = RawSocket::open(&server, "/echo/websocket");
+    assert_eq!(
+        socket.assert_close(1013),
+        "Too many sessions from this network"
+    );
+    drop(own);
+}
+
 /// The bound on all services together counts across them.
 #[test]
 fn sessions_of_all_services_are_bounded_together() {

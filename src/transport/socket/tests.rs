@@ -80,7 +80,7 @@ async fn open_counted(
         transport: "websocket",
     };
     let (handle, driver) = registry
-        .open_unnamed(mode == Mode::Raw, None, handshake, None)
+        .open_unnamed(mode == Mode::Raw, None, None, handshake, None)
         .expect("there is room");
     let receiver = Receiver::attach(handle, Manner::new(Liveness::Pong), None)
         .await
