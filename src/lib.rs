@@ -32,6 +32,8 @@
 //! | [`protocol`] | SockJS on the wire, pure: frames, escaping, URLs |
 //! | [`session`] | one session as a state machine, pure |
 //! | [`fields`] | the header fields of a request |
+//! | [`identity`] | who opened a session |
+//! | `auth` | tokens (feature `auth`, on by default) |
 //! | [`network`] | what client networks let through: learnt, bounded, expiring |
 //! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
 //! | [`transport`] | HTTP ⇄ session, one file per transport |
@@ -53,6 +55,8 @@
 
 #[cfg(feature = "cli")]
 mod arguments;
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod backend;
 #[cfg(feature = "cli")]
 mod bench;
@@ -64,6 +68,7 @@ pub mod client;
 pub mod config;
 pub mod doctor;
 pub mod fields;
+pub mod identity;
 pub mod moment;
 pub mod network;
 #[cfg(feature = "cli")]
@@ -81,6 +86,8 @@ mod websocket;
 
 #[doc(inline)]
 pub use backend::{Upstream, UpstreamConfig};
+#[doc(inline)]
+pub use identity::{Authentication, Authenticator, Identity, Refusal, SessionBinding};
 #[doc(inline)]
 pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 #[doc(inline)]

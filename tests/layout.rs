@@ -53,6 +53,16 @@ const RULES: &[Rule] = &[
         must_not_name: IMPURE,
     },
     Rule {
+        module: "identity",
+        may_import: &["fields", "identity", "moment", "protocol"],
+        must_not_name: IMPURE,
+    },
+    Rule {
+        module: "auth",
+        may_import: &["auth", "fields", "identity", "protocol", "registry"],
+        must_not_name: &["hyper", "hyper_util", "parking_lot", "tungstenite"],
+    },
+    Rule {
         module: "throttle",
         may_import: &[],
         must_not_name: &["hyper"],
@@ -73,7 +83,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "registry",
         may_import: &[
-            "moment", "network", "protocol", "session", "registry", "throttle",
+            "identity", "moment", "network", "protocol", "session", "registry", "throttle",
         ],
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
@@ -91,6 +101,7 @@ const RULES: &[Rule] = &[
         module: "transport",
         may_import: &[
             "fields",
+            "identity",
             "network",
             "protocol",
             "session",
@@ -116,6 +127,7 @@ const RULES: &[Rule] = &[
         module: "service",
         may_import: &[
             "fields",
+            "identity",
             "network",
             "protocol",
             "session",
@@ -141,8 +153,10 @@ const RULES: &[Rule] = &[
     Rule {
         module: "config",
         may_import: &[
+            "auth",
             "backend",
             "config",
+            "identity",
             "network",
             "protocol",
             "registry",

@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
+use crate::identity::Identity;
 use crate::protocol::{CloseReason, Message};
 use crate::session::{End, EndCause, Refused};
 
@@ -30,6 +31,8 @@ pub struct Handshake {
     pub peer: Peer,
     /// Name of the transport that opened the session, e.g. `xhr-streaming`.
     pub transport: &'static str,
+    /// Who opened the session, where the service authenticates.
+    pub identity: Option<Arc<Identity>>,
 }
 
 /// The browser's side of a connection after trusted proxies have spoken.

@@ -134,7 +134,7 @@ impl Driver {
         self.sleep = None;
         if let Some(end) = self.handle.ended() {
             debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
-            self.registration.close(end);
+            self.registration.close(end, self.handle.owner().cloned());
         }
     }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::identity::{Caller, Identity};
 use crate::moment::Moment;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
@@ -27,6 +28,8 @@ pub struct SessionHandle {
     state: Mutex<Locked>,
     queue_memory: Arc<Budget>,
     counts: Arc<Counts>,
+    /// Who opened it, where services ask.
+    owner: Option<Arc<Identity>>,
 }
 
 /// What the lock protects.
@@ -79,6 +82,7 @@ impl SessionHandle {
         queue_memory: Arc<Budget>,
         counts: Arc<Counts>,
         path: Option<Path>,
+        owner: Option<Arc<Identity>>,
     ) -> Arc<Self> {
         let id = Uuid::new_v4();
         let mut session = Session::new(config, now());
@@ -95,12 +99,29 @@ impl SessionHandle {
             }),
             queue_memory,
             counts,
+            owner,
         })
     }
 
     /// The server's own id of this session; it is not the one in the URL and grants nothing.
     pub fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// Who opened it.
+    pub fn owner(&self) -> Option<&Arc<Identity>> {
+        self.owner.as_ref()
+    }
+
+    /// Whether `caller` may know of it.
+    pub(super) fn is_there_for(&self, caller: &Caller) -> bool {
+        caller.reaches(self.owner(), false)
+            || (caller.reaches(self.owner(), true) && self.ended().is_some())
+    }
+
+    /// When the owner ceases to be who it is.
+    fn expires(&self) -> Option<&(Moment, CloseReason)> {
+        self.owner.as_ref()?.expires.as_ref()
     }
 
     /// Opens the lock, lets `act` decide, and wakes afterwards whom the session wants woken.
@@ -424,10 +445,11 @@ impl SessionHandle {
                 return Schedule::Closed;
             }
             state.wakers.wait_for_deadline(context);
-            state
-                .session
-                .poll_timeout()
-                .map_or(Schedule::Idle, Schedule::At)
+            let expires = self.expires().map(|(moment, _)| *moment);
+            let expires = expires.filter(|_| state.session.end().is_none());
+            let timeout = state.session.poll_timeout();
+            let next = timeout.into_iter().chain(expires).min();
+            next.map_or(Schedule::Idle, Schedule::At)
         })
     }
 
@@ -456,7 +478,13 @@ impl SessionHandle {
         let overloaded = self.locked(|state| {
             let progressing = state.wire.as_ref().is_some_and(|wire| wire.take_progress());
             let lived = state.session.end().is_none();
-            state.session.handle_timeout(now(), progressing);
+            let now = now();
+            if let Some((moment, reason)) = self.expires()
+                && *moment <= now
+            {
+                state.session.handle_end(EndCause::Identity, reason.clone());
+            }
+            state.session.handle_timeout(now, progressing);
             let end = state.session.end().filter(|_| lived);
             end.is_some_and(|end| end.cause == EndCause::Overload)
         });

@@ -29,6 +29,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tracing::warn;
 
+use crate::identity::Caller;
 use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{EndCause, SessionConfig, SessionId};
@@ -119,6 +120,8 @@ pub enum Found {
     Opened(Arc<SessionHandle>, Driver),
     /// There is none, and none is opened: answer with this close frame.
     Refused(CloseReason),
+    /// It belongs to somebody else: as if there were none, and none can be opened.
+    Foreign,
 }
 
 impl Registry {
@@ -191,14 +194,21 @@ impl Registry {
     pub fn get_or_open(
         &self,
         id: &SessionId,
-        peer: Option<IpAddr>,
+        caller: &Caller,
         path: impl FnOnce() -> Option<Path>,
         handshake: impl FnOnce() -> Handshake,
     ) -> Found {
         let mut shard = self.shard(id).lock();
         match shard.get(id) {
-            Some(Entry::Living(handle)) => return Found::Living(Arc::clone(handle)),
-            Some(Entry::Ended(end)) => {
+            Some(Entry::Living(handle)) if handle.is_there_for(caller) => {
+                return Found::Living(Arc::clone(handle));
+            }
+            Some(Entry::Living(_)) => return Found::Foreign,
+            Some(Entry::Ended(tomb)) if !caller.reaches(tomb.owner.as_ref(), true) => {
+                return Found::Foreign;
+            }
+            Some(Entry::Ended(tomb)) => {
+                let end = &tomb.end;
                 let (cause, reason) = (end.cause, end.reason.clone());
                 if cause.is_told() {
                     // A browser that keeps asking keeps being told. (sockjs-node)
@@ -208,7 +218,7 @@ impl Registry {
             }
             None => {}
         }
-        match self.register(peer, path) {
+        match self.register(caller, path) {
             Err(reason) => Found::Refused(reason),
             Ok((handle, place)) => {
                 let key = Key::Named(id.clone());
@@ -228,12 +238,12 @@ impl Registry {
     pub fn open_unnamed(
         &self,
         raw: bool,
-        peer: Option<IpAddr>,
+        caller: &Caller,
         path: Option<Path>,
         handshake: impl FnOnce() -> Handshake,
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
-        let (handle, place) = self.register(peer, || path)?;
+        let (handle, place) = self.register(caller, || path)?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key).lock().open(&key, Arc::clone(&handle));
         if let Some(reason) = self.refusing() {
@@ -248,12 +258,19 @@ impl Registry {
     /// The living session with that id, to deliver to. An ended one is told by its cause.
     ///
     /// # Errors
-    /// The cause of the end, when the id's session ended a short while ago; `None` for an unknown id.
-    pub fn get(&self, id: &SessionId) -> Result<Arc<SessionHandle>, Option<EndCause>> {
+    /// The cause of the end, when the id's session ended a short while ago; `None` for an unknown id, and for
+    /// a session that belongs to somebody else.
+    pub fn get(
+        &self,
+        id: &SessionId,
+        caller: &Caller,
+    ) -> Result<Arc<SessionHandle>, Option<EndCause>> {
         match self.shard(id).lock().get(id) {
-            Some(Entry::Living(handle)) => Ok(Arc::clone(handle)),
-            Some(Entry::Ended(end)) => Err(Some(end.cause)),
-            None => Err(None),
+            Some(Entry::Living(handle)) if handle.is_there_for(caller) => Ok(Arc::clone(handle)),
+            Some(Entry::Ended(tomb)) if caller.reaches(tomb.owner.as_ref(), true) => {
+                Err(Some(tomb.end.cause))
+            }
+            _ => Err(None),
         }
     }
 
@@ -315,9 +332,10 @@ impl Registry {
 
     fn register(
         &self,
-        peer: Option<IpAddr>,
+        caller: &Caller,
         path: impl FnOnce() -> Option<Path>,
     ) -> Result<(Arc<SessionHandle>, Place), CloseReason> {
+        let owner = caller.opens()?;
         if let Some(reason) = self.refusing() {
             return Err(reason);
         }
@@ -332,7 +350,7 @@ impl Registry {
             }
             return Err(CloseReason::TOO_MANY_SESSIONS);
         };
-        let of_client = match peer.zip(self.settings().clients.of_network()) {
+        let of_client = match caller.address().zip(self.settings().clients.of_network()) {
             None => None,
             Some((peer, (limits, limit))) => {
                 let place = self.clients.place(limits.client(peer), limit);
@@ -345,6 +363,7 @@ impl Registry {
             Arc::clone(&self.budgets.queue_memory),
             Arc::clone(&self.counts),
             path(),
+            owner,
         );
         Ok((handle, place))
     }

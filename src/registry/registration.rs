@@ -1,13 +1,15 @@
 //! A session's place in the registry, from its opening to its end.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use uuid::Uuid;
 
+use crate::identity::Identity;
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
 use super::clients::ClientPlace;
+use super::shard::Tomb;
 use super::{Registry, clock};
 
 /// Where a session is registered.
@@ -64,7 +66,7 @@ impl Registration {
     }
 
     /// The session is closed: its id answers with `end` for a while.
-    pub(super) fn close(&self, end: End) {
+    pub(super) fn close(&self, end: End, owner: Option<Arc<Identity>>) {
         let Some(registry) = self.registry.upgrade() else {
             return;
         };
@@ -74,7 +76,9 @@ impl Registration {
         let index = registry.shard_index(id);
         let due = clock::now() + registry.lingering(end.cause);
         // This registration is the only one of its id, so the entry is still this session's.
-        let nobody_sweeps = registry.shards[index].lock().close(id, end, due);
+        let nobody_sweeps = registry.shards[index]
+            .lock()
+            .close(id, Tomb { end, owner }, due);
         if nobody_sweeps {
             tokio::spawn(Registry::sweep(registry.this.clone(), index));
         }

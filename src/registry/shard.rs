@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::identity::Identity;
 use crate::moment::Moment;
 use crate::session::{End, SessionId};
 
@@ -26,7 +27,15 @@ pub(super) struct Shard {
 pub(super) enum Entry {
     Living(Arc<SessionHandle>),
     /// Ended: requests are answered with this until the tombstone is removed.
-    Ended(Box<End>),
+    Ended(Box<Tomb>),
+}
+
+/// What remains of a session.
+#[derive(Clone, Debug)]
+pub(super) struct Tomb {
+    pub(super) end: End,
+    /// Whom it belonged to.
+    pub(super) owner: Option<Arc<Identity>>,
 }
 
 impl Shard {
@@ -47,10 +56,10 @@ impl Shard {
         }
     }
 
-    /// The session of that id is closed: until `due` the id answers with `end`. Whether somebody has to start to
+    /// The session of that id is closed: until `due` the id answers with its end. Whether somebody has to start to
     /// [`bury`](Self::bury).
-    pub(super) fn close(&mut self, id: &SessionId, end: End, due: Moment) -> bool {
-        self.named.insert(id.clone(), Entry::Ended(Box::new(end)));
+    pub(super) fn close(&mut self, id: &SessionId, tomb: Tomb, due: Moment) -> bool {
+        self.named.insert(id.clone(), Entry::Ended(Box::new(tomb)));
         let nobody_buries = self.tombstones.next_due().is_none();
         if let Some(oldest) = self.tombstones.push(id.clone(), due) {
             self.named.remove(&oldest);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Uri};
 
 use super::*;
+use crate::identity::Caller;
 use crate::protocol::{Frame, Message};
 use crate::session::{Deliver, Liveness, Manner, QueueLimits};
 
@@ -20,6 +21,7 @@ fn handshake() -> Handshake {
             trusted: false,
         },
         transport: "xhr-polling",
+        identity: None,
     }
 }
 
@@ -41,7 +43,7 @@ fn id(text: &str) -> SessionId {
 
 /// Opens a session and runs its driver.
 fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
-    match registry.get_or_open(&id(text), None, || None, handshake) {
+    match registry.get_or_open(&id(text), &Caller::default(), || None, handshake) {
         Found::Opened(handle, driver) => {
             tokio::spawn(driver);
             handle
@@ -78,7 +80,7 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
     tokio::time::sleep(Duration::from_millis(5_010)).await;
     assert!(registry.is_empty());
     assert!(matches!(
-        registry.get_or_open(&id("a"), None, || None, handshake),
+        registry.get_or_open(&id("a"), &Caller::default(), || None, handshake),
         Found::Refused(CloseReason { code: 1002, .. })
     ));
     assert_eq!(registry.get(&id("a")).err(), Some(Some(EndCause::Expired)));
@@ -171,7 +173,7 @@ async fn sessions_over_the_limit_are_refused_until_one_ends() {
         open(&registries[1], "c"),
     ];
     for registry in &registries {
-        let found = registry.get_or_open(&id("x"), None, || None, handshake);
+        let found = registry.get_or_open(&id("x"), &Caller::default(), || None, handshake);
         assert!(
             matches!(found, Found::Refused(CloseReason { code: 1013, .. })),
             "{found:?}"
@@ -180,7 +182,7 @@ async fn sessions_over_the_limit_are_refused_until_one_ends() {
     drop(kept);
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(matches!(
-        registries[1].get_or_open(&id("y"), None, || None, handshake),
+        registries[1].get_or_open(&id("y"), &Caller::default(), || None, handshake),
         Found::Opened(..)
     ));
 }
@@ -276,7 +278,7 @@ async fn stopped_registry_ends_all_sessions_and_opens_no_more() {
     receiver.finish();
     registry.emptied().await;
     assert!(matches!(
-        registry.get_or_open(&id("b"), None, || None, handshake),
+        registry.get_or_open(&id("b"), &Caller::default(), || None, handshake),
         Found::Refused(CloseReason { code: 1012, .. })
     ));
 }
@@ -356,7 +358,7 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
     for name in &names {
         assert!(
             matches!(
-                registry.get_or_open(&id(name), None, || None, handshake),
+                registry.get_or_open(&id(name), &Caller::default(), || None, handshake),
                 Found::Refused(_)
             ),
             "forgotten too early"
@@ -366,7 +368,7 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
     for name in &names {
         assert!(
             matches!(
-                registry.get_or_open(&id(name), None, || None, handshake),
+                registry.get_or_open(&id(name), &Caller::default(), || None, handshake),
                 Found::Opened(..)
             ),
             "remembered too long"

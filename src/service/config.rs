@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fields::Fields;
+use crate::identity::{Authentication, SessionBinding};
 use crate::network::{NetworkConfig, Networks};
 use crate::registry::{ClientLimits, Peer};
 use crate::session::SessionConfig;
@@ -73,6 +74,10 @@ pub struct ServiceConfig {
     pub doctor: bool,
     /// Results of the doctor that are kept under a code for a day. Default none.
     pub doctor_results: usize,
+    /// Who finds out who opens sessions. `None`, the default, lets everybody in whose origin is.
+    pub auth: Option<Authentication>,
+    /// What ties further requests to a session. `None`, the default, is the identity where `auth` is set.
+    pub session_binding: Option<SessionBinding>,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
     /// Limits of requests and responses.
@@ -124,6 +129,8 @@ impl ServiceConfig {
             network: NetworkConfig::default(),
             doctor: false,
             doctor_results: 0,
+            auth: None,
+            session_binding: None,
             session: SessionConfig::default(),
             transport: TransportConfig::default(),
         }

@@ -9,6 +9,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use tracing::warn;
 
 use crate::fields::Fields;
+use crate::identity::{Caller, SessionBinding};
 use crate::protocol::Route;
 use crate::protocol::info::Info;
 use crate::registry::{Peer, Wire, now};
@@ -201,7 +202,9 @@ impl Service {
             return response.into();
         }
         let policies = self.policies(hints, &request.fields);
+        let caller = self.caller(&request).at(peer.address);
         let exchange = Exchange {
+            caller,
             request,
             service: Arc::clone(&self.context),
             session,
@@ -213,6 +216,21 @@ impl Service {
             answer: (endpoint.handler)(exchange),
             policies,
         }
+    }
+
+    /// Who makes a request, where the service wants to know.
+    fn caller(&self, request: &Request) -> Caller {
+        let Some(auth) = &self.config.auth else {
+            return Caller::default();
+        };
+        let answer = auth.authenticate(&request.uri, &request.fields);
+        if let Err(refusal) = &answer
+            && let Some(held_back) = self.unauthenticated.admit()
+        {
+            warn!(service = %self.config.prefix, why = refusal.why, held_back, "authentication refused");
+        }
+        let binding = self.config.session_binding;
+        Caller::new(answer, binding.unwrap_or(SessionBinding::Identity))
     }
 
     fn policies(&self, hints: Hints, request: &Fields) -> Policies {

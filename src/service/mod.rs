@@ -88,6 +88,7 @@ struct Service {
     script: &'static Page,
     script_name: &'static str,
     refusals: Throttle,
+    unauthenticated: Throttle,
     doctor: Option<DoctorService>,
 }
 
@@ -433,6 +434,7 @@ impl Service {
             config: config.transport.clone(),
             registry,
             networks,
+            auth: config.auth.clone(),
             http10: Throttle::default(),
         };
         let (script_name, script) = page::iframe_script();
@@ -450,6 +452,7 @@ impl Service {
             script,
             script_name,
             refusals: Throttle::default(),
+            unauthenticated: Throttle::default(),
         }
     }
 

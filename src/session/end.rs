@@ -23,6 +23,8 @@ pub enum EndCause {
     Overload,
     /// The server stops.
     Shutdown,
+    /// The identity that opened it has expired.
+    Identity,
 }
 
 impl EndCause {

@@ -34,7 +34,7 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     let upgraded = upgraded(&mut exchange.request);
     let opened = exchange.service.registry.open_unnamed(
         false,
-        exchange.peer.address,
+        &exchange.caller,
         None,
         || exchange.handshake(),
         None,

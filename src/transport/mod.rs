@@ -29,6 +29,7 @@ use std::task::{Context, Poll};
 
 use http::{Method, Response};
 
+use crate::identity::{Authentication, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
 use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
@@ -205,6 +206,8 @@ pub struct Exchange {
     pub wire: Option<Arc<Wire>>,
     /// Name of the transport.
     pub transport: &'static str,
+    /// Whose sessions it may use, and whether it may open one.
+    pub caller: Caller,
 }
 
 /// What transports know of the service.
@@ -218,6 +221,8 @@ pub struct ServiceContext {
     pub registry: Arc<Registry>,
     /// What is known of its clients' networks.
     pub networks: Arc<Networks>,
+    /// Who finds out who makes a request.
+    pub auth: Option<Authentication>,
     /// Warnings about proxies that send handshakes in HTTP/1.0.
     pub http10: Throttle,
 }
@@ -264,10 +269,15 @@ impl Exchange {
 
     /// What the backend may want to know of the request that opens a session.
     fn handshake(&self) -> Handshake {
+        let (mut uri, mut headers) = (self.request.uri.clone(), self.request.fields.to_map());
+        if let Some(auth) = &self.service.auth {
+            auth.strip(&mut uri, &mut headers);
+        }
         Handshake {
-            uri: self.request.uri.clone(),
+            uri,
             prefix: Arc::clone(&self.service.prefix),
-            headers: self.request.fields.to_map(),
+            headers,
+            identity: self.caller.opens().ok().flatten(),
             peer: self.peer.clone(),
             transport: self.transport,
         }

@@ -137,10 +137,11 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
     };
     let handle = match exchange.service.registry.get_or_open(
         id,
-        exchange.peer.address,
+        &exchange.caller,
         || exchange.http_path(streams),
         || exchange.handshake(),
     ) {
+        Found::Foreign => return Err(text(StatusCode::NOT_FOUND, "Session not found.")),
         Found::Refused(reason) => return Ok(Target::Refused(reason)),
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {

@@ -110,7 +110,7 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
     let found = exchange
         .session
         .as_ref()
-        .map(|id| exchange.service.registry.get(id));
+        .map(|id| exchange.service.registry.get(id, &exchange.caller));
     let handle = match found {
         Some(Ok(handle)) => handle,
         Some(Err(Some(EndCause::Shutdown))) => return Taken::Void,

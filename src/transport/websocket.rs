@@ -47,7 +47,8 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     exchange.warn_of_http10();
     let registry = exchange.service.registry.clone();
     // SockJS has no sub-protocols: sockjs-client never offers any.
-    let negotiated = if mode == Mode::Raw && !offered.is_empty() {
+    let negotiated = if mode == Mode::Raw && !offered.is_empty() && exchange.caller.opens().is_ok()
+    {
         match registry
             .backend()
             .negotiate(&exchange.handshake(), &offered)
@@ -72,7 +73,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     };
     let opened = registry.open_unnamed(
         mode == Mode::Raw,
-        exchange.peer.address,
+        &exchange.caller,
         path,
         || exchange.handshake(),
         negotiated.state,

@@ -271,6 +271,9 @@ impl Dialler {
                 }
             }
         }
+        for (name, value) in handshake.identity.iter().flat_map(|known| &known.fields) {
+            headers.insert(name, value.clone());
+        }
     }
 }
 
@@ -398,6 +401,7 @@ mod tests {
             headers,
             peer,
             transport: "xhr-polling",
+            identity: None,
         }
     }
 

@@ -78,9 +78,16 @@ async fn open_counted(
             trusted: false,
         },
         transport: "websocket",
+        identity: None,
     };
     let (handle, driver) = registry
-        .open_unnamed(mode == Mode::Raw, None, None, handshake, None)
+        .open_unnamed(
+            mode == Mode::Raw,
+            &Default::default(),
+            None,
+            handshake,
+            None,
+        )
         .expect("there is room");
     let receiver = Receiver::attach(handle, Manner::new(Liveness::Pong), None)
         .await

@@ -1,0 +1,152 @@
+//! Where a token is in a request, and how it is taken out.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use http::{HeaderMap, Uri};
+
+use crate::fields::Fields;
+
+/// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The field; in `Authorization` behind `Bearer`. (RFC 6750 §2.1)
+    Header(HeaderName),
+    /// The parameter of the query.
+    Query(String),
+    /// The cookie.
+    Cookie(String),
+}
+
+/// Behind which a token stands in `Authorization`.
+const BEARER: &str = "bearer ";
+
+impl Source {
+    /// The token, if the request has one here.
+    pub(super) fn find(&self, uri: &Uri, fields: &Fields) -> Option<String> {
+        match self {
+            Self::Header(name) => {
+                let value = fields.get(name)?.text()?;
+                if *name != AUTHORIZATION {
+                    return Some(value.trim().to_owned());
+                }
+                let scheme = value.get(..BEARER.len())?;
+                scheme
+                    .eq_ignore_ascii_case(BEARER)
+                    .then(|| value[BEARER.len()..].trim().to_owned())
+            }
+            Self::Query(wanted) => {
+                let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
+                pairs
+                    .find(|(name, _)| name == wanted)
+                    .map(|(_, value)| value.into_owned())
+            }
+            Self::Cookie(wanted) => fields
+                .get_all(&COOKIE)
+                .filter_map(|line| line.text())
+                .flat_map(|line| line.split(';'))
+                .find_map(|pair| {
+                    let (name, value) = pair.trim().split_once('=')?;
+                    (name == wanted).then(|| value.to_owned())
+                }),
+        }
+    }
+
+    /// Takes it out, whatever it is; the other cookies and parameters stay.
+    pub(super) fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+        match self {
+            Self::Header(name) => drop(headers.remove(name)),
+            Self::Query(wanted) => strip_query(uri, wanted),
+            Self::Cookie(wanted) => strip_cookie(headers, wanted),
+        }
+    }
+}
+
+fn strip_query(uri: &mut Uri, wanted: &str) {
+    let Some(query) = uri.query() else { return };
+    let is_other = |pair: &&str| {
+        let name = form_urlencoded::parse(pair.as_bytes()).next();
+        name.is_none_or(|(name, _)| name != wanted)
+    };
+    let others: Vec<_> = query.split('&').filter(is_other).collect();
+    let target = match others.is_empty() {
+        true => uri.path().to_owned(),
+        false => format!("{}?{}", uri.path(), others.join("&")),
+    };
+    let mut parts = std::mem::take(uri).into_parts();
+    parts.path_and_query = target.parse().ok();
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+fn strip_cookie(headers: &mut HeaderMap, wanted: &str) {
+    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for line in lines {
+        let is_other = |pair: &&[u8]| {
+            let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+            name.trim_ascii() != wanted.as_bytes()
+        };
+        let pairs = line.as_bytes().split(|&byte| byte == b';');
+        let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).filter(is_other).collect();
+        if let Ok(value) = HeaderValue::from_bytes(&others.join(&b"; "[..]))
+            && !value.is_empty()
+        {
+            headers.append(COOKIE, value);
+        }
+    }
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, name) = text.split_once(':').unwrap_or((text, ""));
+        let is_token = HeaderName::from_str(name).is_ok();
+        match kind {
+            "header" if !text.contains(':') => Ok(Self::Header(AUTHORIZATION)),
+            "header" if is_token => Ok(Self::Header(
+                HeaderName::from_str(name).map_err(|error| error.to_string())?,
+            )),
+            "query" if !name.is_empty() => Ok(Self::Query(name.to_owned())),
+            "cookie" if is_token => Ok(Self::Cookie(name.to_owned())),
+            _ => Err(format!(
+                "{text:?} is no place of a token; write \"header\", \"header:NAME\", \"query:NAME\" or \"cookie:NAME\""
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(name) if *name == AUTHORIZATION => f.write_str("header"),
+            Self::Header(name) => write!(f, "header:{name}"),
+            Self::Query(name) => write!(f, "query:{name}"),
+            Self::Cookie(name) => write!(f, "cookie:{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only the token goes; what stands beside it stays, in its order.
+    #[test]
+    fn token_alone_is_taken_out() {
+        let mut uri: Uri = "/s/0/a/xhr?a=1&to%6ben=x&b=2&token=y".parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.append(COOKIE, HeaderValue::from_static("a=1; token=x;b=2"));
+        headers.append(COOKIE, HeaderValue::from_static("token=x"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
+        for source in ["header", "query:token", "cookie:token"] {
+            let source: Source = source.parse().unwrap();
+            source.strip(&mut uri, &mut headers);
+        }
+        assert_eq!(uri, "/s/0/a/xhr?a=1&b=2");
+        let cookies: Vec<_> = headers.get_all(COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; b=2"]);
+        assert!(!headers.contains_key(AUTHORIZATION));
+    }
+}
