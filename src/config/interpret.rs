@@ -30,6 +30,7 @@ impl Config {
         if mistakes.is_empty() {
             config.check_listeners(&mut mistakes);
         }
+        let built = config.authenticators(&mut mistakes);
         let mut pattern = ServiceSettings::default();
         if let Some(entry) = defaults {
             read_defaults(&mut pattern, &entry, &mut mistakes);
@@ -42,6 +43,7 @@ impl Config {
             key::read(&mut settings, SERVICE, table, Root::Service, &mut found);
             found.extend(missing(table, origin, &neighbours));
             neighbours.check(&settings, table, &mut found);
+            found.extend(settings.authenticate(&config, &built, table).err());
             if found.is_empty() {
                 match connect(settings, table) {
                     Ok(service) => config.services.push(service),

@@ -2,12 +2,14 @@
 //! the schema are made.
 
 use crate::backend::upstream::BinaryPolicy;
+use crate::identity::SessionBinding;
 use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
 use crate::service::CorsFields;
 use crate::session::SlowConsumer;
 use crate::transport::Chunks;
 
+use super::auth::{AuthTable, Auths, Sources, Texts, UpstreamFields};
 use super::closing::{CloseCode, CloseText, Window};
 use super::key::{Key, Root, Section, keys};
 use super::kinds::{
@@ -29,6 +31,8 @@ pub(super) const TOP: &[Section<Config>] = &[
             listen: Addresses => listen;
             /// further listeners, with TLS or the PROXY protocol: tables. When there are any, `listen` has no default
             listener: Listeners => listeners;
+            /// who finds out who opens sessions: tables, which services name in their `auth`; see [auth.md](auth.md)
+            auth: Auths => auths;
             /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed, and
             /// their PROXY headers where `proxy_protocol` is on; `"unix"` for whoever comes over a Unix socket
             trusted_proxies: Proxies => gateway.trusted_proxies;
@@ -108,6 +112,10 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             allow_missing_origin: Flag => config.allow_missing_origin;
             /// fields that say which pages may read answers: `"auto"`, or `"off"` where what stands in front of the gateway adds them
             cors: OneOf<CorsFields> => config.cors;
+            /// name of the `[[auth]]` that says who may open sessions; `"none"` where `[defaults]` names one and this service has none
+            auth: Optional<Name> => auth, or "everybody whose origin is allowed";
+            /// what ties further requests to a session: `"identity"`, who opened it, or `"none"`, the session's id alone. Others get 404
+            session_binding: Optional<OneOf<SessionBinding>> => config.session_binding, or "`\"identity\"` with `auth`, else `\"none\"`";
             /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
             websocket: Flag => config.websocket;
             /// set the JSESSIONID cookie, for load balancers that go by it
@@ -244,6 +252,39 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
         },
     },
 ];
+
+/// An entry of `auth`.
+pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
+    /// what services call it by
+    name: Optional<Name> => name, or "none; it must have one";
+    /// JSON Web Key Set with the public keys that tokens are verified with (RS256 to PS512, ES256, ES384, EdDSA); read again at SIGHUP
+    jwks_file: File => jwks_file, or "`secret_file`";
+    /// file with a shared secret of at least 32 bytes, for tokens with HS256, HS384, HS512; white space at its end does not count
+    secret_file: File => secret_file, or "`jwks_file`";
+    /// where tokens are, the first place that has one: `"header"` (`Authorization: Bearer`), `"header:NAME"`, `"query:NAME"`,
+    /// `"cookie:NAME"`
+    from: Sources => jwt.sources;
+    /// one of these must be in `aud`; empty for any
+    audience: Texts => jwt.audience;
+    /// one of these must be `iss`; empty for any
+    issuer: Texts => jwt.issuer;
+    /// how far clocks may be apart
+    leeway: Span => jwt.leeway;
+    /// refuse tokens without `exp`
+    require_expiry: Flag => jwt.require_expiry;
+    /// fields that upstreams get, and the claims that are their values; a browser's own fields of these names are taken out
+    upstream_fields: UpstreamFields => jwt.upstream_fields;
+    /// let upstreams see the token
+    pass_token: Flag => jwt.pass_token;
+    /// close code of refusals; from 3000 on, so that sockjs-client does not try the next transport
+    refused_code: Number<u16, 3000, 4999> => jwt.refused.code;
+    /// reason of refusals
+    refused_reason: CloseText => jwt.refused.reason;
+    /// close code of sessions whose token expires, and of who comes with an expired one
+    expired_code: Number<u16, 3000, 4999> => jwt.expired.code;
+    /// reason of those
+    expired_reason: CloseText => jwt.expired.reason;
+};
 
 /// An entry of `listener`.
 pub(super) const LISTENER: &[Key<ListenerTable>] = keys! { ListenerTable:

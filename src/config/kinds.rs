@@ -172,7 +172,7 @@ fn parsed<T>(
 }
 
 /// A list of texts, each of which `parse` takes or says what is wrong with it.
-fn list<T>(
+pub(super) fn list<T>(
     value: &Value,
     expected: &str,
     parse: impl Fn(&str) -> Result<T, String>,

@@ -2,6 +2,7 @@
 //!
 //! To add a key: its field in the `Config` of the module that owns it, and its row in `keys.rs`.
 
+mod auth;
 mod closing;
 mod document;
 mod interpret;
@@ -30,6 +31,7 @@ use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
 use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
 
+pub use auth::AuthTable;
 use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
 pub use mistake::{LoadError, Mistake};
@@ -53,6 +55,8 @@ pub struct Config {
     pub listen: Vec<ListenAddress>,
     /// Further listeners.
     pub listeners: Vec<ListenerTable>,
+    /// Authenticators.
+    pub auths: Vec<AuthTable>,
     /// Limits of connections and of stopping.
     pub server: ServerConfig,
     /// What all services share.
@@ -78,6 +82,8 @@ pub struct ServiceSettings {
     pub name: Option<String>,
     /// The backend's URL.
     pub backend: String,
+    /// The authenticator's name; `none` for nobody.
+    pub auth: Option<String>,
     /// Prefix and options.
     pub config: ServiceConfig,
     /// How the backend is reached.
@@ -100,6 +106,7 @@ impl Config {
         Self {
             listen: vec![ListenAddress::Tcp(DEFAULT_LISTEN)],
             listeners: Vec::new(),
+            auths: Vec::new(),
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
             services: Vec::new(),
@@ -222,6 +229,7 @@ impl Default for ServiceSettings {
         Self {
             name: None,
             backend: String::new(),
+            auth: None,
             config: ServiceConfig::new(""),
             upstream: UpstreamConfig::default(),
         }

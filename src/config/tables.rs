@@ -54,7 +54,7 @@ impl From<&ListenerTable> for ListenerConfig {
 }
 
 /// Reads a list of tables, each on top of `default`. `check` says what is wrong with one as a whole, and for which key.
-fn read_all<C: Clone>(
+pub(super) fn read_all<C: Clone>(
     value: &Value,
     default: &C,
     keys: &'static [Key<C>],
@@ -91,7 +91,7 @@ fn read_all<C: Clone>(
     }
 }
 
-fn write_all<C>(held: &[C], keys: &[Key<C>]) -> Option<Value> {
+pub(super) fn write_all<C>(held: &[C], keys: &[Key<C>]) -> Option<Value> {
     let table = |one: &C| {
         let mut table = Table::default();
         for key in keys {
@@ -105,7 +105,7 @@ fn write_all<C>(held: &[C], keys: &[Key<C>]) -> Option<Value> {
 }
 
 /// What people are told of the keys; defaults of what `needed` names are none.
-fn described<C>(keys: &[Key<C>], default: &C, needed: &[&str]) -> Vec<Described> {
+pub(super) fn described<C>(keys: &[Key<C>], default: &C, needed: &[&str]) -> Vec<Described> {
     let one = |key: &Key<C>| Described {
         field: key.field,
         default: (key.get)(default).filter(|_| !needed.contains(&key.field.name)),

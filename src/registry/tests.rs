@@ -83,13 +83,16 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
         registry.get_or_open(&id("a"), &Caller::default(), || None, handshake),
         Found::Refused(CloseReason { code: 1002, .. })
     ));
-    assert_eq!(registry.get(&id("a")).err(), Some(Some(EndCause::Expired)));
+    assert_eq!(
+        registry.get(&id("a"), &Caller::default()).err(),
+        Some(Some(EndCause::Expired))
+    );
     tokio::time::sleep(Duration::from_millis(15_010)).await;
     assert!(
         registry.shards.iter().all(|shard| shard.lock().is_empty()),
         "a tombstone was left"
     );
-    assert_eq!(registry.get(&id("a")).err(), Some(None));
+    assert_eq!(registry.get(&id("a"), &Caller::default()).err(), Some(None));
 }
 
 /// A session between two polls does not keep the connection that carried its last answer, nor that connection's task, once they

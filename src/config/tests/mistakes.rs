@@ -523,3 +523,62 @@ fn secrets_in_the_wrong_place_are_hidden() {
         message.len()
     );
 }
+
+/// An authenticator that could not work is refused at load, and so is a service that names none that there is.
+#[test]
+fn authenticators_that_cannot_work_are_refused() {
+    let missing = "secret_file = \"/no/such/file\"";
+    let both = "secret_file = \"/a\"\njwks_file = \"/b\"";
+    for (auth, service, expected) in [
+        (
+            "name = \"a\"",
+            "",
+            "has no key to verify tokens with; write jwks_file, or secret_file",
+        ),
+        (missing, "", "auth.name: is missing"),
+        (
+            &format!("name = \"none\"\n{missing}"),
+            "",
+            "write another name",
+        ),
+        (
+            &format!("name = \"a\"\n{both}"),
+            "",
+            "leave out secret_file or jwks_file",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "",
+            "auth \"a\": secret_file: cannot read /no/such/file",
+        ),
+        (
+            &format!("name = \"users\"\n{missing}"),
+            "auth = \"user\"",
+            "there is no authenticator \"user\"; did you mean users?",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nfrom = [\"form:x\"]"),
+            "",
+            "is no place of a token",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nupstream_fields = [\"host=sub\"]"),
+            "",
+            "cannot be passed on",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nrefused_code = 1000"),
+            "",
+            "a whole number from 3000 to 4999",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "session_binding = \"identity\"",
+            "there is no identity without authentication",
+        ),
+    ] {
+        let file = format!("[[auth]]\n{auth}\n{SERVICE}\n{service}\n");
+        let error = load(&file, &[], &[]).expect_err(expected);
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}

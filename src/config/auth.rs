@@ -1,0 +1,272 @@
+//! How tables of `auth` become authenticators, and the kinds of their values.
+
+use std::collections::HashMap;
+
+use http::header::HeaderName;
+
+use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Source};
+use crate::backend::upstream::check_passed_on;
+use crate::identity::{Authentication, SessionBinding};
+
+use super::key::{Kind, Shape, nearest};
+use super::keys::AUTH;
+use super::kinds::{Choice, list};
+use super::mistake::Mistake;
+use super::tables::{described, read_all, write_all};
+use super::value::{Content, Origin, Table, Value};
+use super::{Config, ServiceSettings};
+
+/// What takes a service out of the `auth` of `[defaults]`.
+const NOBODY: &str = "none";
+
+/// An authenticator as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuthTable {
+    pub(super) name: Option<String>,
+    pub(super) secret_file: Option<std::path::PathBuf>,
+    pub(super) jwks_file: Option<std::path::PathBuf>,
+    pub(super) jwt: JwtConfig,
+}
+
+/// Authenticators.
+pub(super) struct Auths;
+
+/// Places of tokens, at least one.
+pub(super) struct Sources;
+
+/// Texts.
+pub(super) struct Texts;
+
+/// Fields of upstreams, and the claims that they get.
+pub(super) struct UpstreamFields;
+
+impl Choice for SessionBinding {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("identity", Self::Identity), ("none", Self::None)];
+}
+
+impl Kind for Auths {
+    type Held = Vec<AuthTable>;
+    const SHAPE: Shape = Shape::Tables(|| described(AUTH, &AuthTable::default(), &[]));
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        read_all(value, &AuthTable::default(), AUTH, |auth, _| {
+            match (&auth.name, &auth.secret_file, &auth.jwks_file) {
+                (None, ..) => Some((
+                    "name",
+                    "is missing; write the name that services call it by",
+                )),
+                (Some(name), ..) if name == NOBODY => Some((
+                    "name",
+                    "\"none\" stands for no authentication; write another name",
+                )),
+                (_, None, None) => Some((
+                    "",
+                    "has no key to verify tokens with; write jwks_file, or secret_file",
+                )),
+                (_, Some(_), Some(_)) => Some((
+                    "secret_file",
+                    "a shared secret and public keys cannot be mixed; leave out secret_file or jwks_file",
+                )),
+                _ => None,
+            }
+        })
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        write_all(held, AUTH)
+    }
+}
+
+impl Kind for Sources {
+    type Held = Vec<Source>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "cookie:session",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let expected = "a list of places, like [\"cookie:session\", \"query:token\", \"header\"]";
+        let sources = list(value, expected, str::parse)?;
+        if sources.is_empty() {
+            let what =
+                "the list is empty; leave it out for \"header\", or write at least one place";
+            return Err(vec![Mistake::new(&value.origin, "", what)]);
+        }
+        Ok(sources)
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        Some(Value::list(held.iter().map(ToString::to_string)))
+    }
+}
+
+impl Kind for Texts {
+    type Held = Vec<String>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "https://login.example.com",
+        or_one: true,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        match &value.content {
+            Content::Text(text) => Ok(vec![text.clone()]),
+            _ => list(value, "a text, or a list of texts", |text| {
+                Ok(text.to_owned())
+            }),
+        }
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        Some(Value::list(held.iter().cloned()))
+    }
+}
+
+impl Kind for UpstreamFields {
+    type Held = Vec<(HeaderName, String)>;
+    const SHAPE: Shape = Shape::Texts {
+        example: "x-user=sub",
+        or_one: false,
+    };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let expected = "a list of fields and claims, like [\"x-user=sub\", \"x-roles=roles\"]";
+        list(value, expected, |text| {
+            let (name, claim) = text
+                .split_once('=')
+                .filter(|(_, claim)| !claim.is_empty())
+                .ok_or_else(|| {
+                    format!("{text:?} is no field and its claim; write them like \"x-user=sub\"")
+                })?;
+            let name = HeaderName::try_from(name)
+                .map_err(|_| format!("{name:?} is not the name of a header field"))?;
+            check_passed_on(&name).map_err(|error| error.to_string())?;
+            Ok((name, claim.to_owned()))
+        })
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        let texts = held.iter().map(|(name, claim)| format!("{name}={claim}"));
+        Some(Value::list(texts))
+    }
+}
+
+impl AuthTable {
+    /// Errors name the key.
+    fn build(&self) -> Result<Authentication, (&'static str, String)> {
+        let read = |key, path: &std::path::Path| {
+            let failed = |error| (key, format!("cannot read {}: {error}", path.display()));
+            std::fs::read(path).map_err(failed)
+        };
+        let wrong = |key, path: &std::path::Path, error: KeyError| {
+            (key, format!("{}: {error}", path.display()))
+        };
+        let keys = match (&self.secret_file, &self.jwks_file) {
+            (Some(path), _) => {
+                let secret = read("secret_file", path)?;
+                // Editors end files with a newline.
+                let secret = secret.trim_ascii_end();
+                Keys::secret(secret).map_err(|error| wrong("secret_file", path, error))?
+            }
+            (None, Some(path)) => Keys::set(&read("jwks_file", path)?)
+                .map_err(|error| wrong("jwks_file", path, error))?,
+            (None, None) => return Err(("", "has no key".to_owned())),
+        };
+        Ok(Authentication::new(Jwt::new(keys, self.jwt.clone())))
+    }
+}
+
+impl Config {
+    /// The authenticators by their names, and what is wrong with them.
+    pub(super) fn authenticators(
+        &self,
+        mistakes: &mut Vec<Mistake>,
+    ) -> HashMap<String, Authentication> {
+        let mut built = HashMap::new();
+        for (index, auth) in self.auths.iter().enumerate() {
+            let name = auth.name.clone().unwrap_or_default();
+            let mut wrong = |key: &'static str, what: String| {
+                let origin = self.origin_of_auth(index, key);
+                let key = format!("auth {name:?}: {key}");
+                mistakes.push(Mistake::new(
+                    &origin,
+                    key.trim_end_matches([':', ' ']),
+                    what,
+                ));
+            };
+            if built.contains_key(&name) {
+                wrong("name", "is there twice; write another name".to_owned());
+                continue;
+            }
+            match auth.build() {
+                Ok(authentication) => {
+                    built.insert(name, authentication);
+                }
+                Err((key, what)) => wrong(key, what),
+            }
+        }
+        built
+    }
+
+    fn origin_of_auth(&self, index: usize, key: &str) -> Origin {
+        let list = match self.given.get("auth").map(|value| &value.content) {
+            Some(Content::List(values)) => values.as_slice(),
+            _ => &[],
+        };
+        let table = list.get(index);
+        let value = table.and_then(|table| match &table.content {
+            Content::Table(table) => table.get(key),
+            _ => None,
+        });
+        value
+            .or(table)
+            .map(|value| value.origin.clone())
+            .unwrap_or_default()
+    }
+}
+
+impl ServiceSettings {
+    /// Finds the authenticator that the service names. `table` is its own, `defaults` those of all services.
+    pub(super) fn authenticate(
+        &mut self,
+        known: &Config,
+        built: &HashMap<String, Authentication>,
+        table: &Table,
+    ) -> Result<(), Mistake> {
+        let origin = |key: &str| {
+            let shared = match known.given.get("defaults").map(|value| &value.content) {
+                Some(Content::Table(defaults)) => defaults.get(key),
+                _ => None,
+            };
+            let value = table.get(key).or(shared);
+            value.map(|value| value.origin.clone()).unwrap_or_default()
+        };
+        if let Some(name) = self.auth.as_deref().filter(|name| *name != NOBODY) {
+            let mut names = known.auths.iter().filter_map(|auth| auth.name.as_deref());
+            if !names.any(|known| known == name) {
+                let names: Vec<_> = known
+                    .auths
+                    .iter()
+                    .filter_map(|auth| auth.name.as_deref())
+                    .collect();
+                let what = match names.is_empty() {
+                    true => format!(
+                        "there is no authenticator {name:?}; write [[auth]] with name = {name:?} and its keys"
+                    ),
+                    false => format!(
+                        "there is no authenticator {name:?}{}",
+                        nearest(name, &names)
+                    ),
+                };
+                return Err(Mistake::new(&origin("auth"), "auth", what));
+            }
+            // One that could not be built is told of where it stands.
+            self.config.auth = built.get(name).cloned();
+        } else if self.config.session_binding == Some(SessionBinding::Identity) {
+            let what = "there is no identity without authentication; write auth, or leave this out";
+            let origin = origin("session_binding");
+            return Err(Mistake::new(&origin, "session_binding", what));
+        }
+        Ok(())
+    }
+}
