@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures_util::StreamExt as _;
 use ring::hmac;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
@@ -16,6 +17,8 @@ use sockjs_gateway::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const REFUSED: &str = "c[4401,\"Unauthorized\"]\n";
@@ -381,4 +384,50 @@ async fn backends_see_the_identity_and_not_the_token() {
     );
     assert!(seen.contains("a=1; b=2"), "{seen}");
     assert!(!seen.contains(&token) && !seen.contains("root"), "{seen}");
+}
+
+/// What a WebSocket is told, up to its close frame with code and reason.
+async fn told(address: SocketAddr, path: &str, token: &str) -> (Vec<String>, u16, String) {
+    let stream = TcpStream::connect(address).await.expect("accepted");
+    let url = format!("ws://{address}/s{path}");
+    let mut request = url.into_client_request().expect("a request");
+    let bearer = format!("Bearer {token}").parse().expect("a value");
+    request.headers_mut().insert("authorization", bearer);
+    let shaken = tokio_tungstenite::client_async(request, stream).await;
+    let (mut socket, _) = shaken.expect("upgraded: a status would be the sign to try the next");
+    let mut frames = Vec::new();
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(10), socket.next()).await;
+        match next.expect("something comes") {
+            Some(Ok(Message::Text(text))) => frames.push(text.to_string()),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                return (frames, frame.code.into(), frame.reason.to_string());
+            }
+            Some(Ok(_)) => {}
+            other => panic!("no close frame but {other:?}"),
+        }
+    }
+}
+
+/// WebSockets are upgraded and closed with the code, SockJS and raw; and closed when the token expires.
+#[tokio::test]
+async fn websockets_are_closed_with_the_codes() {
+    let keys = Keys::secret(SECRET).unwrap();
+    let mut running = serve(keys, |config, _| config.leeway = Duration::ZERO);
+    let refused = (4401, "Unauthorized".to_owned());
+    let (frames, code, reason) = told(running.address, "/000/a/websocket", "x").await;
+    assert_eq!(frames, ["c[4401,\"Unauthorized\"]"]);
+    assert_eq!((code, reason), refused);
+    let (frames, code, reason) = told(running.address, "/websocket", "x").await;
+    assert!(frames.is_empty());
+    assert_eq!((code, reason), refused);
+    assert!(running.saw_nobody());
+
+    let brief = token(&json!({ "sub": "a", "exp": seconds() + 2, "aud": "me", "iss": "issuer" }));
+    let (framed, raw) = tokio::join!(
+        told(running.address, "/000/a/websocket", &brief),
+        told(running.address, "/websocket", &brief),
+    );
+    assert_eq!(framed.0, ["o", "c[4402,\"Token expired\"]"]);
+    assert_eq!((framed.1, raw.1), (4402, 4402));
 }

@@ -267,3 +267,24 @@ fn names_of_services_hold_for_all_variables() {
         (1, "foo".to_owned())
     );
 }
+
+/// `[defaults]` can name the authenticator of all services, variables can describe it, and a service can do without.
+#[test]
+fn services_share_authenticators_or_have_none() {
+    let secret = File::new("0123456789abcdef0123456789abcdef\n");
+    let table = format!(
+        "[{{ name = \"users\", secret_file = {:?}, from = [\"cookie:t\"] }}]",
+        secret.0
+    );
+    let text = format!(
+        "[defaults]\nauth = \"users\"\n{SERVICE}[[service]]\nprefix = \"/b\"\nbackend = \"echo:\"\nauth = \"none\"\n"
+    );
+    let config = load(&text, &[("SOCKJS_GATEWAY_AUTH", &table)], &[]).expect("valid");
+    assert!(config.services[0].settings.config.auth.is_some());
+    assert!(config.services[1].settings.config.auth.is_none());
+    let shown = config.show(false);
+    assert!(
+        shown.contains("cookie:t") && !shown.contains("0123456789abcdef"),
+        "{shown}"
+    );
+}
