@@ -452,6 +452,33 @@ mod tests {
         assert_eq!(field("host"), Some("up:9"));
     }
 
+    /// What the identity says is passed on without being listed, in place of what the browser says.
+    #[test]
+    fn fields_of_the_identity_are_passed_on() {
+        let config = UpstreamConfig {
+            headers: vec!["x-api-key".parse().expect("a name")],
+            ..UpstreamConfig::default()
+        };
+        let mut handshake = handshake("/p/websocket");
+        let field = |name: &'static str, value| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        handshake.identity = Some(std::sync::Arc::new(crate::identity::Identity {
+            issuer: None,
+            subject: "a".into(),
+            fields: vec![field("x-user", "a"), field("x-api-key", "own")],
+            expires: None,
+        }));
+        let dialler = Dialler::new("ws://up:9/s", config).expect("a valid URL");
+        let request = dialler.request(Some(&handshake), &[]).expect("a request");
+        let all = |name| request.headers().get_all(name).iter().collect::<Vec<_>>();
+        assert_eq!(all("x-user"), ["a"]);
+        assert_eq!(all("x-api-key"), ["own"]);
+    }
+
     /// Fields of a connection, or of the handshake, cannot be configured.
     #[test]
     fn connection_fields_are_forbidden() {
