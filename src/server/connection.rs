@@ -95,9 +95,9 @@ fn serve(
                 let _ = taker.send(Box::new(socket.with_held(input)));
             }
             Over::TimedOut => {
-                debug!(?peer, phase = ?connection.deadline.phase(), "connection timed out");
+                debug!(peer = peer.map(display), phase = ?connection.deadline.phase(), "connection timed out");
             }
-            Over::Failed(error) => debug!(?peer, %error, "connection ended"),
+            Over::Failed(error) => debug!(peer = peer.map(display), %error, "connection ended"),
         }
     }
 }

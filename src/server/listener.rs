@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -228,8 +228,19 @@ fn bind_unix(
     remove_left_over(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    let file = SocketFile(path.to_owned());
+    let address = SockAddr::unix(path).map_err(|_| {
+        let what = "the path is too long; a Unix socket's has at most 107 bytes";
+        io::Error::new(io::ErrorKind::InvalidInput, what)
+    })?;
+    socket.bind(&address).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            let what =
+                "the folder does not exist; RuntimeDirectory= in a unit of systemd makes one";
+            io::Error::new(io::ErrorKind::NotFound, what)
+        }
+        _ => error,
+    })?;
+    let file = SocketFile::of(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     socket.listen(i32::from(config.backlog))?;
     Ok((UnixListener::from_std(socket.into())?, file))
@@ -258,13 +269,33 @@ fn remove_left_over(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file of a Unix socket, which goes when the listener goes.
+/// The file of a Unix socket, which goes when the listener goes, unless another socket took its place.
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            path: path.to_owned(),
+            identity: Self::identity(path)?,
+        })
+    }
+
+    /// Device and inode.
+    fn identity(path: &Path) -> io::Result<(u64, u64)> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok((metadata.dev(), metadata.ino()))
+    }
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        if Self::identity(&self.path).is_ok_and(|there| there == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 

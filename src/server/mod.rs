@@ -288,8 +288,13 @@ impl Accepting {
                 let begun = Box::pin(timeout(seat.config.header_timeout, begun));
                 match begun.await {
                     Ok(Ok((stream, info))) => seat.serve(stream, info).await,
-                    Ok(Err(error)) => debug!(?peer, %error, "connection ended before it began"),
-                    Err(_) => debug!(?peer, "connection timed out before it began"),
+                    Ok(Err(error)) => {
+                        debug!(peer = peer.map(display), %error, "connection ended before it began")
+                    }
+                    Err(_) => debug!(
+                        peer = peer.map(display),
+                        "connection timed out before it began"
+                    ),
                 }
             });
         }
@@ -308,7 +313,11 @@ impl Below {
         if self.proxy_protocol {
             if !gateway.trusts(&info) {
                 if let Some(held_back) = distrusted.admit() {
-                    warn!(peer = ?info.peer, held_back, "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect");
+                    warn!(
+                        peer = info.peer.map(display),
+                        held_back,
+                        "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
+                    );
                 }
                 return Err(io::ErrorKind::PermissionDenied.into());
             }

@@ -66,14 +66,22 @@ async fn read_binary(
         // A health check of the proxy's own.
         return Ok(Told::default());
     }
-    let source = match parsed.addresses {
+    let source: Option<SocketAddr> = match parsed.addresses {
         v2::Addresses::IPv4(ip) => Some((ip.source_address, ip.source_port).into()),
         v2::Addresses::IPv6(ip) => Some((ip.source_address, ip.source_port).into()),
         v2::Addresses::Unspecified | v2::Addresses::Unix(_) => None,
     };
     let mut tls = parsed.tlvs().flatten().filter(|value| value.kind == TLS);
     let secure = tls.any(|value| value.value.first().is_some_and(|bits| bits & TLS_BIT != 0));
-    Ok(Told { source, secure })
+    Ok(Told {
+        source: source.map(canonical),
+        secure,
+    })
+}
+
+/// An IPv4 address that is written as an IPv6 one is the IPv4 address. (RFC 4291 §2.5.5.2)
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 async fn read_line(stream: &mut (impl AsyncRead + Unpin), mut header: Vec<u8>) -> io::Result<Told> {
@@ -85,13 +93,17 @@ async fn read_line(stream: &mut (impl AsyncRead + Unpin), mut header: Vec<u8>) -
         header.push(stream.read_u8().await?);
     }
     let parsed = v1::Header::try_from(&header[..]).map_err(|error| invalid(error.to_string()))?;
-    let source = match parsed.addresses {
+    let source: Option<SocketAddr> = match parsed.addresses {
         v1::Addresses::Tcp4(ip) => Some((ip.source_address, ip.source_port).into()),
         v1::Addresses::Tcp6(ip) => Some((ip.source_address, ip.source_port).into()),
         v1::Addresses::Unknown => None,
     };
+    // `u16` reads a sign, which is not one of the digits of §2.1.
+    if source.is_some() && header.contains(&b'+') {
+        return Err(invalid("a port of the PROXY header is not a number"));
+    }
     Ok(Told {
-        source,
+        source: source.map(canonical),
         secure: false,
     })
 }
@@ -130,6 +142,8 @@ mod tests {
         let mut tcp6 = vec![0; 32];
         (tcp6[15], tcp6[31]) = (1, 2);
         tcp6.extend([0x1f, 0x90, 0, 80]);
+        let mut mapped = tcp6.clone();
+        mapped[10..16].copy_from_slice(&[0xff, 0xff, 10, 1, 2, 3]);
         for (header, expected) in [
             (
                 b"PROXY TCP4 10.1.2.3 127.0.0.1 8080 80\r\n".to_vec(),
@@ -146,6 +160,7 @@ mod tests {
             ),
             (binary(1, 0x11, tcp4), from("10.1.2.3:8080")),
             (binary(1, 0x21, &tcp6), from("[::1]:8080")),
+            (binary(1, 0x21, &mapped), from("10.1.2.3:8080")),
             (binary(0, 0x00, &[]), Told::default()),
             (binary(0, 0x11, tcp4), Told::default()),
             (binary(1, 0x00, &[]), Told::default()),
@@ -182,6 +197,7 @@ mod tests {
             b"PROXY TCP4 10.1.2.300 127.0.0.1 8080 80\r\n",
             b"PROXY TCP4 10.1.2.3 127.0.0.1 8080 80",
             b"PROXY TCP4 10.1.2.3 127.0.0.1 99999 80\r\n",
+            b"PROXY TCP4 10.1.2.3 127.0.0.1 +1 80\r\n",
             b"PROXY",
             b"",
             &endless,

@@ -258,9 +258,9 @@ impl Service {
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,
-                origin = ?fields.get(&ORIGIN).or_else(|| fields.get(&REFERER)),
-                host = ?peer.host,
-                scheme = ?peer.scheme,
+                origin = fields.get(&ORIGIN).or_else(|| fields.get(&REFERER)).map(debug),
+                host = peer.host,
+                scheme = peer.scheme,
                 allowed = %self.config.origins,
                 held_back,
                 "origin refused: --origin, or `origins` of the service, lets pages of other sites in",

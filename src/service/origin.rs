@@ -107,7 +107,7 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
         .rfind(':')
         .filter(|at| !authority[*at..].contains(']'));
     let (host, port) = match port_at {
-        Some(at) => (&authority[..at], Some(authority[at + 1..].parse().ok()?)),
+        Some(at) => (&authority[..at], Some(port_of(&authority[at + 1..])?)),
         None => (authority, None),
     };
     let address = host
@@ -117,13 +117,22 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
         Some(address) => address.parse::<Ipv6Addr>().is_ok(),
         // `*` is for the entries of a list; no browser sends it.
         None => {
-            !host.is_empty()
+            // Labels are not empty, but for the root's at the end. (RFC 1034 §3.1)
+            !host.starts_with('.')
+                && !host.contains("..")
+                && !host.is_empty()
                 && host
                     .bytes()
                     .all(|byte| byte.is_ascii_alphanumeric() || b"-._*".contains(&byte))
         }
     };
     valid.then_some((host, port))
+}
+
+/// Digits only. (RFC 3986 §3.2.3)
+fn port_of(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 impl FromStr for AllowedOrigin {
@@ -138,8 +147,8 @@ impl FromStr for AllowedOrigin {
             {
                 let list = list[1..list.len() - 1]
                     .split(',')
-                    .map(|port| port.trim().parse());
-                let list = list.collect::<Result<Vec<_>, _>>().map_err(|_| invalid())?;
+                    .map(|port| port_of(port.trim()));
+                let list = list.collect::<Option<Vec<_>>>().ok_or_else(invalid)?;
                 (before, Some(Ports::These(list)))
             }
             _ => (text, None),
@@ -388,7 +397,10 @@ mod tests {
             "http://app.example.com",
             "https://example.org",
             "https://xexample.org",
+            "https://.example.org",
+            "https://a..example.org",
             "http://localhost:3001",
+            "http://localhost:+3000",
             "null",
         ] {
             assert!(!admits(&list, &[("origin", bad)], &here), "{bad}");
@@ -443,6 +455,11 @@ mod tests {
             "https://a:[1,x]",
             "https://a:80:[1]",
             "https://[::1:[1]",
+            "https://.a.example",
+            "https://a..example",
+            "https://*..example",
+            "https://a:+1",
+            "https://a:[+1]",
         ] {
             assert_eq!(
                 Origins::from_list(&["https://ok.example", bad]),

@@ -71,10 +71,33 @@ async fn only_sockets_that_nobody_serves_are_replaced() {
     );
     drop(server);
     assert!(!path.exists(), "it goes with its server");
+    let server = bind(&[unix(&path)]).unwrap();
+    fs::remove_file(&path).unwrap();
+    let successor = StdUnixListener::bind(&path).unwrap();
+    drop(server);
+    assert!(path.exists(), "another's stays");
+    drop(successor);
+    fs::remove_file(&path).unwrap();
     fs::write(&path, "a letter").unwrap();
     let error = bind(&[unix(&path)]).unwrap_err().to_string();
     assert!(error.contains("a file that is not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "a letter");
+}
+
+/// What is wrong with a path is said in words.
+#[tokio::test]
+async fn paths_that_cannot_be_are_told() {
+    let folder = Folder::new();
+    for (path, expected) in [
+        (
+            folder.file("missing").join("gateway.sock"),
+            "the folder does not exist",
+        ),
+        (folder.file(&"x".repeat(200)), "the path is too long"),
+    ] {
+        let error = bind(&[unix(&path)]).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 /// All listeners are open, or none.
