@@ -9,6 +9,7 @@ mod proxy_config;
 mod reload;
 mod settings;
 mod signals;
+mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;

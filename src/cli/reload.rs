@@ -1,13 +1,16 @@
-//! SIGHUP: the configuration is read again, checked as a whole, and takes the place of what is in force.
+//! SIGHUP, and files that have changed: the configuration is read again, checked as a whole, and takes the place of what is in force.
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 use super::settings::Settings;
+use super::watch::Watched;
 use crate::config::Config;
 use crate::server::Certificates;
 use crate::service::Gateway;
@@ -29,34 +32,69 @@ pub(super) fn warn_of(config: &Config) {
     }
 }
 
+/// Until files are to be looked at.
+async fn pause(watch: Option<Duration>) {
+    const SHORTEST: Duration = Duration::from_millis(100);
+    match watch {
+        Some(pause) => tokio::time::sleep(pause.max(SHORTEST)).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Reload {
-    /// Reloads at each of `signals`. `running` is what the program was started with. Done when they came because the terminal
-    /// that the program was started in is gone.
+    /// Reloads at each of `signals`, and when files have changed, where the configuration wants them watched. `running` is what the
+    /// program was started with. Done when a signal came because the terminal that the program was started in is gone.
     pub(super) async fn at(self, mut signals: Signal, running: Config) {
         let in_terminal = std::io::stderr().is_terminal();
-        while signals.recv().await.is_some() {
-            if in_terminal && !std::io::stderr().is_terminal() {
-                return;
+        let mut watch = running.watch;
+        let mut watched = Watched::new(self.files(&running));
+        loop {
+            tokio::select! {
+                Some(()) = signals.recv() => {
+                    if in_terminal && !std::io::stderr().is_terminal() {
+                        return;
+                    }
+                    // What is read now is known.
+                    watched.has_changed();
+                }
+                () = pause(watch) => {
+                    if !watched.has_changed() {
+                        continue;
+                    }
+                    info!("files have changed");
+                }
             }
             let Some(settings) = &self.settings else {
                 info!("SIGHUP: there is no configuration to reload");
                 continue;
             };
             if self.stopping.load(Ordering::Relaxed) {
-                warn!("SIGHUP: the configuration is not reloaded, the program stops");
+                warn!("the configuration is not reloaded, the program stops");
                 continue;
             }
-            if let Err(mistakes) = self.reload(settings, &running) {
-                for mistake in mistakes.lines() {
-                    error!("{mistake}");
+            match self.reload(settings, &running) {
+                Ok(config) => {
+                    watch = config.watch;
+                    watched.replace(self.files(&config));
                 }
-                error!("the configuration was not reloaded; what was in force stays");
+                Err(mistakes) => {
+                    for mistake in mistakes.lines() {
+                        error!("{mistake}");
+                    }
+                    error!("the configuration was not reloaded; what was in force stays");
+                }
             }
         }
-        std::future::pending().await
     }
 
-    fn reload(&self, settings: &Settings, running: &Config) -> Result<(), String> {
+    /// Those that a configuration is made of.
+    fn files(&self, config: &Config) -> Vec<PathBuf> {
+        let file = self.settings.as_ref().and_then(Settings::file);
+        file.into_iter().chain(config.files()).collect()
+    }
+
+    /// What is in force then.
+    fn reload(&self, settings: &Settings, running: &Config) -> Result<Config, String> {
         let config = settings.load(None)?;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
@@ -76,6 +114,6 @@ impl Reload {
             removed = names(&reloaded.removed),
             "configuration reloaded"
         );
-        Ok(())
+        Ok(config)
     }
 }

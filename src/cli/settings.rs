@@ -116,6 +116,12 @@ impl Settings {
         })
     }
 
+    /// The file that says what the configuration is, if one does.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        let sources = self.sources(None).ok()?;
+        sources.file.map(|(path, _)| path)
+    }
+
     /// The configuration, checked.
     ///
     /// # Errors

@@ -40,6 +40,13 @@ pub(super) struct Texts;
 /// Fields of upstreams, and the claims that they get.
 pub(super) struct UpstreamFields;
 
+impl AuthTable {
+    /// Its keys.
+    pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
+        self.secret_file.iter().chain(&self.jwks_file)
+    }
+}
+
 impl Choice for SessionBinding {
     const NAMES: &'static [(&'static str, Self)] =
         &[("identity", Self::Identity), ("none", Self::None)];

@@ -36,6 +36,9 @@ pub(super) const TOP: &[Section<Config>] = &[
             /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed, and
             /// their PROXY headers where `proxy_protocol` is on; `"unix"` for whoever comes over a Unix socket
             trusted_proxies: Proxies => gateway.trusted_proxies;
+            /// how often to look whether this file, or a certificate or key that it names, has changed; then it is reloaded, as at
+            /// SIGHUP. `"off"` waits for SIGHUP; at least 100 ms
+            watch: SpanOrOff => watch;
             /// sessions of all services together
             max_sessions: Count => gateway.max_sessions;
             /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself

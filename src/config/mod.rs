@@ -23,6 +23,7 @@ mod value;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// What all services share.
     pub gateway: GatewayConfig,
+    /// How often to look whether files have changed. Default never.
+    pub watch: Option<Duration>,
     /// The services.
     pub services: Vec<ConfiguredService>,
     /// What was said, and where.
@@ -107,6 +110,7 @@ impl Config {
             listen: vec![ListenAddress::Tcp(DEFAULT_LISTEN)],
             listeners: Vec::new(),
             auths: Vec::new(),
+            watch: None,
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
             services: Vec::new(),
@@ -138,6 +142,21 @@ impl Config {
         let is_meant = self.listeners.is_empty() || self.given.get("listen").is_some();
         let plain = plain.filter(|_| is_meant);
         plain.chain(self.listeners.iter().map(Into::into)).collect()
+    }
+
+    /// The files that it names: certificates and keys.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let listeners = self.listeners.iter().map(|listener| &listener.tls);
+        let of_listeners = listeners.flat_map(|tls| {
+            let pairs = tls.certificates.iter();
+            let pairs = pairs.flat_map(|files| [&files.certificate, &files.key]);
+            pairs.chain(&tls.client_ca)
+        });
+        let of_auths = self.auths.iter().flat_map(AuthTable::files);
+        let services = self.services.iter();
+        let of_services = services.filter_map(|one| one.settings.upstream.ca_file.as_ref());
+        let files = of_listeners.chain(of_auths).chain(of_services);
+        files.cloned().collect()
     }
 
     /// What is allowed but seldom meant.

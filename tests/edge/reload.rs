@@ -407,6 +407,35 @@ async fn hang_up_reloads_the_file() {
     assert!(!said.contains("restart"), "{said}");
 }
 
+/// Files that are watched are reloaded when they change, or when others take their place, and not otherwise.
+#[tokio::test]
+async fn watched_files_are_reloaded() {
+    let folder = Folder::new();
+    let write = |name: &str, services: &[&str]| {
+        let mut text = "listen = \"127.0.0.1:0\"\nwatch = \"100ms\"\n".to_owned();
+        for prefix in services {
+            text += &format!("[[service]]\nprefix = \"{prefix}\"\nbackend = \"echo:\"\n");
+        }
+        folder.write(name, &text)
+    };
+    let file = write("gateway.toml", &["/a"]);
+    let mut program = Program::start(&file);
+    program.says("listening on http://");
+    write("gateway.toml", &["/a", "/b"]);
+    program.says("files have changed");
+    let said = program.says("configuration reloaded");
+    assert!(said.contains(r#""added":"/b""#), "{said}");
+    folder.write("gateway.toml", "nonsense = 1");
+    program.says("what was in force stays");
+    // As editors and configuration management do it.
+    let next = write("next.toml", &["/b"]);
+    std::fs::rename(next, &file).unwrap();
+    program.says("files have changed");
+    let said = program.says("configuration reloaded");
+    assert!(said.contains(r#""removed":"/a""#), "{said}");
+    assert!(!said.contains("files have changed"), "{said}");
+}
+
 /// SIGHUP ends no program, whether it has a file or not.
 #[tokio::test]
 async fn hang_up_without_a_file_is_survived() {

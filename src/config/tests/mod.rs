@@ -12,7 +12,7 @@ use crate::service::Origins;
 const SERVICE: &str = "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n";
 
 /// A file that is removed when dropped.
-struct File(std::path::PathBuf);
+struct File(PathBuf);
 
 impl File {
     fn new(text: &str) -> Self {
