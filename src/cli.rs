@@ -28,6 +28,7 @@ use crate::service::{Gateway, Origins, ServiceConfig};
 
 use settings::Settings;
 use signals::Signals;
+use watch::Watched;
 
 /// The arguments or the configuration are wrong; nothing was started. (`EX_USAGE`)
 const USAGE: u8 = 64;
@@ -146,15 +147,17 @@ struct Prepared {
     gateway: Gateway,
     /// Where the configuration comes from; `None` for the demo's.
     settings: Option<Settings>,
+    watched: Watched,
 }
 
 fn prepare(settings: Settings) -> Result<Prepared, String> {
-    let config = settings.load(None)?;
+    let (config, watched) = reload::load(&settings)?;
     let gateway = config.gateway().map_err(|error| error.to_string())?;
     Ok(Prepared {
         config,
         gateway,
         settings: Some(settings),
+        watched,
     })
 }
 
@@ -213,6 +216,7 @@ fn demo(listen: ListenAddress) -> Result<Prepared, String> {
         config,
         gateway,
         settings: None,
+        watched: Watched::default(),
     })
 }
 
@@ -275,6 +279,7 @@ impl Prepared {
             config,
             gateway,
             settings,
+            watched,
         } = self;
         let Signals {
             hang_up,
@@ -323,6 +328,7 @@ impl Prepared {
             settings,
             gateway,
             certificates: server.certificates(),
+            watched,
             stopping: Arc::clone(&stopping),
         };
         let reloading = tokio::spawn(async move {

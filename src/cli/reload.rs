@@ -21,6 +21,8 @@ pub(super) struct Reload {
     pub(super) settings: Option<Settings>,
     pub(super) gateway: Gateway,
     pub(super) certificates: Certificates,
+    /// What it is made of, as it was when it was read.
+    pub(super) watched: Watched,
     /// Whether the program stops: then it is too late.
     pub(super) stopping: Arc<AtomicBool>,
 }
@@ -30,6 +32,19 @@ pub(super) fn warn_of(config: &Config) {
     for warning in config.warnings() {
         warn!(place = %warning.origin, "{}: {}", warning.key, warning.what);
     }
+}
+
+/// Those that a configuration is made of.
+fn files(settings: &Settings, config: &Config) -> Vec<PathBuf> {
+    settings.file().into_iter().chain(config.files()).collect()
+}
+
+/// The configuration, and its files as they were when it was read: what is written from then on is a change.
+pub(super) fn load(settings: &Settings) -> Result<(Config, Watched), String> {
+    let mut watched = Watched::new(settings.file().into_iter().collect());
+    let config = settings.load(None)?;
+    watched.replace(files(settings, &config));
+    Ok((config, watched))
 }
 
 /// Until files are to be looked at.
@@ -44,10 +59,9 @@ async fn pause(watch: Option<Duration>) {
 impl Reload {
     /// Reloads at each of `signals`, and when files have changed, where the configuration wants them watched. `running` is what the
     /// program was started with. Done when a signal came because the terminal that the program was started in is gone.
-    pub(super) async fn at(self, mut signals: Signal, running: Config) {
+    pub(super) async fn at(mut self, mut signals: Signal, running: Config) {
         let in_terminal = std::io::stderr().is_terminal();
         let mut watch = running.watch;
-        let mut watched = Watched::new(self.files(&running));
         loop {
             tokio::select! {
                 Some(()) = signals.recv() => {
@@ -55,10 +69,10 @@ impl Reload {
                         return;
                     }
                     // What is read now is known.
-                    watched.has_changed();
+                    self.watched.has_changed();
                 }
                 () = pause(watch) => {
-                    if !watched.has_changed() {
+                    if !self.watched.has_changed() {
                         continue;
                     }
                     info!("files have changed");
@@ -75,7 +89,7 @@ impl Reload {
             match self.reload(settings, &running) {
                 Ok(config) => {
                     watch = config.watch;
-                    watched.replace(self.files(&config));
+                    self.watched.replace(files(settings, &config));
                 }
                 Err(mistakes) => {
                     for mistake in mistakes.lines() {
@@ -85,12 +99,6 @@ impl Reload {
                 }
             }
         }
-    }
-
-    /// Those that a configuration is made of.
-    fn files(&self, config: &Config) -> Vec<PathBuf> {
-        let file = self.settings.as_ref().and_then(Settings::file);
-        file.into_iter().chain(config.files()).collect()
     }
 
     /// What is in force then.
