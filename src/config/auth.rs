@@ -5,16 +5,15 @@ use std::collections::HashMap;
 use http::header::HeaderName;
 
 use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Source};
-use crate::backend::upstream::check_passed_on;
 use crate::identity::{Authentication, SessionBinding};
 
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
-use super::kinds::{Choice, list};
+use super::kinds::{Choice, list, refused, upstream_field};
 use super::mistake::Mistake;
 use super::tables::{described, read_all, write_all};
 use super::value::{Content, Origin, Table, Value};
-use super::{Config, ServiceSettings};
+use super::{Config, ServiceSettings, find};
 
 /// What takes a service out of the `auth` of `[defaults]`.
 const NOBODY: &str = "none";
@@ -98,7 +97,7 @@ impl Kind for Sources {
         if sources.is_empty() {
             let what =
                 "the list is empty; leave it out for \"header\", or write at least one place";
-            return Err(vec![Mistake::new(&value.origin, "", what)]);
+            return refused(value, what);
         }
         Ok(sources)
     }
@@ -145,10 +144,7 @@ impl Kind for UpstreamFields {
                 .ok_or_else(|| {
                     format!("{text:?} is no field and its claim; write them like \"x-user=sub\"")
                 })?;
-            let name = HeaderName::try_from(name)
-                .map_err(|_| format!("{name:?} is not the name of a header field"))?;
-            check_passed_on(&name).map_err(|error| error.to_string())?;
-            Ok((name, claim.to_owned()))
+            Ok((upstream_field(name)?, claim.to_owned()))
         })
     }
 
@@ -216,15 +212,8 @@ impl Config {
     }
 
     fn origin_of_auth(&self, index: usize, key: &str) -> Origin {
-        let list = match self.given.get("auth").map(|value| &value.content) {
-            Some(Content::List(values)) => values.as_slice(),
-            _ => &[],
-        };
-        let table = list.get(index);
-        let value = table.and_then(|table| match &table.content {
-            Content::Table(table) => table.get(key),
-            _ => None,
-        });
+        let table = self.table("auth", index);
+        let value = table.and_then(|table| find(table, "", key));
         value
             .or(table)
             .map(|value| value.origin.clone())
@@ -249,13 +238,9 @@ impl ServiceSettings {
             value.map(|value| value.origin.clone()).unwrap_or_default()
         };
         if let Some(name) = self.auth.as_deref().filter(|name| *name != NOBODY) {
-            let mut names = known.auths.iter().filter_map(|auth| auth.name.as_deref());
-            if !names.any(|known| known == name) {
-                let names: Vec<_> = known
-                    .auths
-                    .iter()
-                    .filter_map(|auth| auth.name.as_deref())
-                    .collect();
+            let names = known.auths.iter();
+            let names: Vec<_> = names.filter_map(|auth| auth.name.as_deref()).collect();
+            if !names.contains(&name) {
                 let what = match names.is_empty() {
                     true => format!(
                         "there is no authenticator {name:?}; write [[auth]] with name = {name:?} and its keys"

@@ -135,7 +135,7 @@ fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mi
 }
 
 /// A value that its key would take, but for what it says.
-fn refused<T>(value: &Value, what: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
+pub(super) fn refused<T>(value: &Value, what: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
     Err(vec![Mistake::new(&value.origin, "", what.to_string())])
 }
 
@@ -638,6 +638,14 @@ impl Kind for Clients {
     }
 }
 
+/// The name of a field that upstreams may be sent.
+pub(super) fn upstream_field(text: &str) -> Result<HeaderName, String> {
+    let name = HeaderName::try_from(text)
+        .map_err(|_| format!("{text:?} is not the name of a header field"))?;
+    check_passed_on(&name).map_err(|error| error.to_string())?;
+    Ok(name)
+}
+
 impl Kind for FieldNames {
     type Held = Vec<HeaderName>;
     const SHAPE: Shape = Shape::Texts {
@@ -647,12 +655,7 @@ impl Kind for FieldNames {
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
         let expected = "a list of names of header fields, like [\"cookie\", \"x-tenant\"]";
-        list(value, expected, |text| {
-            let name = HeaderName::try_from(text)
-                .map_err(|_| format!("{text:?} is not the name of a header field"))?;
-            check_passed_on(&name).map_err(|error| error.to_string())?;
-            Ok(name)
-        })
+        list(value, expected, upstream_field)
     }
 
     fn write(held: &Self::Held) -> Option<Value> {

@@ -195,22 +195,22 @@ impl Config {
     }
 
     fn origin_of_listener(&self, index: usize) -> Origin {
-        let list = match self.given.get("listener").map(|value| &value.content) {
-            Some(Content::List(values)) => values.as_slice(),
-            _ => &[],
-        };
-        list.get(index)
-            .map(|value| value.origin.clone())
+        self.table("listener", index)
+            .map(|table| table.origin.clone())
             .unwrap_or_default()
+    }
+
+    /// One table of a list of tables, as it was given.
+    fn table(&self, list: &str, index: usize) -> Option<&Value> {
+        match &self.given.get(list)?.content {
+            Content::List(tables) => tables.get(index),
+            _ => None,
+        }
     }
 
     /// Where the value of a service's key comes from.
     fn origin_in_service(&self, index: usize, section: &str, key: &str) -> Origin {
-        let services = match self.given.get("service").map(|value| &value.content) {
-            Some(Content::List(values)) => values.as_slice(),
-            _ => &[],
-        };
-        let own = services.get(index);
+        let own = self.table("service", index);
         let own = own.and_then(|service| find(service, section, key));
         let shared = self.given.get("defaults").filter(|_| !OWN.contains(&key));
         let shared = shared.and_then(|defaults| find(defaults, section, key));
