@@ -132,7 +132,7 @@ impl Service {
         if ![Method::GET, Method::OPTIONS].contains(&request.method) {
             return method_not_allowed(METHODS).into();
         }
-        if !self.admits(&request.fields, peer) {
+        if !self.admits(None, &request.fields, peer) {
             return refused_origin().into();
         }
         let mut response = if request.method == Method::OPTIONS {
@@ -187,8 +187,7 @@ impl Service {
         if !preflight && request.method != endpoint.method {
             return method_not_allowed(endpoint.allow()).into();
         }
-        let admits = |config: &ServiceConfig| config.admits(&request.fields, &peer);
-        if !self.held(session.as_ref(), admits) && !self.admits(&request.fields, &peer) {
+        if !self.admits(session.as_ref(), &request.fields, &peer) {
             return refused_origin().into();
         }
         if preflight {
@@ -253,8 +252,9 @@ impl Service {
             && session.is_some_and(|id| self.context.registry.knows(id))
     }
 
-    fn admits(&self, fields: &Fields, peer: &Peer) -> bool {
-        let admitted = self.config.admits(fields, peer);
+    fn admits(&self, session: Option<&SessionId>, fields: &Fields, peer: &Peer) -> bool {
+        let admits = |config: &ServiceConfig| config.admits(fields, peer);
+        let admitted = admits(&self.config) || self.held(session, admits);
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,
