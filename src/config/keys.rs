@@ -49,7 +49,7 @@ pub(super) const TOP: &[Section<Config>] = &[
         name: "server",
         about: &["Limits of connections, and of stopping."],
         keys: keys! { Config:
-            /// connections at a time; more are closed at once
+            /// connections at a time, and requests that are open on HTTP/2; more are closed at once
             max_connections: Count => server.max_connections;
             /// time for a request's head; and for a TLS handshake and a PROXY header
             header_timeout: Span => server.header_timeout;
@@ -59,9 +59,13 @@ pub(super) const TOP: &[Section<Config>] = &[
             max_header_size: SizeFrom<8192> => server.max_header_size;
             /// fields of a request; more get 431
             max_headers: Number<usize, 1, 4096> => server.max_headers;
+            /// HTTP/2 is spoken, and WebSockets over it
+            http2: Flag => server.http2;
+            /// requests and WebSockets at a time on an HTTP/2 connection; proxies carry those of many browsers on one
+            http2_max_streams: Number<u32, 100, 1_000_000> => server.http2_max_streams;
             /// a peer that acknowledges nothing for so long is given up (Linux); at most 596 hours
             tcp_user_timeout: SpanUpTo<2_147_483> => server.tcp_user_timeout;
-            /// silence after which TCP asks whether the peer is still there; 1 s to 9 h
+            /// silence after which TCP, and HTTP/2 with a PING, asks whether the peer is still there; 1 s to 9 h
             tcp_keepalive: SpanUpTo<32_767> => server.tcp_keepalive;
             /// small writes leave at once (`TCP_NODELAY`)
             tcp_nodelay: Flag => server.tcp_nodelay;

@@ -89,6 +89,19 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// An empty part of the same budget.
+    pub fn sibling(&self) -> Self {
+        Self {
+            budget: Arc::clone(&self.budget),
+            amount: 0,
+        }
+    }
+
+    /// Another part of the same budget, or nothing when that would exceed a limit.
+    pub fn another(&self, amount: usize) -> Option<Self> {
+        self.budget.reserve(amount)
+    }
+
     /// Makes the part at least `amount`; `false`, and no change, when that would exceed a limit.
     pub fn grow_to(&mut self, amount: usize) -> bool {
         let more = amount.saturating_sub(self.amount);

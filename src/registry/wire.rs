@@ -96,7 +96,7 @@ impl Wire {
     }
 
     /// Whether the connection has broken, as far as anybody looked.
-    pub(super) fn is_broken(&self) -> bool {
+    pub fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Relaxed)
     }
 
@@ -176,7 +176,7 @@ impl Wire {
 
     /// Asks the I/O to look at the socket now: `true` when it found the browser present, `false` when the connection has
     /// ended and those who were answered on it know.
-    pub(super) async fn recheck(&self) -> bool {
+    pub async fn recheck(&self) -> bool {
         let answer = self.rechecked.notified();
         if self.closed.load(Ordering::Acquire) {
             return false;

@@ -7,7 +7,8 @@ use crate::protocol::CloseReason;
 /// Limits of connections and of stopping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The most connections at a time. Default 200 000.
+    /// The most connections at a time; each request or WebSocket that is open on an HTTP/2 connection counts as one more.
+    /// Default 200 000.
     pub max_connections: usize,
     /// Time for a request's head to arrive, from its first byte on, or from the connection's; and for a PROXY header and a TLS
     /// handshake. Default 10 s.
@@ -19,9 +20,15 @@ pub struct ServerConfig {
     pub max_header_size: usize,
     /// Most header fields of a request; more than 4096 are never taken. Default 100.
     pub max_headers: usize,
+    /// Whether HTTP/2 is spoken: where TLS negotiates `h2`, and to clients that begin with its preface (RFC 9113 §3). Default yes.
+    pub http2: bool,
+    /// The most requests and WebSockets at a time on an HTTP/2 connection (RFC 9113 §5.1.2). A proxy carries those of many
+    /// browsers on one, and a parked receiver is one. Default 10 000.
+    pub http2_max_streams: u32,
     /// Time after which a peer that acknowledges nothing is given up (`TCP_USER_TIMEOUT`, Linux). Default 60 s.
     pub tcp_user_timeout: Option<Duration>,
-    /// Silence after which TCP asks whether the peer is still there. `None` does not ask. Default 60 s.
+    /// Silence after which TCP asks whether the peer is still there, and HTTP/2 asks with a PING. `None` does not ask. Default
+    /// 60 s.
     pub tcp_keepalive: Option<Duration>,
     /// Whether small writes leave at once (`TCP_NODELAY`). Default yes.
     pub tcp_nodelay: bool,
@@ -47,6 +54,8 @@ impl Default for ServerConfig {
             idle_timeout: Duration::from_secs(75),
             max_header_size: 32 * 1024,
             max_headers: 100,
+            http2: true,
+            http2_max_streams: 10_000,
             tcp_user_timeout: Some(Duration::from_secs(60)),
             tcp_keepalive: Some(Duration::from_secs(60)),
             tcp_nodelay: true,

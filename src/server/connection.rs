@@ -1,6 +1,6 @@
 //! One connection in HTTP/1.1: requests one after another, each answered before the next is looked at. (RFC 9112)
 //!
-//! Written for connections that wait: between requests, and while a receiver waits for its session, no buffer is kept, and
+//! A connection that begins with the preface of HTTP/2 is handed on. Written for connections that wait: between requests, and while a receiver waits for its session, no buffer is kept, and
 //! what is ready to be written leaves in one system call. docs/performance.md tells why this is not hyper's.
 
 use std::io;
@@ -23,6 +23,7 @@ use super::ServerConfig;
 use super::deadline::{Deadline, Phase};
 use super::encode::{self, Asked, BodyCoding};
 use super::head::{Head, HeadReader, Limits};
+use super::http2::{self, Preface};
 use super::incoming::{Fed, Incoming, poll_more};
 use super::output::{Batch, Output};
 use super::socket::Socket;
@@ -52,6 +53,12 @@ impl Seat {
         // Made out here: an async block would keep what it is made from beside it.
         let connection = Connection::new(stream, info, self.place, self.gateway, self.config);
         serve(connection, self.closing)
+    }
+
+    /// What HTTP/2 is served with, from the first byte on.
+    pub(super) fn http2(self, stream: Stream, info: ConnectionInfo) -> http2::Handover {
+        let connection = Connection::new(stream, info, self.place, self.gateway, self.config);
+        connection.hand_over(self.closing)
     }
 }
 
@@ -94,6 +101,10 @@ fn serve(
                 // Whoever asked for it may have given up.
                 let _ = taker.send(Box::new(socket.with_held(input)));
             }
+            Over::Http2 => {
+                // In a task of its own: this one would keep the memory of both.
+                tokio::spawn(http2::serve(connection.hand_over(closing)));
+            }
             Over::TimedOut => {
                 debug!(peer = peer.map(display), phase = ?connection.deadline.phase(), "connection timed out");
             }
@@ -106,6 +117,8 @@ fn serve(
 enum Over {
     Ended,
     Upgraded(oneshot::Sender<Upgraded>),
+    /// It began with the preface of HTTP/2.
+    Http2,
     TimedOut,
     Failed(io::Error),
 }
@@ -128,6 +141,8 @@ struct Connection {
     finishing: bool,
     /// The task is known to the wire.
     registered: bool,
+    /// No request has come yet.
+    is_new: bool,
     deadline: Deadline,
     gateway: Gateway,
     config: Arc<ServerConfig>,
@@ -210,6 +225,7 @@ impl Connection {
             output: Output::default(),
             finishing: false,
             registered: false,
+            is_new: true,
             deadline: Deadline::new(&config),
             gateway,
             config,
@@ -270,7 +286,11 @@ impl Connection {
                     return Poll::Ready(Ok(()));
                 }
                 Ok(None) => self.deadline.enter(Phase::Head, &self.config),
-                Err(status) => return self.refuse(status, context),
+                Err(status) => match self.preface() {
+                    Preface::None => return self.refuse(status, context),
+                    Preface::Part => self.deadline.enter(Phase::Head, &self.config),
+                    Preface::Whole => return Poll::Ready(Err(Over::Http2)),
+                },
             }
         }
         if self.ended || (self.finishing && !self.heads.has_begun()) {
@@ -278,6 +298,26 @@ impl Connection {
         }
         self.ended = ready!(poll_more(&mut self.socket, context, &mut self.input))? == 0;
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether what is no request of HTTP/1 begins a connection in HTTP/2. (RFC 9113 §3.4)
+    fn preface(&self) -> Preface {
+        if self.is_new && self.config.http2 {
+            http2::recognise(&self.input)
+        } else {
+            Preface::None
+        }
+    }
+
+    fn hand_over(self, closing: watch::Receiver<bool>) -> http2::Handover {
+        http2::Handover {
+            places: self.socket.places(),
+            socket: self.socket.with_held(self.input),
+            gateway: self.gateway,
+            config: self.config,
+            info: self.info,
+            closing,
+        }
     }
 
     /// Answers what is no request; nothing behind it is one either.
@@ -294,6 +334,7 @@ impl Connection {
     }
 
     fn begin(&mut self, head: Head) {
+        self.is_new = false;
         self.deadline.enter(Phase::Busy, &self.config);
         self.wire.request_begins();
         let (mut body, incoming) = Incoming::begin(head.body, &mut self.input);

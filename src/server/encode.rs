@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::time::{Duration, SystemTime};
 
 use http::header::{CONNECTION, DATE};
-use http::{Response, StatusCode, Version};
+use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
@@ -210,6 +210,12 @@ fn date(out: &mut Vec<u8>) {
     });
 }
 
+/// The value of the `Date` field.
+pub(super) fn date_value() -> HeaderValue {
+    let (text, _) = wall_clock();
+    HeaderValue::from_str(&text).expect("a date is ASCII")
+}
+
 /// The time as HTTP writes it, and how long it stays so.
 #[allow(
     clippy::disallowed_methods,
@@ -226,8 +232,6 @@ fn wall_clock() -> (String, Duration) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     const ASKED: Asked = Asked {

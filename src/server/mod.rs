@@ -6,6 +6,7 @@ mod connection;
 mod deadline;
 mod encode;
 mod head;
+mod http2;
 mod incoming;
 mod listener;
 mod output;
@@ -135,7 +136,11 @@ impl Server {
         let mut inherited = Inherited::from_environment();
         let open = |listener: &ListenerConfig| {
             let address = || listener.address.clone();
-            let tls = listener.tls.as_ref().map(Acceptor::new).transpose();
+            let tls = listener
+                .tls
+                .as_ref()
+                .map(|tls| Acceptor::new(tls, config.http2))
+                .transpose();
             Ok(Listening {
                 address: address(),
                 below: Below {
@@ -287,6 +292,9 @@ impl Accepting {
                 let begun = below.begin(stream, info, &seat.gateway, &distrusted);
                 let begun = Box::pin(timeout(seat.config.header_timeout, begun));
                 match begun.await {
+                    Ok(Ok((stream, info))) if stream.speaks_http2() => {
+                        tokio::spawn(http2::serve(seat.http2(stream, info)));
+                    }
                     Ok(Ok((stream, info))) => seat.serve(stream, info).await,
                     Ok(Err(error)) => {
                         debug!(peer = peer.map(display), %error, "connection ended before it began")

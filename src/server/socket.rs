@@ -25,7 +25,7 @@ pub(super) struct Socket {
     held: Bytes,
     broken: bool,
     /// Held for as long as the socket.
-    _place: Reservation,
+    place: Reservation,
 }
 
 impl Socket {
@@ -35,7 +35,7 @@ impl Socket {
             wire,
             held: Bytes::new(),
             broken: false,
-            _place: place,
+            place,
         }
     }
 
@@ -47,6 +47,11 @@ impl Socket {
             self.held = [held, std::mem::take(&mut self.held)].concat().into();
         }
         self
+    }
+
+    /// What further places are taken from.
+    pub(super) fn places(&self) -> Reservation {
+        self.place.sibling()
     }
 
     /// Takes what is held into `buffer`.

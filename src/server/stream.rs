@@ -26,6 +26,8 @@ pub(super) enum Stream {
 pub(super) trait Secured: AsyncRead + AsyncWrite + Debug + Send + Unpin {
     /// The connection below.
     fn below(&self) -> &Stream;
+    /// Whether HTTP/2 was negotiated. (RFC 9113 §3.2)
+    fn speaks_http2(&self) -> bool;
 }
 
 impl Stream {
@@ -36,6 +38,11 @@ impl Stream {
             Self::Unix(stream) => SockRef::from(stream),
             Self::Secured(stream) => stream.below().socket(),
         }
+    }
+
+    /// Whether it is known that nothing but HTTP/2 is spoken on it.
+    pub(super) fn speaks_http2(&self) -> bool {
+        matches!(self, Self::Secured(stream) if stream.speaks_http2())
     }
 
     pub(super) const fn is_secured(&self) -> bool {

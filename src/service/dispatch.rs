@@ -184,7 +184,9 @@ impl Service {
             return not_found().into();
         }
         let preflight = endpoint.answers_preflight() && request.method == Method::OPTIONS;
-        if !preflight && request.method != endpoint.method {
+        let asks =
+            request.method == endpoint.method || (request.extended_connect && hints.websocket);
+        if !preflight && !asks {
             return method_not_allowed(endpoint.allow()).into();
         }
         if !self.admits(session.as_ref(), &request.fields, &peer) {

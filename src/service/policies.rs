@@ -87,7 +87,7 @@ impl Policies {
     }
 
     /// Adds them to an answer's fields.
-    pub(super) fn add(&self, fields: &mut HeaderMap) {
+    pub(crate) fn add(&self, fields: &mut HeaderMap) {
         self.put(fields);
     }
 

@@ -38,6 +38,8 @@ pub struct Request {
     pub body: RequestBody,
     /// It is a WebSocket handshake that came in HTTP/1.0 and is given on as HTTP/1.1.
     pub handshake10: bool,
+    /// It is a WebSocket handshake of HTTP/2: an extended CONNECT. (RFC 8441 §4)
+    pub extended_connect: bool,
     /// The connection, where hyper serves it.
     pub(super) hyper: Option<OnUpgrade>,
 }
@@ -52,6 +54,7 @@ impl Request {
             fields,
             body: RequestBody::empty(),
             handshake10: false,
+            extended_connect: false,
             hyper: None,
         }
     }
@@ -68,6 +71,7 @@ impl From<http::Request<RequestBody>> for Request {
             fields: head.headers.into(),
             body,
             handshake10: false,
+            extended_connect: false,
             hyper: Some(hyper),
         }
     }

@@ -21,8 +21,8 @@ use super::response::{empty, text};
 pub(super) enum Dialect {
     /// RFC 6455, with the value for `Sec-WebSocket-Accept` and the sub-protocols offered.
     Rfc6455 {
-        /// Proves to the browser that its handshake was understood.
-        accept: String,
+        /// Proves to the browser that its handshake was understood; HTTP/2 has none. (RFC 8441 §5)
+        accept: Option<String>,
         /// In the browser's order of preference.
         offered: Vec<String>,
     },
@@ -44,9 +44,16 @@ const MAX_OFFERED: usize = 32;
 /// # Errors
 /// The answer to give: 400 when it is not a WebSocket handshake, 426 with the version spoken here for another version.
 ///
-/// Source: RFC 6455 §4.2.1; sockjs-protocol, `WebsocketHttpErrors`, `Websocket.test_haproxy`.
+/// Source: RFC 6455 §4.2.1; RFC 8441 §5; sockjs-protocol, `WebsocketHttpErrors`, `Websocket.test_haproxy`.
 pub(super) fn check(request: &Request) -> Result<Dialect, Response<Body>> {
     let fields = &request.fields;
+    if request.extended_connect {
+        check_version(fields)?;
+        return Ok(Dialect::Rfc6455 {
+            accept: None,
+            offered: offered(fields),
+        });
+    }
     let upgrades =
         has_token(fields, &UPGRADE, "websocket") && has_token(fields, &CONNECTION, "upgrade");
     if !upgrades || request.version < Version::HTTP_11 || !request.body.is_end_stream() {
@@ -67,6 +74,20 @@ pub(super) fn check(request: &Request) -> Result<Dialect, Response<Body>> {
         let keys = number(key1).zip(number(key2)).ok_or_else(not_websocket)?;
         return Ok(Dialect::Hixie76 { keys });
     }
+    check_version(fields)?;
+    let mut keys = fields.get_all(&SEC_WEBSOCKET_KEY);
+    let key = match (keys.next(), keys.next()) {
+        (Some(key), None) if is_nonce(key.as_bytes()) => key.as_bytes(),
+        _ => return Err(not_websocket()),
+    };
+    Ok(Dialect::Rfc6455 {
+        accept: Some(derive_accept_key(key)),
+        offered: offered(fields),
+    })
+}
+
+/// Only version 13 is spoken. (RFC 6455 §4.4)
+fn check_version(fields: &Fields) -> Result<(), Response<Body>> {
     if fields
         .get(&SEC_WEBSOCKET_VERSION)
         .is_none_or(|version| version.as_bytes() != b"13")
@@ -83,15 +104,7 @@ pub(super) fn check(request: &Request) -> Result<Dialect, Response<Body>> {
             .insert(UPGRADE, HeaderValue::from_static("websocket"));
         return Err(response);
     }
-    let mut keys = fields.get_all(&SEC_WEBSOCKET_KEY);
-    let key = match (keys.next(), keys.next()) {
-        (Some(key), None) if is_nonce(key.as_bytes()) => key.as_bytes(),
-        _ => return Err(not_websocket()),
-    };
-    Ok(Dialect::Rfc6455 {
-        accept: derive_accept_key(key),
-        offered: offered(fields),
-    })
+    Ok(())
 }
 
 impl Exchange {
@@ -110,14 +123,19 @@ impl Exchange {
     }
 }
 
-/// `101` for RFC 6455, with the chosen sub-protocol. (sockjs-protocol, `Websocket.test_headersSanity`)
-pub(super) fn accept(accept: &str, protocol: Option<&str>) -> Response<Body> {
-    let mut response = switching("upgrade", "websocket");
+/// `101` for RFC 6455, or `200` in HTTP/2, with the chosen sub-protocol. (sockjs-protocol, `Websocket.test_headersSanity`; RFC 8441 §5)
+pub(super) fn accept(accept: Option<&str>, protocol: Option<&str>) -> Response<Body> {
+    let mut response = match accept {
+        Some(_) => switching("upgrade", "websocket"),
+        None => empty(StatusCode::OK),
+    };
     let headers = response.headers_mut();
-    headers.insert(
-        SEC_WEBSOCKET_ACCEPT,
-        HeaderValue::from_str(accept).expect("base64 is a valid field value"),
-    );
+    if let Some(accept) = accept {
+        headers.insert(
+            SEC_WEBSOCKET_ACCEPT,
+            HeaderValue::from_str(accept).expect("base64 is a valid field value"),
+        );
+    }
     if let Some(protocol) = protocol.and_then(|protocol| HeaderValue::from_str(protocol).ok()) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
     }

@@ -12,10 +12,10 @@ pub trait Duplex: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Debug + Send + Unpin> Duplex for T {}
 
-/// The bytes behind the answer 101. (RFC 9110 §7.8)
+/// The bytes behind the answer 101 (RFC 9110 §7.8), or behind the 200 of HTTP/2 (RFC 8441 §5).
 pub type Upgraded = Box<dyn Duplex>;
 
-/// The connection of `request` once its 101 is written; `None` when it ended before. From [`crate::Server`], or from hyper.
+/// The connection of `request` once its answer is written; `None` when it ended before. From [`crate::Server`], or from hyper.
 pub(super) fn upgraded(
     request: &mut Request,
 ) -> impl Future<Output = Option<Upgraded>> + Send + use<> {

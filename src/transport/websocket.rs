@@ -1,4 +1,4 @@
-//! SockJS over WebSocket: `GET …/websocket`. Its sessions are not found by their id. (sockjs-protocol, `Websocket`)
+//! SockJS over WebSocket: `GET …/websocket`, in HTTP/2 an extended CONNECT. Its sessions are not found by their id. (sockjs-protocol, `Websocket`)
 
 use http::{Method, Response, StatusCode};
 
@@ -63,7 +63,7 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     } else {
         Negotiated::default()
     };
-    let response = upgrade::accept(&accept, negotiated.protocol.as_deref());
+    let response = upgrade::accept(accept.as_deref(), negotiated.protocol.as_deref());
     let upgraded = upgraded(&mut exchange.request);
     // Whoever uses raw WebSockets has nothing to fall back to.
     let path = if mode == Mode::Sockjs {

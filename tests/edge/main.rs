@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod drain;
+mod http2;
 mod listeners;
 mod proxy_protocol;
 mod reload;

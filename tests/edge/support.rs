@@ -24,6 +24,16 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 /// Long enough for a slow machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const TRANSPORTS: [&str; 7] = [
+    "websocket",
+    "websocket-raw",
+    "xhr-polling",
+    "xhr-streaming",
+    "eventsource",
+    "htmlfile",
+    "jsonp-polling",
+];
+
 /// Waits for `future`, or fails.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
@@ -147,7 +157,17 @@ pub(crate) fn serve_with(
     trusted: &[&str],
     config: ServerConfig,
 ) -> Running {
-    let (told, sessions) = mpsc::channel(100);
+    serve_until(listener, trusted, config, std::future::pending()).0
+}
+
+/// The same, until `stop`; and what is done when the server is.
+pub(crate) fn serve_until(
+    listener: ListenerConfig,
+    trusted: &[&str],
+    config: ServerConfig,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> (Running, tokio::task::JoinHandle<()>) {
+    let (told, sessions) = mpsc::channel(5000);
     let backend = move |mut connection: Connection| {
         let told = told.clone();
         async move {
@@ -164,20 +184,24 @@ pub(crate) fn serve_with(
             told.send(None).await.unwrap();
         }
     };
+    let mut service = ServiceConfig::new("/s");
+    // Those for elements too, though not all origins are let in.
+    service.transports = Some(TRANSPORTS.map(str::to_owned).to_vec());
     let gateway = Gateway::builder()
         .trusted_proxies(TrustedProxies::from_list(trusted).unwrap())
-        .service(ServiceConfig::new("/s"), backend)
+        .service(service, backend)
         .build()
         .unwrap();
     let server = Server::listen(&[listener], gateway, config).unwrap();
     let port = server.local_address().map_or(0, |address| address.port());
     let certificates = server.certificates();
-    tokio::spawn(server.serve(std::future::pending()));
-    Running {
+    let serving = tokio::spawn(server.serve(stop));
+    let running = Running {
         port,
         certificates,
         sessions,
-    }
+    };
+    (running, serving)
 }
 
 impl Running {
@@ -193,13 +217,22 @@ impl Running {
 
 /// What a client trusts, and who it is.
 pub(crate) fn connector(root: CertificateDer<'static>, own: Option<&Signed>) -> TlsConnector {
+    connector_for(root, own, &[])
+}
+
+/// The same, and what it wants to speak.
+pub(crate) fn connector_for(
+    root: CertificateDer<'static>,
+    own: Option<&Signed>,
+    protocols: &[&str],
+) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(root).unwrap();
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots);
-    let config = match own {
+    let mut config = match own {
         None => builder.with_no_client_auth(),
         Some(own) => {
             let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(own.key.serialize_der()));
@@ -207,6 +240,10 @@ pub(crate) fn connector(root: CertificateDer<'static>, own: Option<&Signed>) -> 
             builder.with_client_auth_cert(chain, key).unwrap()
         }
     };
+    let protocols = protocols
+        .iter()
+        .map(|protocol| protocol.as_bytes().to_vec());
+    config.alpn_protocols = protocols.collect();
     Arc::new(config).into()
 }
 

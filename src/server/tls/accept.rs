@@ -15,17 +15,19 @@ use super::{TlsConfig, TlsError};
 #[derive(Clone, Debug)]
 pub(in super::super) struct Acceptor {
     in_force: Arc<watch::Sender<Arc<ServerConfig>>>,
+    http2: bool,
 }
 
 impl Acceptor {
-    /// With these files.
+    /// With these files, and with HTTP/2 among what is offered.
     ///
     /// # Errors
     /// The first that cannot be used.
-    pub(in super::super) fn new(config: &TlsConfig) -> Result<Self, TlsError> {
-        let in_force = watch::Sender::new(config.load()?);
+    pub(in super::super) fn new(config: &TlsConfig, http2: bool) -> Result<Self, TlsError> {
+        let in_force = watch::Sender::new(config.load(http2)?);
         Ok(Self {
             in_force: Arc::new(in_force),
+            http2,
         })
     }
 
@@ -37,7 +39,7 @@ impl Acceptor {
         &self,
         config: &TlsConfig,
     ) -> Result<impl FnOnce() + use<>, TlsError> {
-        let next = config.load()?;
+        let next = config.load(self.http2)?;
         let in_force = Arc::clone(&self.in_force);
         // Connections that are open keep what they began with.
         Ok(move || {
@@ -59,5 +61,9 @@ impl Acceptor {
 impl Secured for TlsStream<Stream> {
     fn below(&self) -> &Stream {
         self.get_ref().0
+    }
+
+    fn speaks_http2(&self) -> bool {
+        self.get_ref().1.alpn_protocol() == Some(b"h2")
     }
 }

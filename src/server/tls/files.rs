@@ -15,11 +15,11 @@ use webpki::{EndEntityCert, KeyUsage};
 use super::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 impl TlsConfig {
-    /// Reads the files.
+    /// Reads the files. HTTP/2 is offered before HTTP/1.1 where `http2` says so. (RFC 7301, RFC 9113 §3.2)
     ///
     /// # Errors
     /// The first that cannot be used.
-    pub(super) fn load(&self) -> Result<Arc<ServerConfig>, TlsError> {
+    pub(super) fn load(&self, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let mut certificates = Vec::with_capacity(self.certificates.len());
         for files in &self.certificates {
@@ -57,6 +57,9 @@ impl TlsConfig {
         };
         let mut config = builder.with_cert_resolver(Arc::new(ByName(certificates)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
         if let Ok(ticketer) = ring::Ticketer::new() {
             config.ticketer = ticketer;
         }
@@ -68,7 +71,7 @@ impl TlsConfig {
     /// # Errors
     /// As when the server starts.
     pub fn remarks(&self) -> Result<Vec<TlsRemark>, TlsError> {
-        self.load()?;
+        self.load(true)?;
         let roots = rustls_native_certs::load_native_certs().certs;
         let mut remarks = Vec::new();
         for files in &self.certificates {

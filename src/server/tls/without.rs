@@ -11,7 +11,7 @@ use super::{TlsConfig, TlsError, TlsRemark};
 pub(in super::super) struct Acceptor(Infallible);
 
 impl Acceptor {
-    pub(in super::super) fn new(_: &TlsConfig) -> Result<Self, TlsError> {
+    pub(in super::super) fn new(_: &TlsConfig, _: bool) -> Result<Self, TlsError> {
         Err(TlsError::NotBuilt)
     }
 
