@@ -231,7 +231,8 @@ impl Exchange {
     /// One line that ties the session's id in later lines to who it is.
     fn log_opened(&self, session: &SessionHandle) {
         let peer = self.peer.address;
-        tracing::debug!(session = %session.id(), service = %self.service.prefix, transport = self.transport, peer = peer.map(display), "session opened");
+        let version = self.request.version;
+        tracing::debug!(session = %session.id(), service = %self.service.prefix, transport = self.transport, ?version, peer = peer.map(display), "session opened");
     }
 
     /// The client's network, when it is a browser's.

@@ -1,5 +1,5 @@
 /*
- * Starts the gateway's demo (services /echo, /close and /broadcast, and the demo page) on a free port.
+ * Starts the gateway on a free port: its demo (services /echo, /close and /broadcast, and the demo page), or what arguments say.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,13 +13,19 @@ const BINARY = process.env.GATEWAY
 const START_TIMEOUT = 20_000;
 const STOP_TIMEOUT = 10_000;
 
-/** Resolves to `{ url, stop() }`; `url` is `http://127.0.0.1:PORT`. */
-export async function startGateway() {
+/**
+ * Resolves to `{ url, log, stop() }`; `url` is `http://127.0.0.1:PORT`, or `https://…`, and `log` the lines that it has written so far.
+ *
+ * - `args`: of the program, for one that listens on 127.0.0.1
+ * - `level`: of its log
+ */
+export async function startGateway({ args = ['demo', '--listen', '127.0.0.1:0'], level } = {}) {
   if (!existsSync(BINARY)) {
     throw new Error(`there is no gateway at ${BINARY}: run cargo build, or set GATEWAY to its path`);
   }
-  const gateway = spawn(BINARY, ['demo', '--listen', '127.0.0.1:0'], {
+  const gateway = spawn(BINARY, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, ...(level && { RUST_LOG: `sockjs_gateway=${level}` }) },
   });
   const exited = once(gateway, 'exit');
 
@@ -32,14 +38,14 @@ export async function startGateway() {
 
   const log = [];
   const url = new Promise((resolve, reject) => {
-    const fail = (what) => reject(new Error(`${BINARY} demo ${what}; it wrote:\n${log.join('\n')}`));
+    const fail = (what) => reject(new Error(`${BINARY} ${args[0]} ${what}; it wrote:\n${log.join('\n')}`));
     const timer = setTimeout(fail, START_TIMEOUT, `did not say where it listens in ${START_TIMEOUT} ms`);
     gateway.on('error', (error) => fail(`did not start: ${error.message}`));
     exited.then(([code, signal]) => fail(`exited with ${code ?? signal}`), () => {});
     // Read to the end, also after the address: a full pipe would block the gateway.
     createInterface({ input: gateway.stderr }).on('line', (line) => {
       log.push(line);
-      const address = /http:\/\/127\.0\.0\.1:\d+/.exec(line);
+      const address = /https?:\/\/127\.0\.0\.1:\d+/.exec(line);
       if (line.includes('listening') && address) {
         clearTimeout(timer);
         resolve(address[0]);
@@ -48,7 +54,7 @@ export async function startGateway() {
     exited.finally(() => clearTimeout(timer));
   });
   try {
-    return { url: await url, stop };
+    return { url: await url, log, stop };
   } catch (error) {
     if (gateway.exitCode === null && gateway.pid) await stop();
     throw error;
