@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use sockjs_gateway::{
-    CertificateFiles, Certificates, Connection, Gateway, ListenAddress, ListenerConfig, Server,
-    ServerConfig, ServiceConfig, TlsConfig, TrustedProxies,
+    Backend, CertificateFiles, Certificates, Connection, Gateway, Handshake, ListenAddress,
+    ListenerConfig, Negotiated, Negotiation, Served, Server, ServerConfig, ServiceConfig,
+    TlsConfig, TrustedProxies,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -168,28 +169,12 @@ pub(crate) fn serve_until(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> (Running, tokio::task::JoinHandle<()>) {
     let (told, sessions) = mpsc::channel(5000);
-    let backend = move |mut connection: Connection| {
-        let told = told.clone();
-        async move {
-            let peer = connection.handshake().map(|handshake| {
-                let peer = &handshake.peer;
-                format!("{:?} {:?} {:?}", peer.address, peer.scheme, peer.trusted)
-            });
-            told.send(peer).await.unwrap();
-            while let Some(message) = connection.recv().await {
-                if connection.send(message).await.is_err() {
-                    break;
-                }
-            }
-            told.send(None).await.unwrap();
-        }
-    };
     let mut service = ServiceConfig::new("/s");
     // Those for elements too, though not all origins are let in.
     service.transports = Some(TRANSPORTS.map(str::to_owned).to_vec());
     let gateway = Gateway::builder()
         .trusted_proxies(TrustedProxies::from_list(trusted).unwrap())
-        .service(service, backend)
+        .service(service, Telling(told))
         .build()
         .unwrap();
     let server = Server::listen(&[listener], gateway, config).unwrap();
@@ -202,6 +187,36 @@ pub(crate) fn serve_until(
         sessions,
     };
     (running, serving)
+}
+
+/// Echoes, tells of its sessions, and chooses the last sub-protocol that is offered.
+struct Telling(mpsc::Sender<Option<String>>);
+
+impl Backend for Telling {
+    fn serve(&self, mut connection: Connection) -> Served {
+        let told = self.0.clone();
+        Box::pin(async move {
+            let peer = connection.handshake().map(|handshake| {
+                let peer = &handshake.peer;
+                format!("{:?} {:?} {:?}", peer.address, peer.scheme, peer.trusted)
+            });
+            told.send(peer).await.unwrap();
+            while let Some(message) = connection.recv().await {
+                if connection.send(message).await.is_err() {
+                    break;
+                }
+            }
+            told.send(None).await.unwrap();
+        })
+    }
+
+    fn negotiate<'a>(&'a self, _: &'a Handshake, offered: &'a [String]) -> Negotiation<'a> {
+        let negotiated = Negotiated {
+            protocol: offered.last().cloned(),
+            ..Negotiated::default()
+        };
+        Box::pin(std::future::ready(Ok(negotiated)))
+    }
 }
 
 impl Running {

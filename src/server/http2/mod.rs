@@ -19,9 +19,9 @@ use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, warn};
 
-use crate::registry::{Reservation, present};
+use crate::registry::{Reservation, Throttle, present};
 use crate::service::{ConnectionInfo, Gateway};
 
 use super::ServerConfig;
@@ -89,6 +89,7 @@ pub(super) async fn serve(handover: Handover) {
         config: Arc::clone(&config),
         info,
         places,
+        refusals: Throttle::default(),
         streams: Arc::clone(&streams),
     };
     if let Some(pings) = &mut pings {
@@ -174,13 +175,22 @@ struct Opening {
     config: Arc<ServerConfig>,
     info: ConnectionInfo,
     places: Reservation,
+    refusals: Throttle,
     streams: Arc<Streams>,
 }
 
 impl Opening {
     fn open(&self, request: http::Request<RecvStream>, mut respond: SendResponse<Piece>) {
         let Some(place) = self.places.another(1) else {
-            debug!(peer = ?self.info.peer, "HTTP/2 request refused: too many connections and requests");
+            if let Some(held_back) = self.refusals.admit() {
+                let (peer, limit) = (self.info.peer, self.config.max_connections);
+                warn!(
+                    ?peer,
+                    limit,
+                    held_back,
+                    "HTTP/2 requests refused: too many connections and open requests (max_connections)"
+                );
+            }
             // It can be sent again. (RFC 9113 §8.7)
             respond.send_reset(Reason::REFUSED_STREAM);
             return;

@@ -173,6 +173,81 @@ async fn streams_are_limited() {
     }
 }
 
+/// One connection has no more streams than it was told: what comes beyond is refused, and can be sent again. (RFC 9113 §5.1.2)
+#[tokio::test]
+async fn streams_of_a_connection_are_limited() {
+    let config = ServerConfig {
+        http2_max_streams: 2,
+        ..ServerConfig::default()
+    };
+    let running = serve_with(free_port(), &[], config);
+    let mut raw = Raw::connect(&running).await;
+    let open = |number: u32| {
+        let head = request("POST", &format!("/s/0/{number}/xhr_streaming"));
+        frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &head)
+    };
+    // (id 3: SETTINGS_MAX_CONCURRENT_STREAMS)
+    let limit = [0, 3, 0, 0, 0, 2];
+    loop {
+        match raw.read().await {
+            Some((SETTINGS, 0, _, payload)) => {
+                assert!(payload.chunks(6).any(|setting| setting == limit));
+                break;
+            }
+            Some(_) => {}
+            None => panic!("the connection ended"),
+        }
+    }
+    // Only whoever has acknowledged the settings is held to them.
+    let acknowledgement = frame(SETTINGS, 1, 0, &[]);
+    let many = [acknowledgement, open(0), open(1), open(2)].concat();
+    raw.stream.write_all(&many).await.unwrap();
+    loop {
+        match raw.read().await {
+            Some((RST_STREAM, _, stream, payload)) => {
+                assert_eq!((stream, &payload[..]), (5, &7_u32.to_be_bytes()[..]));
+                break;
+            }
+            Some(_) => {}
+            None => panic!("the connection ended"),
+        }
+    }
+}
+
+/// An answer of which the peer takes nothing, though it is complete, is reset, and its connection goes on.
+#[tokio::test]
+async fn answers_that_nobody_takes_are_reset() {
+    let config = ServerConfig {
+        idle_timeout: Duration::from_millis(200),
+        ..ServerConfig::default()
+    };
+    let running = serve_with(free_port(), &[], config);
+    let mut raw = Raw::connect(&running).await;
+    // No room for data. (id 4: SETTINGS_INITIAL_WINDOW_SIZE)
+    let no_window = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let head = request("GET", "/s/info");
+    let ask = frame(HEADERS, END_HEADERS | END_STREAM, 1, &head);
+    raw.stream
+        .write_all(&[no_window, ask].concat())
+        .await
+        .unwrap();
+    loop {
+        match raw.read().await {
+            Some((RST_STREAM, _, stream, payload)) => {
+                let cancel = 8_u32.to_be_bytes();
+                assert_eq!((stream, &payload[..]), (1, &cancel[..]));
+                break;
+            }
+            Some((PING, 0, _, payload)) => {
+                let pong = frame(PING, 1, 0, &payload);
+                raw.stream.write_all(&pong).await.unwrap();
+            }
+            Some((GOAWAY, ..)) | None => panic!("the connection ended"),
+            Some(_) => {}
+        }
+    }
+}
+
 /// Unix sockets speak it too.
 #[tokio::test]
 async fn unix_sockets_speak_http2() {

@@ -117,6 +117,17 @@ async fn close_codes_are_those_of_http11() {
     }
 }
 
+/// Sub-protocols are chosen as over HTTP/1.1. (RFC 8441 §5)
+#[tokio::test]
+async fn sub_protocols_are_chosen() {
+    let running = serve(free_port(), &[]);
+    let mut client = Client::connect(&running).await;
+    let offered = [("sec-websocket-protocol", "v12.stomp, v11.stomp")];
+    let (answer, _stream) = client.extended_connect("/s/websocket", &offered).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["sec-websocket-protocol"], "v11.stomp");
+}
+
 /// A stream that is reset, and a connection that is gone, end the sessions on them.
 #[tokio::test]
 async fn peers_that_go_away_end_their_sessions() {
