@@ -9,6 +9,7 @@ mod proxy_config;
 mod reload;
 mod settings;
 mod signals;
+mod supervisor;
 mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -326,7 +327,7 @@ impl Prepared {
         let stopping = Arc::new(AtomicBool::new(false));
         let reload = reload::Reload {
             settings,
-            gateway,
+            gateway: gateway.clone(),
             certificates: server.certificates(),
             watched,
             stopping: Arc::clone(&stopping),
@@ -335,11 +336,16 @@ impl Prepared {
             reload.at(hang_up, config).await;
             let _ = terminal_gone.send(());
         });
-        let stop = async move {
+        let stop = async {
             stop.await;
             stopping.store(true, Ordering::Relaxed);
+            supervisor::stopping(&gateway);
         };
-        server.serve(stop).await;
+        supervisor::ready();
+        tokio::select! {
+            () = server.serve(stop) => {}
+            () = supervisor::watchdog(&gateway) => {}
+        }
         reloading.abort();
         Ok(())
     }

@@ -10,6 +10,7 @@ use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 use super::settings::Settings;
+use super::supervisor;
 use super::watch::Watched;
 use crate::config::Config;
 use crate::server::Certificates;
@@ -86,7 +87,10 @@ impl Reload {
                 warn!("the configuration is not reloaded, the program stops");
                 continue;
             }
-            match self.reload(settings, &running) {
+            supervisor::reloading();
+            let reloaded = self.reload(settings, &running);
+            supervisor::ready();
+            match reloaded {
                 Ok(config) => {
                     watch = config.watch;
                     self.watched.replace(files(settings, &config));

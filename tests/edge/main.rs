@@ -1,12 +1,14 @@
-//! The edge: TLS, the PROXY protocol, Unix sockets, sockets of systemd, another configuration while it runs, and
-//! the end.
+//! The edge: TLS, the PROXY protocol, Unix sockets, sockets of systemd, another configuration while it runs, what supervisors
+//! are told, and the end.
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod drain;
 mod http2;
 mod listeners;
+mod program;
 mod proxy_protocol;
 mod reload;
+mod supervisor;
 mod support;
 mod tls;

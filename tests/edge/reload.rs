@@ -1,7 +1,7 @@
 //! Another configuration for a gateway that runs, and SIGHUP for the program.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
 use sockjs_gateway::{
@@ -10,7 +10,8 @@ use sockjs_gateway::{
 };
 use tokio::net::TcpStream;
 
-use super::support::{Folder, ask, poll, within};
+use super::program::Program;
+use super::support::{Folder, ask, poll, status, within};
 
 /// A service whose backend answers each message with this word.
 fn answering(builder: GatewayBuilder, config: ServiceConfig, word: &'static str) -> GatewayBuilder {
@@ -107,17 +108,6 @@ async fn services_come_and_go() {
     assert_eq!(answer(&mut comes).await, "hello");
     let gone = async { while !status(port, "/goes/info").await.contains("404") {} };
     within("the service to be gone", gone).await;
-}
-
-async fn status(port: u16, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let answer = ask(
-        &mut stream,
-        &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-    )
-    .await
-    .unwrap();
-    answer.lines().next().unwrap_or_default().to_owned()
 }
 
 /// What is wrong changes nothing.
@@ -295,62 +285,6 @@ async fn reloads_do_not_undo_a_drain() {
     assert!(asked(port, &poll("a", "")).await.contains("c[4100,"));
 }
 
-/// The program, with a file.
-struct Program {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-}
-
-impl Program {
-    fn start(file: &std::path::Path) -> Self {
-        Self::run(&["run", "--config", file.to_str().unwrap()])
-    }
-
-    fn run(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, log }
-    }
-
-    /// Its log, up to the line that has `expected`.
-    fn says(&mut self, expected: &str) -> String {
-        let mut said = String::new();
-        loop {
-            let before = said.len();
-            assert!(
-                self.log.read_line(&mut said).unwrap() > 0,
-                "{expected:?} is missing in {said}"
-            );
-            if said[before..].contains(expected) {
-                return said;
-            }
-        }
-    }
-
-    fn hang_up(&self) {
-        let id = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-HUP", &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// SIGHUP reads the file again; a wrong one changes nothing and is told.
 #[tokio::test]
 async fn hang_up_reloads_the_file() {
@@ -361,29 +295,22 @@ async fn hang_up_reloads_the_file() {
         |rest: &str| folder.write("gateway.toml", &format!("listen = \"127.0.0.1:0\"\n{rest}"));
     let file = write(&service("/a"));
     let mut program = Program::start(&file);
-    let said = program.says("listening on http://");
-    let port = said.rsplit_once("127.0.0.1:").unwrap().1;
-    let port: u16 = port
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let port = program.port();
     assert!(status(port, "/a/info").await.contains("200"));
 
     write(&format!("{}{}", service("/a"), service("/b")));
-    program.hang_up();
+    program.signal("HUP");
     program.says("configuration reloaded");
     assert!(status(port, "/b/info").await.contains("200"));
 
     write("nonsense = 1\n");
-    program.hang_up();
+    program.signal("HUP");
     let said = program.says("what was in force stays");
     assert!(said.contains("gateway.toml:2:1: there is no key"), "{said}");
     assert!(status(port, "/b/info").await.contains("200"));
 
     write(&format!("[server]\nbacklog = 7\n{}", service("/a")));
-    program.hang_up();
+    program.signal("HUP");
     let said = program.says("need a restart");
     assert!(said.contains("server.backlog: as when"), "{said}");
     program.says("configuration reloaded");
@@ -394,7 +321,7 @@ async fn hang_up_reloads_the_file() {
         "[drain]\ncode = 4000\n[server]\nbacklog = 7\n{}",
         service("/a")
     ));
-    program.hang_up();
+    program.signal("HUP");
     let said = program.says("need a restart");
     assert!(
         said.contains("server.backlog, drain.code: as when"),
@@ -402,7 +329,7 @@ async fn hang_up_reloads_the_file() {
     );
     program.says("configuration reloaded");
     write(&service("/a"));
-    program.hang_up();
+    program.signal("HUP");
     let said = program.says("configuration reloaded");
     assert!(!said.contains("restart"), "{said}");
 }
@@ -452,7 +379,7 @@ async fn hang_up_without_a_file_is_survived() {
         let mut program = Program::run(arguments);
         program.says("listening on http://");
         for _ in 0..2 {
-            program.hang_up();
+            program.signal("HUP");
             program.says(says);
         }
     }

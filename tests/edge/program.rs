@@ -1,0 +1,75 @@
+//! The program as a process, its log, and signals to it.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+pub(crate) struct Program {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
+
+impl Program {
+    /// With a file.
+    pub(crate) fn start(file: &std::path::Path) -> Self {
+        Self::run(&["run", "--config", file.to_str().unwrap()])
+    }
+
+    pub(crate) fn run(arguments: &[&str]) -> Self {
+        Self::run_in(arguments, &[])
+    }
+
+    /// With more in its environment.
+    pub(crate) fn run_in(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        Self { child, log }
+    }
+
+    /// Its log, up to the line that has `expected`.
+    pub(crate) fn says(&mut self, expected: &str) -> String {
+        let mut said = String::new();
+        loop {
+            let before = said.len();
+            assert!(
+                self.log.read_line(&mut said).unwrap() > 0,
+                "{expected:?} is missing in {said}"
+            );
+            if said[before..].contains(expected) {
+                return said;
+            }
+        }
+    }
+
+    /// Where it listens on 127.0.0.1, once it does.
+    pub(crate) fn port(&mut self) -> u16 {
+        let said = self.says("listening on http://127.0.0.1:");
+        let (_, port) = said.rsplit_once("127.0.0.1:").unwrap();
+        let digits = port.split(|other: char| !other.is_ascii_digit());
+        digits.take(1).collect::<String>().parse().unwrap()
+    }
+
+    /// Sends the signal of that name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
