@@ -259,10 +259,21 @@ fn near<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
     (distance(best) <= MOST.min(name.len() / 2)).then_some(best)
 }
 
+/// Those that have all of `name` in them, such as `heartbeat_delay` for `heartbeat`.
+fn longer<'a>(name: &str, names: &[&'a str]) -> Vec<&'a str> {
+    /// What is shorter is in too many.
+    const SHORTEST: usize = 3;
+    let has = |other: &&&str| name.len() >= SHORTEST && other.contains(name);
+    names.iter().filter(has).copied().collect()
+}
+
 /// Which of `names` was meant, as the end of a message.
 pub(super) fn nearest(name: &str, names: &[&str]) -> String {
-    match near(name, names) {
-        Some(best) => format!("; did you mean {best}?"),
-        None => format!("; there are {}", names.join(", ")),
+    if let Some(best) = near(name, names) {
+        return format!("; did you mean {best}?");
+    }
+    match longer(name, names).as_slice() {
+        [] => format!("; there are {}", names.join(", ")),
+        longer => format!("; did you mean {}?", longer.join(" or ")),
     }
 }

@@ -93,6 +93,10 @@ fn mistakes_are_named_with_their_place() {
             "FILE:4:1: service \"/a\": there is no key \"hartbeat_delay\"; did you mean heartbeat_delay?",
         ),
         (
+            format!("{SERVICE}message_size = \"25s\"\n"),
+            "FILE:4:1: service \"/a\": there is no key \"message_size\"; did you mean max_message_size?",
+        ),
+        (
             format!("{SERVICE}heartbeat_delay = 25\n"),
             "FILE:4:19: service \"/a\": heartbeat_delay: 25 is not a duration; write a number and ms, s, m or h in quotes, from \"1ms\" to \"8784h\", like \"25s\", or \"off\"",
         ),
