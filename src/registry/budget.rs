@@ -133,6 +133,39 @@ impl Drop for Reservation {
     }
 }
 
+/// Bounds on all sessions together: of a process, or, as children of those, of one service.
+#[derive(Clone, Debug)]
+pub struct Budgets {
+    /// Number of living sessions.
+    pub sessions: Arc<Budget>,
+    /// Bytes in the queues of all sessions (beyond a small free part per session) and in request bodies being read.
+    pub queue_memory: Arc<Budget>,
+}
+
+impl Budgets {
+    /// Bounds of `sessions` and of `queue_memory` bytes.
+    pub fn new(sessions: usize, queue_memory: usize) -> Self {
+        Self {
+            sessions: Budget::new(sessions),
+            queue_memory: Budget::new(queue_memory),
+        }
+    }
+
+    /// Sets other bounds; what is in use stays.
+    pub fn set_limits(&self, sessions: usize, queue_memory: usize) {
+        self.sessions.set_limit(sessions);
+        self.queue_memory.set_limit(queue_memory);
+    }
+
+    /// The same within `self`.
+    pub fn child(&self, sessions: usize, queue_memory: usize) -> Self {
+        Self {
+            sessions: Budget::within(&self.sessions, sessions),
+            queue_memory: Budget::within(&self.queue_memory, queue_memory),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -36,7 +36,7 @@ use crate::session::{EndCause, SessionConfig, SessionId};
 
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
-pub use budget::{Budget, Reservation};
+pub use budget::{Budget, Budgets, Reservation};
 use clients::Clients;
 pub use clients::{Client, ClientLimits};
 pub(crate) use clock::{ask_anew, now, present, turn};
@@ -49,39 +49,6 @@ use registration::{Key, Place, Registration};
 use shard::{Entry, Shard};
 pub use wakers::Due;
 pub use wire::Wire;
-
-/// Bounds on all sessions together: of a process, or, as children of those, of one service.
-#[derive(Clone, Debug)]
-pub struct Budgets {
-    /// Number of living sessions.
-    pub sessions: Arc<Budget>,
-    /// Bytes in the queues of all sessions (beyond a small free part per session) and in request bodies being read.
-    pub queue_memory: Arc<Budget>,
-}
-
-impl Budgets {
-    /// Bounds of `sessions` and of `queue_memory` bytes.
-    pub fn new(sessions: usize, queue_memory: usize) -> Self {
-        Self {
-            sessions: Budget::new(sessions),
-            queue_memory: Budget::new(queue_memory),
-        }
-    }
-
-    /// Sets other bounds; what is in use stays.
-    pub fn set_limits(&self, sessions: usize, queue_memory: usize) {
-        self.sessions.set_limit(sessions);
-        self.queue_memory.set_limit(queue_memory);
-    }
-
-    /// The same within `self`.
-    pub fn child(&self, sessions: usize, queue_memory: usize) -> Self {
-        Self {
-            sessions: Budget::within(&self.sessions, sessions),
-            queue_memory: Budget::within(&self.queue_memory, queue_memory),
-        }
-    }
-}
 
 /// Living sessions of one service.
 pub struct Registry {
