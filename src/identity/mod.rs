@@ -99,6 +99,7 @@ pub struct Caller {
     refusal: Option<CloseReason>,
     bound: bool,
     address: Option<IpAddr>,
+    transport: &'static str,
 }
 
 impl Caller {
@@ -113,6 +114,7 @@ impl Caller {
             refusal,
             bound: binding == SessionBinding::Identity,
             address: None,
+            transport: "",
         }
     }
 
@@ -124,6 +126,16 @@ impl Caller {
     /// Where the request came from.
     pub fn address(&self) -> Option<IpAddr> {
         self.address
+    }
+
+    /// Who asks on the transport of that name: sessions are counted by the one that opened them.
+    pub fn on(self, transport: &'static str) -> Self {
+        Self { transport, ..self }
+    }
+
+    /// The name of the transport; empty when nobody said.
+    pub fn transport(&self) -> &'static str {
+        self.transport
     }
 
     /// Whom a session that is opened now belongs to.

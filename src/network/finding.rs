@@ -42,6 +42,35 @@ pub struct Findings {
     pub age: AtomicU64,
 }
 
+impl Findings {
+    /// All of them: their names in metrics, what they mean, and how often they came.
+    pub fn all(&self) -> [(&'static str, &'static str, u64); 4] {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        [
+            (
+                "websocket_fails",
+                "WebSockets of a network do not work; `/info` tells its next visits to do without",
+                count(&self.websocket),
+            ),
+            (
+                "streams_held_back",
+                "somebody buffers a network's streams; responses end after each frame",
+                count(&self.streaming),
+            ),
+            (
+                "silence_cut",
+                "a network's silent connections are cut; it gets earlier heartbeats",
+                count(&self.silence),
+            ),
+            (
+                "age_cut",
+                "a network's connections are cut although they are used; responses end before that",
+                count(&self.age),
+            ),
+        ]
+    }
+}
+
 /// Findings that nobody has told yet: they come up under the lock of a session, where nothing is to wait for a log.
 #[derive(Debug)]
 #[must_use]

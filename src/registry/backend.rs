@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use super::connection::{Connection, Handshake};
+use super::dials::Dials;
 
 /// The future that serves one connection. It may end before the connection does (when it moved the connection
 /// elsewhere); a connection ends when it is dropped.
@@ -50,6 +52,12 @@ pub trait Backend: Send + Sync + 'static {
     /// nobody else is needed.
     fn reach(&self) -> Reaching<'_> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Whether it dials somebody for its sessions, and counts that in `dials` from now on. Called by the service that it is given to. By
+    /// default no.
+    fn counts_dials(&self, _dials: &Arc<Dials>) -> bool {
+        false
     }
 
     /// Whether [`Connection::handshake`] is wanted; keeping it costs about a kilobyte per session. By default yes.

@@ -25,7 +25,46 @@ pub struct Counts {
     pub(super) told_of_client: Throttle,
 }
 
+/// How often one limit was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LimitHits {
+    /// Its name in metrics: the key that sets it.
+    pub limit: &'static str,
+    /// What is counted, for people.
+    pub about: &'static str,
+    /// How often it happened.
+    pub hits: u64,
+}
+
 impl Counts {
+    /// All of them. The one place where metrics get them from: a new counter does not compile without its line here.
+    pub fn limits(&self) -> Vec<LimitHits> {
+        let Self {
+            too_many_sessions,
+            too_many_of_client,
+            out_of_queue_memory,
+            blocked,
+            slow_consumers_closed,
+            messages_dropped,
+            told: _,
+            told_of_client: _,
+        } = self;
+        [
+            ("max_sessions", "sessions refused, because of the service's or of all", too_many_sessions),
+            ("max_sessions_per_client", "sessions refused", too_many_of_client),
+            ("queue_memory", "sessions ended", out_of_queue_memory),
+            ("outbound", "times that a backend began to wait for its browser: `outbound_bytes`, `outbound_messages`", blocked),
+            ("slow_consumer_timeout", "sessions ended by `slow_consumer = \"close\"`", slow_consumers_closed),
+            ("drop_oldest", "messages dropped by `slow_consumer = \"drop-oldest\"`", messages_dropped),
+        ]
+        .map(|(limit, about, counter)| LimitHits {
+            limit,
+            about,
+            hits: counter.load(Ordering::Relaxed),
+        })
+        .to_vec()
+    }
+
     pub(super) fn add(counter: &AtomicU64, events: usize) {
         counter.fetch_add(events as u64, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::CatchUnwind;
 use tokio::time::Sleep;
-use tracing::{debug, error};
+use tracing::error;
 
 use crate::moment::Moment;
 
@@ -17,6 +17,7 @@ use super::backend::Served;
 use super::clock::{ask_anew, instant, now, turn};
 use super::handle::{Schedule, SessionHandle};
 use super::registration::Registration;
+use super::summary;
 use super::wakers::Due;
 
 /// Runs one session. Dropping it gives its place in the registry free; the session is closed then.
@@ -133,7 +134,7 @@ impl Driver {
         self.closed = true;
         self.sleep = None;
         if let Some(end) = self.handle.ended() {
-            debug!(session = %self.handle.id(), cause = ?end.cause, code = end.reason.code, reason = %end.reason.reason, "session closed");
+            summary::tell(&self.handle, &end);
             self.registration.close(end, self.handle.owner().cloned());
         }
     }
@@ -163,6 +164,13 @@ impl Future for Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.handle.end_turns();
+        if self.closed {
+            return;
+        }
+        self.handle.forsaken();
+        if let Some(end) = self.handle.ended() {
+            summary::tell(&self.handle, &end);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use parking_lot::Mutex;
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::identity::{Caller, Identity};
@@ -16,9 +17,12 @@ use crate::session::{
     Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig, Wakes,
 };
 
-use super::budget::{Budget, Reservation};
+use super::LOG;
+use super::budget::Reservation;
+use super::census::Glance;
 use super::clock::now;
 use super::counts::Counts;
+use super::tally::{Tally, Totals};
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
 
@@ -26,8 +30,9 @@ use super::wire::Wire;
 pub struct SessionHandle {
     id: Uuid,
     state: Mutex<Locked>,
-    queue_memory: Arc<Budget>,
-    counts: Arc<Counts>,
+    /// Where it is counted.
+    tally: Arc<Tally>,
+    opened: Moment,
     /// Who opened it, where services ask.
     owner: Option<Arc<Identity>>,
 }
@@ -79,13 +84,12 @@ pub(super) enum Schedule {
 impl SessionHandle {
     pub(super) fn new(
         config: Arc<SessionConfig>,
-        queue_memory: Arc<Budget>,
-        counts: Arc<Counts>,
+        tally: Arc<Tally>,
         path: Option<Path>,
         owner: Option<Arc<Identity>>,
     ) -> Arc<Self> {
-        let id = Uuid::new_v4();
-        let mut session = Session::new(config, now());
+        let (id, opened) = (Uuid::new_v4(), now());
+        let mut session = Session::new(config, opened);
         // Any of its random bytes will do.
         session.beats_first_after(0.5 + f32::from(id.as_bytes()[0]) / 512.0);
         Arc::new(Self {
@@ -97,8 +101,8 @@ impl SessionHandle {
                 wire: None,
                 wakers: Wakers::default(),
             }),
-            queue_memory,
-            counts,
+            tally,
+            opened,
             owner,
         })
     }
@@ -111,6 +115,30 @@ impl SessionHandle {
     /// Who opened it.
     pub fn owner(&self) -> Option<&Arc<Identity>> {
         self.owner.as_ref()
+    }
+
+    /// Where it is counted.
+    pub(super) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.tally.of_service.counts
+    }
+
+    /// When it was opened.
+    pub(super) fn opened(&self) -> Moment {
+        self.opened
+    }
+
+    /// What is to be counted of it now.
+    pub(super) fn glance(&self) -> Glance {
+        let state = self.state.lock();
+        Glance {
+            standing: state.session.standing(),
+            traffic: state.session.traffic(),
+            queued: state.session.queued(),
+        }
     }
 
     /// Whether `caller` may know of it.
@@ -128,7 +156,7 @@ impl SessionHandle {
     fn locked<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let mut state = self.state.lock();
         let answer = act(&mut state);
-        state.account(&self.queue_memory, &self.counts);
+        state.account(&self.tally.of_service);
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
@@ -143,8 +171,9 @@ impl SessionHandle {
     }
 
     pub(super) fn attach(&self, mut manner: Manner, wire: Option<&Arc<Wire>>) -> Attach {
-        self.locked(|state| {
+        let (answer, waited) = self.locked(|state| {
             let now = now();
+            let waited = state.session.waited(now);
             if !state.session.has_receiver()
                 && let Some(path) = &mut state.path
             {
@@ -157,8 +186,19 @@ impl SessionHandle {
             if matches!(answer, Attach::Granted(_)) {
                 state.wire = wire.cloned();
             }
-            answer
-        })
+            (answer, waited)
+        });
+        match answer {
+            Attach::Granted(attachment) => {
+                debug!(target: LOG, session = %self.id, attachment, ?waited, "receiver attached");
+                if let Some(waited) = waited {
+                    self.tally.of_service.waits.observe(waited);
+                }
+            }
+            Attach::Busy => debug!(target: LOG, session = %self.id, "receiver refused"),
+            Attach::Ended(_) => {}
+        }
+        answer
     }
 
     /// How this WebSocket is to show that it works before its first frame.
@@ -191,6 +231,7 @@ impl SessionHandle {
             }
             state.wakers.let_receiver_go();
         });
+        debug!(target: LOG, session = %self.id, attachment, ?how, "receiver gone");
     }
 
     pub(super) fn handed_over(&self, attachment: u32) {
@@ -322,14 +363,27 @@ impl SessionHandle {
         self.end(EndCause::Violation, reason);
     }
 
-    /// Ends the session after what is queued. The first end wins.
     /// Ends the session because the service stops: what is queued is delivered, then the close frame.
     pub fn shut_down(&self, reason: &CloseReason) {
         self.end(EndCause::Shutdown, reason.clone());
     }
 
+    /// Nobody drives it any more: whatever it waits for will not come.
+    pub(super) fn forsaken(&self) {
+        self.locked(|state| state.session.handle_forsaken());
+    }
+
+    /// Ends the session after what is queued. The first end wins.
     pub(super) fn end(&self, cause: EndCause, reason: CloseReason) {
-        self.locked(|state| state.session.handle_end(cause, reason));
+        let code = reason.code;
+        let decided = self.locked(|state| {
+            let decided = state.session.end().is_none();
+            state.session.handle_end(cause, reason);
+            decided
+        });
+        if decided {
+            debug!(target: LOG, session = %self.id, cause = cause.name(), code, "end decided");
+        }
     }
 
     pub(super) fn try_send(&self, message: Message) -> Result<(), Refused> {
@@ -340,7 +394,7 @@ impl SessionHandle {
             }
             (sent, state.session.poll_dropped())
         });
-        self.counts.dropped(dropped);
+        self.counts().dropped(dropped);
         sent
     }
 
@@ -366,12 +420,12 @@ impl SessionHandle {
                 Poll::Ready(Err(()))
             }
         });
-        sent.map_ok(|dropped| self.counts.dropped(dropped))
+        sent.map_ok(|dropped| self.counts().dropped(dropped))
     }
 
     fn blocked(&self, state: &mut Locked) {
         if state.session.handle_blocked(now()) {
-            Counts::add(&self.counts.blocked, 1);
+            Counts::add(&self.counts().blocked, 1);
         }
     }
 
@@ -489,7 +543,7 @@ impl SessionHandle {
             end.is_some_and(|end| end.cause == EndCause::Overload)
         });
         if overloaded {
-            self.counts.closed_slow_consumer();
+            self.counts().closed_slow_consumer();
         }
     }
 }
@@ -538,7 +592,7 @@ impl Locked {
     }
 
     /// Keeps the reservation in step with the queues; a session for whose queues there is no memory ends.
-    fn account(&mut self, budget: &Arc<Budget>, counts: &Counts) {
+    fn account(&mut self, totals: &Totals) {
         const STEP: usize = 16 * 1024;
         let queued = self.session.queued_bytes();
         if queued <= FREE_QUEUE_MEMORY {
@@ -554,13 +608,13 @@ impl Locked {
                 reserved.grow_to(wanted)
             }
             none => {
-                *none = budget.reserve(wanted);
+                *none = totals.queue_memory.reserve(wanted);
                 none.is_some()
             }
         };
         if !granted {
             if self.session.end().is_none() {
-                Counts::add(&counts.out_of_queue_memory, 1);
+                Counts::add(&totals.counts.out_of_queue_memory, 1);
             }
             self.session
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);

@@ -5,15 +5,20 @@
 
 mod backend;
 mod budget;
+mod census;
 mod clients;
 mod clock;
 mod connection;
 mod counts;
+mod dials;
 mod driver;
 mod handle;
+mod histogram;
 mod receiver;
 mod registration;
 mod shard;
+mod summary;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod tombstones;
@@ -22,6 +27,7 @@ mod wire;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -37,16 +43,20 @@ use crate::session::{EndCause, SessionConfig, SessionId};
 pub use crate::throttle::Throttle;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
 pub use budget::{Budget, Budgets, Reservation};
+pub use census::{Census, Level, TransportCensus};
 use clients::Clients;
 pub use clients::{Client, ClientLimits};
 pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
-pub use counts::Counts;
+pub use counts::{Counts, LimitHits};
+pub use dials::{DialCounts, DialOutcome, Dials};
 pub use driver::Driver;
 pub use handle::SessionHandle;
+pub use histogram::{Distribution, Histogram};
 pub use receiver::Receiver;
 use registration::{Key, Place, Registration};
 use shard::{Entry, Shard};
+use tally::{Tallies, Totals};
 pub use wakers::Due;
 pub use wire::Wire;
 
@@ -61,7 +71,10 @@ pub struct Registry {
     /// What new sessions are refused with, while they are.
     refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
-    counts: Arc<Counts>,
+    totals: Arc<Totals>,
+    tallies: Tallies,
+    /// Whether the backend dials.
+    dials: AtomicBool,
     clients: Arc<Clients>,
     /// Notified when the last session ended.
     emptied: Notify,
@@ -78,6 +91,9 @@ struct Settings {
 
 const SHARDS: usize = 16;
 
+/// Where lines about sessions are logged, so that they can be chosen by one name.
+pub(crate) const LOG: &str = "sockjs_gateway::session";
+
 /// Outcome of [`Registry::get_or_open`].
 #[derive(Debug)]
 pub enum Found {
@@ -92,8 +108,15 @@ pub enum Found {
 }
 
 impl Registry {
-    /// A registry whose sessions talk to `backend` and stay within `budgets`.
-    pub fn new(config: SessionConfig, backend: Arc<dyn Backend>, budgets: Budgets) -> Arc<Self> {
+    /// A registry of the service with that path prefix, whose sessions talk to `backend` and stay within `budgets`.
+    pub fn new(
+        service: Arc<str>,
+        config: SessionConfig,
+        backend: Arc<dyn Backend>,
+        budgets: Budgets,
+    ) -> Arc<Self> {
+        let totals = Totals::new(service, Arc::clone(&budgets.queue_memory));
+        let dials = backend.counts_dials(&totals.dials);
         Arc::new_cyclic(|this| Self {
             settings: Mutex::new(Settings {
                 config: Arc::new(config),
@@ -105,7 +128,9 @@ impl Registry {
             budgets,
             refusing: RwLock::default(),
             refusals: Throttle::default(),
-            counts: Arc::default(),
+            totals,
+            tallies: Tallies::default(),
+            dials: AtomicBool::new(dials),
             clients: Arc::default(),
             emptied: Notify::new(),
             this: this.clone(),
@@ -124,6 +149,8 @@ impl Registry {
 
     /// Sessions that are opened from now on have another config and another backend; the living ones keep theirs.
     pub fn renew(&self, config: SessionConfig, backend: Arc<dyn Backend>) {
+        let dials = backend.counts_dials(&self.totals.dials);
+        self.dials.store(dials, Ordering::Relaxed);
         let mut settings = self.settings.lock();
         if *settings.config != config {
             settings.config = Arc::new(config);
@@ -144,7 +171,7 @@ impl Registry {
 
     /// How often its limits were reached.
     pub fn counts(&self) -> &Counts {
-        &self.counts
+        &self.totals.counts
     }
 
     fn settings(&self) -> Settings {
@@ -307,7 +334,7 @@ impl Registry {
             return Err(reason);
         }
         let Some(place) = self.budgets.sessions.reserve(1) else {
-            Counts::add(&self.counts.too_many_sessions, 1);
+            Counts::add(&self.totals.counts.too_many_sessions, 1);
             if let Some(held_back) = self.refusals.admit() {
                 let limit = self.budgets.sessions.limit();
                 warn!(
@@ -325,19 +352,15 @@ impl Registry {
             }
         };
         let place = Place::new(place, of_client);
-        let handle = SessionHandle::new(
-            self.config(),
-            Arc::clone(&self.budgets.queue_memory),
-            Arc::clone(&self.counts),
-            path(),
-            owner,
-        );
+        let tally = self.tallies.of(caller.transport(), &self.totals);
+        tally.opened();
+        let handle = SessionHandle::new(self.config(), tally, path(), owner);
         Ok((handle, place))
     }
 
     fn too_many_of_client(&self, peer: IpAddr, limit: usize) -> CloseReason {
-        Counts::add(&self.counts.too_many_of_client, 1);
-        if let Some(held_back) = self.counts.told_of_client.admit() {
+        Counts::add(&self.totals.counts.too_many_of_client, 1);
+        if let Some(held_back) = self.totals.counts.told_of_client.admit() {
             warn!(%peer, limit, held_back, "session refused: too many from one network (max_sessions_per_client)");
         }
         CloseReason::TOO_MANY_OF_CLIENT

@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::identity::Identity;
 use crate::moment::Moment;
-use crate::session::{End, SessionId};
+use crate::session::{End, SessionId, Traffic};
 
+use super::census::Sums;
 use super::clock::now;
 use super::handle::SessionHandle;
 use super::registration::Key;
@@ -20,6 +21,8 @@ pub(super) struct Shard {
     named: HashMap<SessionId, Entry>,
     unnamed: HashMap<Uuid, Arc<SessionHandle>>,
     tombstones: Tombstones,
+    /// What came and went on sessions that have left, by the index of their tally.
+    ended: Vec<Traffic>,
 }
 
 /// What the registry knows of an id.
@@ -59,7 +62,11 @@ impl Shard {
     /// The session of that id is closed: until `due` the id answers with its end. Whether somebody has to start to
     /// [`bury`](Self::bury).
     pub(super) fn close(&mut self, id: &SessionId, tomb: Tomb, due: Moment) -> bool {
-        self.named.insert(id.clone(), Entry::Ended(Box::new(tomb)));
+        if let Some(Entry::Living(handle)) =
+            (self.named).insert(id.clone(), Entry::Ended(Box::new(tomb)))
+        {
+            self.settle(&handle);
+        }
         let nobody_buries = self.tombstones.next_due().is_none();
         if let Some(oldest) = self.tombstones.push(id.clone(), due) {
             self.named.remove(&oldest);
@@ -76,13 +83,17 @@ impl Shard {
     pub(super) fn remove(&mut self, key: &Key) {
         match key {
             Key::Named(id) => {
-                if matches!(self.named.get(id), Some(Entry::Living(_))) {
+                if let Some(Entry::Living(handle)) = self.named.get(id) {
+                    let handle = Arc::clone(handle);
                     self.named.remove(id);
+                    self.settle(&handle);
                     give_back(&mut self.named);
                 }
             }
             Key::Unnamed(id) => {
-                self.unnamed.remove(id);
+                if let Some(handle) = self.unnamed.remove(id) {
+                    self.settle(&handle);
+                }
                 give_back(&mut self.unnamed);
             }
         }
@@ -95,6 +106,23 @@ impl Shard {
         }
         give_back(&mut self.named);
         self.tombstones.next_due()
+    }
+
+    /// Keeps what a session that leaves has counted.
+    fn settle(&mut self, handle: &SessionHandle) {
+        let index = handle.tally().index;
+        if self.ended.len() <= index {
+            self.ended.resize(index + 1, Traffic::default());
+        }
+        self.ended[index] += handle.glance().traffic;
+    }
+
+    /// Adds up what was counted of those that live and those that have left.
+    pub(super) fn count(&self, sums: &mut Sums) {
+        for (index, traffic) in self.ended.iter().enumerate() {
+            sums.add_ended(index, *traffic);
+        }
+        self.living().for_each(|handle| sums.add_living(handle));
     }
 
     /// Whether it knows of nobody.

@@ -34,7 +34,12 @@ async fn echo(mut connection: Connection) {
 }
 
 fn registry(backend: impl Backend, budgets: Budgets) -> Arc<Registry> {
-    Registry::new(SessionConfig::default(), Arc::new(backend), budgets)
+    Registry::new(
+        "/p".into(),
+        SessionConfig::default(),
+        Arc::new(backend),
+        budgets,
+    )
 }
 
 fn id(text: &str) -> SessionId {
@@ -204,7 +209,7 @@ async fn queue_memory_over_the_budget_ends_the_session() {
         connection.closed().await;
     };
     let budgets = Budgets::new(10, 100 * 1024);
-    let registry = Registry::new(config, Arc::new(never_reads), budgets.clone());
+    let registry = Registry::new("/p".into(), config, Arc::new(never_reads), budgets.clone());
     let handle = open(&registry, "a");
     let message = || vec![Message::from("x".repeat(60 * 1024))];
     assert_eq!(handle.deliver(&mut message()).await, Deliver::Accepted);
@@ -305,7 +310,12 @@ async fn full_outbound_queue_makes_the_sender_wait() {
         }
         connection.close(3000, "done");
     };
-    let registry = Registry::new(config, Arc::new(sends), Budgets::new(10, 1 << 20));
+    let registry = Registry::new(
+        "/p".into(),
+        config,
+        Arc::new(sends),
+        Budgets::new(10, 1 << 20),
+    );
     let mut receiver = attach(&open(&registry, "a")).await;
     assert_eq!(next_frame(&mut receiver).await, "o");
     for number in 0..5 {
@@ -396,7 +406,12 @@ async fn slow_consumer_is_closed_by_a_timer() {
         connection.send("fills the queue").await.expect("room");
         assert!(connection.send("waits").await.is_err(), "it was taken");
     };
-    let registry = Registry::new(config, Arc::new(sends), Budgets::new(10, 1 << 20));
+    let registry = Registry::new(
+        "/p".into(),
+        config,
+        Arc::new(sends),
+        Budgets::new(10, 1 << 20),
+    );
     let begun = tokio::time::Instant::now();
     let mut receiver = attach(&open(&registry, "a")).await;
     assert_eq!(next_frame(&mut receiver).await, "o");
@@ -405,8 +420,7 @@ async fn slow_consumer_is_closed_by_a_timer() {
     assert_eq!(next_frame(&mut receiver).await, "c1013");
     assert_eq!(begun.elapsed().as_secs(), 3);
     let counts = registry.counts();
-    let count =
-        |counter: &std::sync::atomic::AtomicU64| counter.load(std::sync::atomic::Ordering::Relaxed);
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
     assert_eq!(
         (count(&counts.slow_consumers_closed), count(&counts.blocked)),
         (1, 1)

@@ -203,7 +203,8 @@ impl Service {
             return response.into();
         }
         let policies = self.policies(hints, &request.fields);
-        let caller = self.caller(&request).at(peer.address);
+        let caller = self.caller(&request);
+        let caller = caller.at(peer.address).on(transport.name);
         let exchange = Exchange {
             caller,
             request,

@@ -336,7 +336,8 @@ impl GatewayBuilder {
 impl Service {
     fn new(config: ServiceConfig, backend: Arc<dyn Backend>, process: &Budgets) -> Self {
         let budgets = process.child(config.max_sessions, config.queue_memory);
-        let registry = Registry::new(config.session.clone(), backend, budgets);
+        let prefix = Arc::clone(&config.prefix);
+        let registry = Registry::new(prefix, config.session.clone(), backend, budgets);
         registry.limit_clients(config.clients);
         let networks = config.networks();
         Self::with(config, Vec::new(), registry, networks)

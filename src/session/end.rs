@@ -28,6 +28,67 @@ pub enum EndCause {
 }
 
 impl EndCause {
+    /// All of them, in this order.
+    pub const ALL: [Self; 9] = [
+        Self::Backend,
+        Self::Browser,
+        Self::Interrupted,
+        Self::Expired,
+        Self::Unresponsive,
+        Self::Violation,
+        Self::Overload,
+        Self::Shutdown,
+        Self::Identity,
+    ];
+
+    /// Its name in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Browser => "browser",
+            Self::Interrupted => "interrupted",
+            Self::Expired => "expired",
+            Self::Unresponsive => "unresponsive",
+            Self::Violation => "violation",
+            Self::Overload => "overload",
+            Self::Shutdown => "shutdown",
+            Self::Identity => "identity",
+        }
+    }
+
+    /// One line on it, for people.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Backend => "the backend closed it, or ended",
+            Self::Browser => "the browser closed its WebSocket",
+            Self::Interrupted => {
+                "the receiving connection was cut off; also how pages on HTTP transports end a session, since SockJS has no message for that"
+            }
+            Self::Expired => "no receiver came back within `disconnect_delay`",
+            Self::Unresponsive => "a Ping was not answered, or nothing was read for two heartbeats",
+            Self::Violation => {
+                "the browser sent what the protocol does not allow, or more than a limit"
+            }
+            Self::Overload => "a bound of the gateway was reached",
+            Self::Shutdown => "the gateway, or the service, stops",
+            Self::Identity => "the identity that opened it has expired",
+        }
+    }
+
+    /// Who ended the session: `backend`, `browser`, `gateway`, or `network` where the way to the browser ended, or the page was left.
+    pub const fn closed_by(self) -> &'static str {
+        match self {
+            Self::Backend => "backend",
+            Self::Browser => "browser",
+            Self::Interrupted | Self::Expired => "network",
+            Self::Unresponsive
+            | Self::Violation
+            | Self::Overload
+            | Self::Shutdown
+            | Self::Identity => "gateway",
+        }
+    }
+
     /// Whether the end starts on the server's side, so that the browser learns of it from a close frame.
     pub const fn is_told(self) -> bool {
         !matches!(self, Self::Browser | Self::Interrupted | Self::Expired)
@@ -41,4 +102,17 @@ pub struct End {
     pub cause: EndCause,
     /// What stands in the close frame; for [`EndCause::Browser`], what the browser's close frame said.
     pub reason: CloseReason,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counters are kept by number: each is at its place, once.
+    #[test]
+    fn causes_are_listed_in_their_order() {
+        for (index, cause) in EndCause::ALL.into_iter().enumerate() {
+            assert_eq!(cause as usize, index);
+        }
+    }
 }

@@ -25,6 +25,7 @@ mod questions;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,7 @@ pub use config::{QueueLimits, SessionConfig, SlowConsumer};
 pub use end::{End, EndCause};
 pub use id::{InvalidSessionId, MAX_SESSION_ID, SessionId};
 use queue::Queue;
+pub use traffic::{Queued, Standing, Traffic};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -67,6 +69,7 @@ pub struct Session {
     /// How many of those were handed over whole: a frame that was only begun has not left with the one before.
     handed_over: usize,
     inbound: Queue,
+    traffic: Traffic,
     /// The backend took a message and did not ask for the next one yet.
     backend_busy: bool,
     /// Since when the backend waits for room and nothing has left.
@@ -95,6 +98,7 @@ impl Session {
             taken_bytes: 0,
             handed_over: 0,
             inbound: Queue::new(),
+            traffic: Traffic::default(),
             backend_busy: false,
             blocked_since: None,
             dropped: 0,
@@ -178,6 +182,11 @@ impl Session {
         }
     }
 
+    /// Nothing will be done for the session any more, as when its browser left before its WebSocket was there: it is closed.
+    pub fn handle_forsaken(&mut self) {
+        self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
+    }
+
     /// Messages from the browser: all are taken and `messages` is left empty, or none is.
     pub fn handle_browser_messages(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
         if let Some(end) = &self.end {
@@ -190,7 +199,7 @@ impl Session {
                 _ => Deliver::Ended,
             };
         }
-        let bytes = messages.iter().map(Message::len).sum();
+        let bytes: usize = messages.iter().map(Message::len).sum();
         let has_room = self
             .inbound
             .has_room(self.config.inbound, messages.len(), bytes);
@@ -206,6 +215,8 @@ impl Session {
             receiver.spoke(now);
         }
         if !messages.is_empty() {
+            self.traffic.messages_in += messages.len() as u64;
+            self.traffic.bytes_in += bytes as u64;
             messages
                 .drain(..)
                 .for_each(|message| self.inbound.push(message));
@@ -337,6 +348,8 @@ impl Session {
             receiver.took_messages(now, beat_delay);
             let from = self.taken;
             self.taken = self.outbound.len();
+            self.traffic.messages_out += (self.taken - from) as u64;
+            self.traffic.bytes_out += (self.outbound.bytes() - self.taken_bytes) as u64;
             self.taken_bytes = self.outbound.bytes();
             self.wakes.receiver |= self.has_frame();
             let (front, back) = self.outbound.messages().as_slices();

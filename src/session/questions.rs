@@ -1,5 +1,9 @@
 //! What may be asked of a session without changing it.
 
+use std::time::Duration;
+
+use crate::moment::Moment;
+
 use super::attached::Attached;
 use super::{End, Session, State};
 
@@ -46,6 +50,12 @@ impl Session {
     /// Whether a receiver is attached.
     pub fn has_receiver(&self) -> bool {
         self.receiver.is_some()
+    }
+
+    /// For how long it has waited for its next receiver, if it does; the time before the first does not count.
+    pub fn waited(&self, now: Moment) -> Option<Duration> {
+        let waits = self.attachment > 0 && self.receiver.is_none();
+        waits.then(|| now.saturating_duration_since(self.detached_at))
     }
 
     /// Whether the backend has dealt with everything that was handed in, as far as asking for more shows it.

@@ -232,7 +232,7 @@ impl Exchange {
     fn log_opened(&self, session: &SessionHandle) {
         let peer = self.peer.address;
         let version = self.request.version;
-        tracing::debug!(session = %session.id(), service = %self.service.prefix, transport = self.transport, ?version, peer = peer.map(display), "session opened");
+        tracing::debug!(target: crate::registry::LOG, session = %session.id(), service = %self.service.prefix, transport = self.transport, ?version, peer = peer.map(display), "session opened");
     }
 
     /// The client's network, when it is a browser's.

@@ -1,6 +1,7 @@
 //! Dialling an upstream: what is asked of it, and what can go wrong.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 
 use http::header::{
     AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, HeaderName, SEC_WEBSOCKET_PROTOCOL, TE,
@@ -8,12 +9,13 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::{BackendError, without_secrets};
-use crate::registry::{Handshake, Throttle};
+use crate::registry::{DialOutcome, Dials, Handshake, Throttle};
 use crate::websocket::{LargeReads, small_buffers};
 
 use super::link::Link;
@@ -26,6 +28,8 @@ pub(super) struct Dialler {
     port: u16,
     config: UpstreamConfig,
     failures: Throttle,
+    /// Where dials are counted: by the first service that has this upstream, once there is one.
+    dials: OnceLock<Arc<Dials>>,
     #[cfg(feature = "tls")]
     tls: Option<tokio_rustls::TlsConnector>,
 }
@@ -57,6 +61,32 @@ impl DialFailure {
             Self::TimedOut => "Upstream did not answer in time".to_owned(),
             Self::Refused(status) => format!("Upstream answered {}", status.as_u16()),
             Self::Broken(_) => "Upstream is not a WebSocket server".to_owned(),
+        }
+    }
+}
+
+impl DialFailure {
+    fn outcome(&self) -> DialOutcome {
+        match self {
+            Self::Unreachable(_) => DialOutcome::Unreachable,
+            Self::TimedOut => DialOutcome::TimedOut,
+            Self::Refused(_) => DialOutcome::Refused,
+            Self::Broken(_) => DialOutcome::Broken,
+        }
+    }
+}
+
+/// A dial under way, counted when dropped: also when its session was over first.
+struct Counted<'a> {
+    dials: Option<&'a Arc<Dials>>,
+    begun: Instant,
+    outcome: DialOutcome,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        if let Some(dials) = self.dials {
+            dials.count(self.outcome, self.begun.elapsed());
         }
     }
 }
@@ -147,6 +177,7 @@ impl Dialler {
             port,
             config,
             failures: Throttle::default(),
+            dials: OnceLock::new(),
             #[cfg(feature = "tls")]
             tls,
         })
@@ -159,12 +190,35 @@ impl Dialler {
         }
     }
 
+    /// Dials are counted there from now on, unless they are elsewhere already.
+    pub(super) fn count_in(&self, dials: &Arc<Dials>) {
+        let _ = self.dials.set(Arc::clone(dials));
+    }
+
     pub(super) fn config(&self) -> &UpstreamConfig {
         &self.config
     }
 
-    /// Opens a WebSocket in the name of the browser that sent `handshake`.
+    /// Opens a WebSocket in the name of the browser that sent `handshake`, and counts what comes of it.
     pub(super) async fn dial(
+        &self,
+        handshake: Option<&Handshake>,
+        offered: &[String],
+    ) -> Result<Dialled, DialFailure> {
+        let mut counted = Counted {
+            dials: self.dials.get(),
+            begun: Instant::now(),
+            outcome: DialOutcome::Abandoned,
+        };
+        let dialled = self.open(handshake, offered).await;
+        counted.outcome = match &dialled {
+            Ok(_) => DialOutcome::Opened,
+            Err(failure) => failure.outcome(),
+        };
+        dialled
+    }
+
+    async fn open(
         &self,
         handshake: Option<&Handshake>,
         offered: &[String],
@@ -309,8 +363,6 @@ fn with_query(uri: &Uri, more: &str) -> Uri {
 pub(crate) fn connector(
     ca_file: Option<&std::path::Path>,
 ) -> Result<tokio_rustls::TlsConnector, BackendError> {
-    use std::sync::Arc;
-
     use tokio_rustls::rustls::pki_types::CertificateDer;
     use tokio_rustls::rustls::pki_types::pem::PemObject as _;
     use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -466,7 +518,7 @@ mod tests {
                 HeaderValue::from_static(value),
             )
         };
-        handshake.identity = Some(std::sync::Arc::new(crate::identity::Identity {
+        handshake.identity = Some(Arc::new(crate::identity::Identity {
             issuer: None,
             subject: "a".into(),
             fields: vec![field("x-user", "a"), field("x-api-key", "own")],

@@ -9,9 +9,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, USER_AGENT};
+use tracing::debug;
 
 use crate::registry::{
-    Backend, Connection, Handshake, Negotiated, Negotiation, NegotiationFailed, Reaching, Served,
+    Backend, Connection, Dials, Handshake, LOG, Negotiated, Negotiation, NegotiationFailed,
+    Reaching, Served,
 };
 
 use super::BackendError;
@@ -141,8 +143,12 @@ impl Backend for Upstream {
                         () = connection.abandoned() => return,
                     };
                     match dialled {
-                        Ok(dialled) => dialled,
+                        Ok(dialled) => {
+                            debug!(target: LOG, session = %connection.id(), upstream = %dialler, "upstream dialled");
+                            dialled
+                        }
                         Err(failure) => {
+                            debug!(target: LOG, session = %connection.id(), upstream = %dialler, %failure, "upstream not dialled");
                             dialler.tell(&failure);
                             connection.close(1014, failure.reason());
                             return;
@@ -168,6 +174,11 @@ impl Backend for Upstream {
                 state: Some(Box::new(dialled)),
             })
         })
+    }
+
+    fn counts_dials(&self, dials: &Arc<Dials>) -> bool {
+        self.dialler.count_in(dials);
+        true
     }
 
     /// Opens a WebSocket as for a browser that says nothing of itself, and closes it.

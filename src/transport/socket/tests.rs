@@ -66,7 +66,7 @@ async fn open_counted(
     let (ours, theirs) = tokio::io::duplex(1 << 16);
     let config = websocket_config(&transport, &session);
     let budgets = Budgets::new(10, 1 << 20);
-    let registry = Registry::new(session, Arc::new(backend), budgets);
+    let registry = Registry::new("/p".into(), session, Arc::new(backend), budgets);
     let handshake = || Handshake {
         uri: Uri::from_static("/p/000/a/websocket"),
         prefix: "/p".into(),
