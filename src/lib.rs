@@ -36,6 +36,7 @@
 //! | `auth` | tokens (feature `auth`, on by default) |
 //! | [`network`] | what client networks let through: learnt, bounded, expiring |
 //! | [`registry`] | living sessions, [`Backend`] and [`Connection`] |
+//! | [`metrics`] | what is measured, for Prometheus and in OpenMetrics |
 //! | [`transport`] | HTTP ⇄ session, one file per transport |
 //! | [`service`] | [`Gateway`]: prefixes, origins, CORS, cookies |
 //! | [`doctor`] | what a network does to SockJS, and what to change |
@@ -69,6 +70,7 @@ pub mod config;
 pub mod doctor;
 pub mod fields;
 pub mod identity;
+pub mod metrics;
 pub mod moment;
 pub mod network;
 #[cfg(feature = "cli")]

@@ -127,10 +127,22 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
     Rule {
+        module: "metrics",
+        may_import: &["metrics", "network", "registry", "session"],
+        must_not_name: &[
+            "tokio",
+            "hyper",
+            "hyper_util",
+            "tungstenite",
+            "tokio_tungstenite",
+        ],
+    },
+    Rule {
         module: "service",
         may_import: &[
             "fields",
             "identity",
+            "metrics",
             "network",
             "protocol",
             "session",
@@ -145,6 +157,7 @@ const RULES: &[Rule] = &[
         module: "server",
         may_import: &[
             "fields",
+            "metrics",
             "protocol",
             "registry",
             "transport",

@@ -205,8 +205,10 @@ impl Server {
             config,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
+        let connections = Budget::new(config.max_connections);
+        gateway.connections().serve(&connections);
         let accepting = Accepting {
-            connections: Budget::new(config.max_connections),
+            connections,
             refusals: Throttle::default(),
             distrusted: Arc::default(),
             gateway: gateway.clone(),
@@ -262,6 +264,7 @@ impl Accepting {
             let (stream, peer) = listening.listener.accept().await;
             let Some(place) = self.connections.reserve(1) else {
                 // Dropped: the browser sees a closed connection and tries again later.
+                self.gateway.connections().refused();
                 if let Some(held_back) = self.refusals.admit() {
                     warn!(
                         limit = self.connections.limit(),
@@ -270,6 +273,7 @@ impl Accepting {
                 }
                 continue;
             };
+            self.gateway.connections().accepted();
             let info = ConnectionInfo {
                 peer,
                 unix: matches!(stream, Stream::Unix(_)),
@@ -336,7 +340,10 @@ impl Below {
             info.secure = told.secure;
         }
         if let Some(tls) = &self.tls {
-            stream = tls.accept(stream).await?;
+            let handshake = gateway.connections().handshake();
+            let (accepted, outcome) = tls.accept(stream).await;
+            handshake.ended(outcome);
+            stream = accepted?;
             info.secure = true;
         }
         Ok((stream, info))

@@ -7,6 +7,7 @@ mod dispatch;
 mod doctor;
 mod drain;
 mod forwarded;
+mod measure;
 mod origin;
 mod page;
 mod policies;
@@ -30,6 +31,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
 use crate::fields::FieldValue;
+use crate::metrics::Connections;
 use crate::network::{Findings, Networks};
 use crate::protocol::{CloseReason, Route};
 use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
@@ -73,6 +75,8 @@ struct Inner {
     routes: ArcSwap<Routes>,
     pages: HashMap<&'static str, Page>,
     budgets: Budgets,
+    /// Counted by the servers that serve it.
+    connections: Arc<Connections>,
     /// Held by who changes `routes`. While new sessions are refused everywhere, what they are refused with.
     draining: Mutex<Option<CloseReason>>,
 }
@@ -317,6 +321,7 @@ impl GatewayBuilder {
             routes: ArcSwap::from_pointee(routes),
             pages: self.pages,
             budgets,
+            connections: Arc::default(),
             draining: Mutex::default(),
         })))
     }

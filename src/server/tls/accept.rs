@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::{Error, ServerConfig};
 use tokio_rustls::server::TlsStream;
+
+use crate::metrics::TlsOutcome;
 
 use super::super::stream::{Secured, Stream};
 use super::{TlsConfig, TlsError};
@@ -47,14 +49,46 @@ impl Acceptor {
         })
     }
 
-    /// Shakes hands.
+    /// Shakes hands, and names what came of it.
     ///
     /// # Errors
     /// What the peer did wrong, or that it went away.
-    pub(in super::super) async fn accept(&self, stream: Stream) -> io::Result<Stream> {
+    pub(in super::super) async fn accept(
+        &self,
+        stream: Stream,
+    ) -> (io::Result<Stream>, TlsOutcome) {
         let config = Arc::clone(&self.in_force.borrow());
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
-        Ok(Stream::Secured(Box::new(stream)))
+        match TlsAcceptor::from(config).accept(stream).await {
+            Ok(stream) => {
+                let stream = Stream::Secured(Box::new(stream));
+                (Ok(stream), TlsOutcome::Completed)
+            }
+            Err(error) => {
+                let outcome = outcome(&error);
+                (Err(error), outcome)
+            }
+        }
+    }
+}
+
+/// What a failure of the handshake is counted as.
+fn outcome(error: &io::Error) -> TlsOutcome {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref());
+    match tls {
+        Some(Error::AlertReceived(_)) => TlsOutcome::RefusedByPeer,
+        Some(Error::InvalidMessage(_)) => TlsOutcome::NotTls,
+        Some(Error::PeerIncompatible(_) | Error::NoApplicationProtocol) => TlsOutcome::Incompatible,
+        Some(Error::NoCertificatesPresented | Error::InvalidCertificate(_)) => {
+            TlsOutcome::ClientCertificate
+        }
+        Some(_) => TlsOutcome::Other,
+        None => match error.kind() {
+            io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => TlsOutcome::Gone,
+            _ => TlsOutcome::Other,
+        },
     }
 }
 

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::io;
 
+use crate::metrics::TlsOutcome;
+
 use super::super::stream::Stream;
 use super::{TlsConfig, TlsError, TlsRemark};
 
@@ -23,7 +25,7 @@ impl Acceptor {
         Ok(move || match never {})
     }
 
-    pub(in super::super) async fn accept(&self, _: Stream) -> io::Result<Stream> {
+    pub(in super::super) async fn accept(&self, _: Stream) -> (io::Result<Stream>, TlsOutcome) {
         match self.0 {}
     }
 }

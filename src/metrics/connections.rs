@@ -1,0 +1,175 @@
+//! What servers count of their connections, for the gateway that they serve.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+
+use crate::registry::{Budget, Level};
+
+use super::reading::ConnectionReading;
+
+/// What came of a TLS handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsOutcome {
+    /// It is complete.
+    Completed,
+    /// The peer went away.
+    Gone,
+    /// It was not complete within `server.header_timeout`.
+    TimedOut,
+    /// What came is no TLS.
+    NotTls,
+    /// No version, cipher or other parameter that both know.
+    Incompatible,
+    /// The peer refused: mostly it does not trust the certificate.
+    RefusedByPeer,
+    /// The peer's certificate is missing or wrong.
+    ClientCertificate,
+    /// Anything else.
+    Other,
+}
+
+impl TlsOutcome {
+    /// All of them, in this order, with their names and what they mean.
+    pub const ALL: [(Self, &'static str, &'static str); 8] = [
+        (Self::Completed, "completed", "it is complete"),
+        (Self::Gone, "gone", "the peer went away"),
+        (
+            Self::TimedOut,
+            "timed_out",
+            "not complete within `server.header_timeout`",
+        ),
+        (
+            Self::NotTls,
+            "not_tls",
+            "what came is no TLS, such as plain HTTP",
+        ),
+        (
+            Self::Incompatible,
+            "incompatible",
+            "no version or cipher that both know",
+        ),
+        (
+            Self::RefusedByPeer,
+            "refused_by_peer",
+            "the peer sent an alert: mostly it does not trust the certificate",
+        ),
+        (
+            Self::ClientCertificate,
+            "client_certificate",
+            "the peer's own certificate is missing or wrong",
+        ),
+        (Self::Other, "other", "anything else"),
+    ];
+}
+
+/// Counts connections of the servers of a gateway.
+#[derive(Default)]
+pub struct Connections {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    tls: [AtomicU64; TlsOutcome::ALL.len()],
+    /// The places of each server's connections, while it serves.
+    places: Mutex<Vec<Weak<Budget>>>,
+}
+
+impl Connections {
+    /// A server begins, whose connections take places of `places`.
+    pub fn serve(&self, places: &Arc<Budget>) {
+        let mut known = self.places.lock();
+        known.retain(|known| known.strong_count() > 0);
+        known.push(Arc::downgrade(places));
+    }
+
+    /// A connection was accepted.
+    pub fn accepted(&self) {
+        self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was closed at once, because there are too many.
+    pub fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A TLS handshake begins.
+    pub fn handshake(self: &Arc<Self>) -> Handshake {
+        Handshake {
+            connections: Arc::clone(self),
+            outcome: TlsOutcome::TimedOut,
+        }
+    }
+
+    /// What was counted so far; `None` when no server has begun.
+    pub fn read(&self) -> Option<ConnectionReading> {
+        let places = self.places.lock();
+        if places.is_empty() {
+            return None;
+        }
+        let mut open = Level::default();
+        for budget in places.iter().filter_map(Weak::upgrade) {
+            open.used += budget.used();
+            open.limit += budget.limit();
+        }
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Some(ConnectionReading {
+            open,
+            accepted: count(&self.accepted),
+            refused: count(&self.refused),
+            tls: std::array::from_fn(|outcome| count(&self.tls[outcome])),
+        })
+    }
+}
+
+impl fmt::Debug for Connections {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connections").finish_non_exhaustive()
+    }
+}
+
+/// A TLS handshake under way; one that is dropped before its end was given up because it took too long.
+#[derive(Debug)]
+#[must_use = "it is counted when dropped"]
+pub struct Handshake {
+    connections: Arc<Connections>,
+    outcome: TlsOutcome,
+}
+
+impl Handshake {
+    /// What came of it.
+    pub fn ended(mut self, outcome: TlsOutcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.connections.tls[self.outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Counters are kept by number: each outcome is at its place, and a handshake that never ended is one that took too long.
+    #[test]
+    fn handshakes_are_counted_at_their_places() {
+        let connections = Arc::new(Connections::default());
+        assert!(connections.read().is_none());
+        let places = Budget::new(5);
+        connections.serve(&places);
+        for (index, (outcome, ..)) in TlsOutcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, index);
+            connections.handshake().ended(outcome);
+        }
+        drop(connections.handshake());
+        let _taken = places.reserve(2);
+        let read = connections.read().expect("a server has begun");
+        let mut expected = [1; TlsOutcome::ALL.len()];
+        expected[TlsOutcome::TimedOut as usize] = 2;
+        assert_eq!(read.tls, expected);
+        assert_eq!((read.open.used, read.open.limit), (2, 5));
+    }
+}
