@@ -16,12 +16,13 @@ pub(super) fn tell(handle: &SessionHandle, end: &End) {
     tally.closed(end);
     let traffic = handle.glance().traffic;
     let duration = now().saturating_duration_since(handle.opened());
+    let millis = duration.as_secs_f64().mul_add(1000.0, 0.5).floor();
     info!(
         target: super::LOG,
         session = %handle.id(),
         service = &*tally.of_service.service,
         transport = tally.transport,
-        duration = duration.as_secs_f64(),
+        duration = millis / 1000.0,
         messages_in = traffic.messages_in,
         messages_out = traffic.messages_out,
         bytes_in = traffic.bytes_in,

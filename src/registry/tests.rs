@@ -426,3 +426,115 @@ async fn slow_consumer_is_closed_by_a_timer() {
         (1, 1)
     );
 }
+
+/// Takes all that a session's receiver can have and says so.
+async fn drain_frames(receiver: &mut Receiver, until: &str) {
+    while next_frame(receiver).await != until {
+        receiver.handed_over(true);
+    }
+    receiver.handed_over(true);
+}
+
+/// While sessions open, talk and end, what is counted never goes down, and no session is in it twice or not at all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn census_is_exact_while_sessions_come_and_go() {
+    const SESSIONS: u64 = 400;
+    let registry = registry(echo, Budgets::new(1000, 1 << 20));
+    let talking = Arc::clone(&registry);
+    let talking = tokio::spawn(async move {
+        for number in 0..SESSIONS {
+            let handle = open(&talking, &format!("s{number}"));
+            let mut receiver = attach(&handle).await;
+            assert_eq!(next_frame(&mut receiver).await, "o");
+            receiver.handed_over(true);
+            handle.deliver(&mut vec![Message::from("12345")]).await;
+            drain_frames(&mut receiver, "12345").await;
+            handle.browser_closed(CloseReason::NORMAL);
+        }
+    });
+    let of_all = |census: &Census| {
+        let transports = census.transports.first();
+        transports.map_or((0, Default::default()), |of| (of.opened, of.traffic))
+    };
+    let mut before = of_all(&registry.census());
+    while !talking.is_finished() {
+        let now = of_all(&registry.census());
+        let ((opened, traffic), (opened_before, traffic_before)) = (now, before);
+        assert!(opened >= opened_before, "{now:?} after {before:?}");
+        assert!(
+            traffic.messages_in >= traffic_before.messages_in,
+            "{now:?} after {before:?}"
+        );
+        assert!(
+            traffic.messages_out >= traffic_before.messages_out,
+            "{now:?} after {before:?}"
+        );
+        assert!(traffic.bytes_in <= 5 * SESSIONS && traffic.bytes_out <= 5 * SESSIONS);
+        before = now;
+        tokio::task::yield_now().await;
+    }
+    talking.await.expect("no panic");
+    registry.emptied().await;
+    let census = registry.census();
+    let (opened, traffic) = of_all(&census);
+    assert_eq!(opened, SESSIONS);
+    assert_eq!(
+        (traffic.messages_in, traffic.messages_out),
+        (SESSIONS, SESSIONS)
+    );
+    assert_eq!(
+        (traffic.bytes_in, traffic.bytes_out),
+        (5 * SESSIONS, 5 * SESSIONS)
+    );
+    let of = &census.transports[0];
+    assert_eq!(of.closed[EndCause::Browser as usize], SESSIONS);
+    assert_eq!(of.closed.iter().sum::<u64>(), SESSIONS);
+    assert_eq!(of.living, [0; 4]);
+    assert!(census.codes.contains(&(Some(1000), SESSIONS)));
+}
+
+/// A session is told as it stands: before its first receiver, with one, between two, and when its end is not told yet.
+#[tokio::test(start_paused = true)]
+async fn census_tells_how_sessions_stand() {
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    let living = || registry.census().transports[0].living;
+    let handle = open(&registry, "a");
+    assert_eq!(living(), [1, 0, 0, 0]);
+    let mut receiver = attach(&handle).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    assert_eq!(living(), [0, 1, 0, 0]);
+    receiver.handed_over(true);
+    receiver.finish();
+    assert_eq!(living(), [0, 0, 1, 0]);
+    assert_eq!(registry.census().receiver_waits.count(), 0);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let receiver = attach(&handle).await;
+    let waits = registry.census().receiver_waits;
+    assert_eq!((waits.count(), waits.sum), (1, Duration::from_millis(300)));
+    receiver.finish();
+    handle.shut_down(&CloseReason::SERVICE_RESTART);
+    assert_eq!(living(), [0, 0, 0, 1]);
+    let mut receiver = attach(&handle).await;
+    assert_eq!(next_frame(&mut receiver).await, "c1012");
+    registry.emptied().await;
+    assert_eq!(living(), [0; 4]);
+    let closed = registry.census().transports[0].closed;
+    assert_eq!(closed[EndCause::Shutdown as usize], 1);
+}
+
+/// A session whose driver is dropped, as when a browser leaves before its WebSocket is there, has ended and is counted.
+#[tokio::test(start_paused = true)]
+async fn session_that_nobody_drives_is_counted_as_ended() {
+    let registry = registry(echo, Budgets::new(10, 1 << 20));
+    let opened = registry.open_unnamed(false, &Caller::default(), None, handshake, None);
+    let (handle, driver) = opened.expect("there is room");
+    drop(driver);
+    assert!(registry.is_empty());
+    assert_eq!(
+        handle.ended().map(|end| end.cause),
+        Some(EndCause::Interrupted)
+    );
+    let of = &registry.census().transports[0];
+    assert_eq!((of.opened, of.living), (1, [0; 4]));
+    assert_eq!(of.closed[EndCause::Interrupted as usize], 1);
+}

@@ -138,6 +138,7 @@ pub(crate) fn tls(certificates: Vec<CertificateFiles>) -> TlsConfig {
 /// A running server, and what its sessions tell.
 pub(crate) struct Running {
     pub(crate) port: u16,
+    pub(crate) gateway: Gateway,
     pub(crate) certificates: Certificates,
     /// Of each session, the peer of its handshake, and then `None` when it is over.
     pub(crate) sessions: mpsc::Receiver<Option<String>>,
@@ -177,12 +178,13 @@ pub(crate) fn serve_until(
         .service(service, Telling(told))
         .build()
         .unwrap();
-    let server = Server::listen(&[listener], gateway, config).unwrap();
+    let server = Server::listen(&[listener], gateway.clone(), config).unwrap();
     let port = server.local_address().map_or(0, |address| address.port());
     let certificates = server.certificates();
     let serving = tokio::spawn(server.serve(stop));
     let running = Running {
         port,
+        gateway,
         certificates,
         sessions,
     };

@@ -1,6 +1,7 @@
 //! TLS on listeners: certificates by name, of clients, replaced while they are used; and what is wrong with files.
 
 use sockjs_gateway::client::{Builder, Event, Transport};
+use sockjs_gateway::metrics::TlsOutcome;
 use sockjs_gateway::{
     BindError, CertificateFiles, Gateway, ListenAddress, ListenerConfig, Server, ServerConfig,
     TlsError, TlsRemark,
@@ -397,4 +398,44 @@ async fn browser_that_leaves_a_poll_ends_its_session() {
         drop(stream);
         assert_eq!(running.told().await, None, "says so: {says_so}");
     }
+}
+
+/// Each handshake is counted, by what came of it: the names tell a wrong certificate from a wrong port.
+#[tokio::test]
+async fn handshakes_are_counted_by_what_came_of_them() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let config = ServerConfig {
+        header_timeout: Duration::from_millis(300),
+        ..ServerConfig::default()
+    };
+    let running = serve_with(secured(&folder, &authority), &[], config);
+    let trusting = connector(authority.der(), None);
+    let good = shake_hands(running.connect().await, &trusting, "localhost").await;
+    assert!(good.is_ok());
+    let strange = connector(Authority::new().der(), None);
+    let refused = shake_hands(running.connect().await, &strange, "localhost").await;
+    assert!(refused.is_err());
+    let mut plain = running.connect().await;
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    drop(running.connect().await);
+    let silent = running.connect().await;
+    let counted = async {
+        let expected = [
+            (TlsOutcome::Completed, 1),
+            (TlsOutcome::RefusedByPeer, 1),
+            (TlsOutcome::NotTls, 1),
+            (TlsOutcome::Gone, 1),
+            (TlsOutcome::TimedOut, 1),
+        ];
+        loop {
+            let tls = running.gateway.reading().connections.unwrap().tls;
+            let done = |(outcome, count): &(TlsOutcome, u64)| tls[*outcome as usize] == *count;
+            if expected.iter().all(done) && tls.iter().sum::<u64>() == 5 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    within("the count of five handshakes", counted).await;
+    drop((silent, plain));
 }

@@ -27,6 +27,7 @@ mod hixie;
 mod http;
 mod limits;
 mod limits_http;
+mod log;
 mod lost_messages;
 mod memory;
 mod networks;

@@ -2,6 +2,7 @@
 
 mod rules;
 mod slow;
+mod traffic;
 mod walk;
 
 use std::time::Duration;

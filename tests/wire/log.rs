@@ -1,0 +1,139 @@
+//! What the log says of sessions: one line for each that has ended, and nothing to worry about when browsers vanish.
+
+use serde_json::Value;
+
+use crate::fixture::{OPEN, echo_server, opened, park_poll, service};
+use crate::raw_socket::RawSocket;
+use crate::support::{ANSWER_DEADLINE, Server, Session, now};
+
+/// The lines with that message, once there are so many.
+#[track_caller]
+fn lines(server: &mut Server, message: &str, count: usize) -> Vec<Value> {
+    let start = now();
+    loop {
+        let parsed = server.log().iter();
+        let parsed = parsed.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found: Vec<_> = parsed
+            .filter(|line| line["fields"]["message"] == message)
+            .collect();
+        if found.len() >= count {
+            return found;
+        }
+        assert!(
+            start.elapsed() < ANSWER_DEADLINE,
+            "{} of {count} lines {message:?}",
+            found.len()
+        );
+    }
+}
+
+/// Whoever reads the log in the morning knows how each session went.
+#[test]
+fn end_of_a_session_is_one_line_with_what_it_came_to() {
+    let mut server = echo_server("");
+    let mut socket = RawSocket::open_sockjs(&server, "/echo");
+    socket.send_text("[\"1234\",\"ü\"]");
+    socket.assert_text("a[\"1234\",\"ü\"]");
+    socket.send_close(4999, "that\nis all");
+    socket.assert_close(4999);
+    let line = lines(&mut server, "session ended", 1).remove(0);
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["target"], "sockjs_gateway::session");
+    let fields = &line["fields"];
+    for (field, value) in [
+        ("service", Value::from("/echo")),
+        ("transport", "websocket".into()),
+        ("messages_in", 2.into()),
+        ("messages_out", 2.into()),
+        ("bytes_in", 6.into()),
+        ("bytes_out", 6.into()),
+        ("code", 4999.into()),
+        ("reason", "that is all".into()),
+        ("cause", "browser".into()),
+        ("closed_by", "browser".into()),
+    ] {
+        assert_eq!(fields[field], value, "{field} in {line}");
+    }
+    assert!(
+        fields["duration"]
+            .as_f64()
+            .is_some_and(|seconds| seconds < 60.0)
+    );
+    assert!(fields["session"].is_string());
+    // The next session's line is the second, and the only one of that session.
+    let session = opened(&server, "/echo");
+    drop(park_poll(&server, &session));
+    let ended = lines(&mut server, "session ended", 2);
+    assert_eq!(ended.len(), 2);
+    assert_eq!(ended[1]["fields"]["transport"], "xhr-polling");
+    assert_eq!(ended[1]["fields"]["cause"], "interrupted");
+    assert_eq!(ended[1]["fields"]["closed_by"], "network");
+}
+
+/// At debug there is a line for each event of a session, which its own id ties together.
+#[test]
+fn events_of_a_session_are_lines_at_debug() {
+    let service = service("/close", "close:", "");
+    let mut server = Server::with_config_and_log(&service, "info,sockjs_gateway::session=debug");
+    let session = Session::new(&server, "/close");
+    session.poll().assert_is(200, OPEN);
+    session.poll().assert_is(200, "c[3000,\"Go away!\"]\n");
+    lines(&mut server, "session ended", 1);
+    let mut events = Vec::new();
+    let mut ids = std::collections::HashSet::new();
+    for line in server.log() {
+        let line: Value = serde_json::from_str(line).expect("a line is JSON");
+        if line["target"] == "sockjs_gateway::session" {
+            events.push(
+                line["fields"]["message"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
+            );
+            ids.insert(line["fields"]["session"].to_string());
+        }
+    }
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    for event in [
+        "session opened",
+        "receiver attached",
+        "receiver gone",
+        "end decided",
+        "session ended",
+    ] {
+        assert!(
+            events.iter().any(|known| known == event),
+            "no {event} in {events:?}"
+        );
+    }
+}
+
+/// Browsers close, vanish and reset their connections all day: that is no warning, and no panic.
+#[test]
+fn browsers_that_vanish_are_no_warnings() {
+    let mut server = echo_server("");
+    for _ in 0..5 {
+        let session = opened(&server, "/echo");
+        park_poll(&server, &session).reset();
+        let session = Session::new(&server, "/echo");
+        let mut stream = session.open_xhr_streaming();
+        stream.assert_chunk(OPEN);
+        session.send("[\"x\"]");
+        stream.connection.reset();
+        let socket = RawSocket::open_sockjs(&server, "/echo");
+        socket.connection.reset();
+        let mut socket = RawSocket::open(&server, "/echo/websocket");
+        socket.send(0xff, b"nonsense");
+        drop(socket);
+        let mut connection = server.connect();
+        connection.send_raw(b"GET /echo/websocket HTTP/1.1\r\nHost: x\r\nUpgr");
+        connection.reset();
+    }
+    lines(&mut server, "session ended", 20);
+    server.assert_alive();
+    let since = |line: &&String| !line.contains("listening on");
+    for line in server.log().iter().skip_while(since) {
+        let quiet = !line.contains("\"WARN\"") && !line.contains("\"ERROR\"");
+        assert!(quiet && !line.contains("panicked"), "{line}");
+    }
+}
