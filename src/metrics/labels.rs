@@ -67,6 +67,14 @@ pub(super) static LABELS: &[Label] = &[
         },
     },
     Label {
+        name: "by",
+        about: "what refused a request",
+        values: || {
+            let refusals = Counts::default().refusals().into_iter();
+            refusals.map(|(name, about, _)| (name, about)).collect()
+        },
+    },
+    Label {
         name: "finding",
         about: "what was found out",
         values: || {

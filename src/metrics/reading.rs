@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::registry::{Census, Level, LimitHits};
+use crate::network::Findings;
+use crate::registry::{Census, Counts, Level, LimitHits};
 
 use super::connections::TlsOutcome;
 use super::process::ProcessReading;
@@ -35,6 +36,8 @@ pub struct ServiceReading {
     pub census: Census,
     /// How often its limits were reached.
     pub limits: Vec<LimitHits>,
+    /// Requests that were refused: by what, and how many.
+    pub refusals: Vec<(&'static str, u64)>,
     /// What was found out about its clients' networks: names, and how often.
     pub findings: Vec<(&'static str, u64)>,
 }
@@ -68,14 +71,16 @@ impl ServiceReading {
     pub(crate) fn new(
         service: Arc<str>,
         census: Census,
-        limits: Vec<LimitHits>,
-        findings: impl IntoIterator<Item = (&'static str, u64)>,
+        counts: &Counts,
+        findings: &Findings,
     ) -> Self {
+        let named = |(name, _, count): (_, _, u64)| (name, count);
         Self {
             service,
             census,
-            limits,
-            findings: findings.into_iter().collect(),
+            limits: counts.limits(),
+            refusals: counts.refusals().into_iter().map(named).collect(),
+            findings: findings.all().into_iter().map(named).collect(),
         }
     }
 
@@ -84,7 +89,9 @@ impl ServiceReading {
         for (known, more) in self.limits.iter_mut().zip(&more.limits) {
             known.hits += more.hits;
         }
-        for ((_, known), (_, more)) in self.findings.iter_mut().zip(&more.findings) {
+        let refusals = self.refusals.iter_mut().zip(&more.refusals);
+        let findings = self.findings.iter_mut().zip(&more.findings);
+        for ((_, known), (_, more)) in refusals.chain(findings) {
             *known += more;
         }
     }

@@ -214,6 +214,23 @@ pub(super) static TABLE: &[Family] = &[
         },
     },
     Family {
+        name: "sockjs_requests_refused",
+        kind: Type::Counter,
+        unit: "",
+        help: "Requests that were refused because of who asked.",
+        labels: &["service", "by"],
+        read: |reading, samples| {
+            for ServiceReading {
+                service, refusals, ..
+            } in &reading.services
+            {
+                for (by, count) in refusals {
+                    samples.put(&[service, by], *count);
+                }
+            }
+        },
+    },
+    Family {
         name: "sockjs_network_findings",
         kind: Type::Counter,
         unit: "",

@@ -1,4 +1,4 @@
-//! How often limits were reached, for whoever watches the service.
+//! How often limits were reached and requests refused, for whoever watches the service.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,6 +21,10 @@ pub struct Counts {
     pub slow_consumers_closed: AtomicU64,
     /// Messages dropped to make room for newer ones.
     pub messages_dropped: AtomicU64,
+    /// Requests refused because pages of their origin may not use the service.
+    pub origins_refused: AtomicU64,
+    /// Requests with no identity that the service takes; those that open a session are told so in a close frame.
+    pub unauthenticated: AtomicU64,
     told: Throttle,
     pub(super) told_of_client: Throttle,
 }
@@ -46,6 +50,9 @@ impl Counts {
             blocked,
             slow_consumers_closed,
             messages_dropped,
+            // Of `refusals`.
+            origins_refused: _,
+            unauthenticated: _,
             told: _,
             told_of_client: _,
         } = self;
@@ -65,7 +72,23 @@ impl Counts {
         .to_vec()
     }
 
-    pub(super) fn add(counter: &AtomicU64, events: usize) {
+    /// Requests that were refused: by what, what that means, and how many.
+    pub fn refusals(&self) -> [(&'static str, &'static str, u64); 2] {
+        [
+            (
+                "origin",
+                "pages of their origin may not use the service: [origins.md](origins.md)",
+                self.origins_refused.load(Ordering::Relaxed),
+            ),
+            (
+                "authentication",
+                "they had no token that is right: [auth.md](auth.md)",
+                self.unauthenticated.load(Ordering::Relaxed),
+            ),
+        ]
+    }
+
+    pub(crate) fn add(counter: &AtomicU64, events: usize) {
         counter.fetch_add(events as u64, Ordering::Relaxed);
     }
 

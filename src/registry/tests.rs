@@ -454,7 +454,7 @@ async fn census_is_exact_while_sessions_come_and_go() {
     });
     let of_all = |census: &Census| {
         let transports = census.transports.first();
-        transports.map_or((0, Default::default()), |of| (of.opened, of.traffic))
+        transports.map_or_else(Default::default, |of| (of.opened, of.traffic))
     };
     let mut before = of_all(&registry.census());
     while !talking.is_finished() {

@@ -12,7 +12,7 @@ use crate::fields::Fields;
 use crate::identity::{Caller, SessionBinding};
 use crate::protocol::Route;
 use crate::protocol::info::Info;
-use crate::registry::{Peer, Wire, now};
+use crate::registry::{Counts, Peer, Wire, now};
 use crate::session::SessionId;
 use crate::transport::{
     Address, Answer, Body, Endpoint, Exchange, Hints, Request, Transport, empty, endpoint_at, text,
@@ -226,10 +226,11 @@ impl Service {
             return Caller::default();
         };
         let answer = auth.authenticate(&request.uri, &request.fields);
-        if let Err(refusal) = &answer
-            && let Some(held_back) = self.unauthenticated.admit()
-        {
-            warn!(service = %self.config.prefix, why = refusal.why, held_back, "authentication refused");
+        if let Err(refusal) = &answer {
+            Counts::add(&self.context.registry.counts().unauthenticated, 1);
+            if let Some(held_back) = self.unauthenticated.admit() {
+                warn!(service = %self.config.prefix, why = refusal.why, held_back, "authentication refused");
+            }
         }
         let binding = self.config.session_binding;
         Caller::new(answer, binding.unwrap_or(SessionBinding::Identity))
@@ -258,6 +259,9 @@ impl Service {
     fn admits(&self, session: Option<&SessionId>, fields: &Fields, peer: &Peer) -> bool {
         let admits = |config: &ServiceConfig| config.admits(fields, peer);
         let admitted = admits(&self.config) || self.held(session, admits);
+        if !admitted {
+            Counts::add(&self.context.registry.counts().origins_refused, 1);
+        }
         if !admitted && let Some(held_back) = self.refusals.admit() {
             warn!(
                 service = %self.config.prefix,

@@ -59,12 +59,11 @@ impl Gateway {
 impl Service {
     fn reading(&self) -> ServiceReading {
         let registry = &self.context.registry;
-        let findings = self.context.networks.findings().all();
         ServiceReading::new(
             Arc::clone(&self.config.prefix),
             registry.census(),
-            registry.counts().limits(),
-            findings.map(|(finding, _, count)| (finding, count)),
+            registry.counts(),
+            self.context.networks.findings(),
         )
     }
 }

@@ -3,8 +3,11 @@
 //! `UPDATE_DOCS=1 cargo test --test metrics` writes what is documented now into the page. With `METRICS_PAGES=FOLDER` the pages of the
 //! known load are written there, for parsers of other hands (`tests/run metrics`).
 
+#![allow(clippy::unwrap_used, reason = "test code")]
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
@@ -45,7 +48,7 @@ struct Running {
 }
 
 impl Running {
-    fn new(services: Vec<(&str, std::sync::Arc<dyn Backend>)>) -> Self {
+    fn new(services: Vec<(&str, Arc<dyn Backend>)>) -> Self {
         let mut builder = Gateway::builder();
         for (prefix, backend) in services {
             builder = builder.shared_service(ServiceConfig::new(prefix), backend);
@@ -126,7 +129,7 @@ async fn load(running: &Running) {
 /// as on WebSockets, and of sessions that live as of those that have ended.
 #[tokio::test]
 async fn metrics_after_a_known_load_equal_the_known_numbers() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     load(&running).await;
     let bytes: usize = TEXTS.iter().map(|text| text.len()).sum();
     let (sessions, texts) = (SESSIONS as f64, TEXTS.len() as f64);
@@ -201,7 +204,7 @@ async fn metrics_after_a_known_load_equal_the_known_numbers() {
 /// Living sessions are told by how they stand, and what they have counted so far with what the ended ones have.
 #[tokio::test]
 async fn living_sessions_are_counted_with_the_ended_ones() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     load(&running).await;
     let mut client = running.open("/echo", Transport::Websocket).await;
     client.send("one more").await.unwrap();
@@ -248,7 +251,7 @@ async fn living_sessions_are_counted_with_the_ended_ones() {
 /// Polls come back, and the time that their session waited for them is counted; a WebSocket has one receiver and no such time.
 #[tokio::test]
 async fn waits_between_polls_are_counted() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     let waits = "sockjs_receiver_wait_seconds_count{service=\"/echo\"}";
     let mut client = running.open("/echo", Transport::Websocket).await;
     client.send("x").await.unwrap();
@@ -278,9 +281,9 @@ async fn dials_of_upstreams_are_counted() {
             });
         }
     });
-    let upstream = |url: String| -> std::sync::Arc<dyn Backend> {
+    let upstream = |url: String| -> Arc<dyn Backend> {
         let upstream = Upstream::new(&url, UpstreamConfig::default());
-        std::sync::Arc::new(upstream.unwrap())
+        Arc::new(upstream.unwrap())
     };
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let nowhere = free.local_addr().unwrap();
@@ -288,7 +291,7 @@ async fn dials_of_upstreams_are_counted() {
     let running = Running::new(vec![
         ("/up", upstream(format!("ws://{there}/"))),
         ("/down", upstream(format!("ws://{nowhere}/"))),
-        ("/echo", std::sync::Arc::new(echo)),
+        ("/echo", Arc::new(echo)),
     ]);
     let mut client = running.open("/up", Transport::Websocket).await;
     client.close(1000, "").await.unwrap();
@@ -323,7 +326,7 @@ async fn dials_of_upstreams_are_counted() {
 /// What was counted before a reload counts after it, with another backend too; and a service that is left out is told until it is gone.
 #[tokio::test]
 async fn counters_survive_a_reload() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     load(&running).await;
     async fn other(_: Connection) {}
     let builder = Gateway::builder().service(ServiceConfig::new("/echo"), other);
@@ -346,7 +349,7 @@ async fn counters_survive_a_reload() {
 /// Connections are counted by the server, for the gateway that it serves.
 #[tokio::test]
 async fn connections_are_counted() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     let client = running.open("/echo", Transport::Websocket).await;
     running.assert_has(&[("sockjs_connections_limit", 200_000.0)]);
     let samples = running.samples();
@@ -357,6 +360,33 @@ async fn connections_are_counted() {
     drop(client);
     running.gateway.stop(&CloseReason::SERVICE_RESTART);
     running.assert_has(&[("sockjs_draining", 1.0)]);
+}
+
+/// Whoever is not let in is counted, by what kept them out.
+#[tokio::test]
+async fn refused_requests_are_counted() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
+    let mut stream = tokio::net::TcpStream::connect(&running.address)
+        .await
+        .unwrap();
+    let request = "GET /echo/info HTTP/1.1\r\nHost: here\r\nOrigin: http://elsewhere\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    within("an answer", stream.read_to_string(&mut answer))
+        .await
+        .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    running.assert_has(&[
+        (
+            "sockjs_requests_refused_total{service=\"/echo\",by=\"origin\"}",
+            1.0,
+        ),
+        (
+            "sockjs_requests_refused_total{service=\"/echo\",by=\"authentication\"}",
+            0.0,
+        ),
+    ]);
 }
 
 /// The page of all metrics is what the library tells.
@@ -378,7 +408,7 @@ fn page_of_all_metrics_is_current() {
 /// No sample has a label that browsers choose: the labels of everything that a load makes are in the documentation.
 #[tokio::test]
 async fn every_metric_and_label_is_documented() {
-    let running = Running::new(vec![("/echo", std::sync::Arc::new(echo))]);
+    let running = Running::new(vec![("/echo", Arc::new(echo))]);
     load(&running).await;
     let page = reference();
     let names = LOAD.map(|(_, name)| name);
