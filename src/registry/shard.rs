@@ -10,7 +10,6 @@ use crate::identity::Identity;
 use crate::moment::Moment;
 use crate::session::{End, SessionId, Traffic};
 
-use super::census::Sums;
 use super::clock::now;
 use super::handle::SessionHandle;
 use super::registration::Key;
@@ -117,12 +116,9 @@ impl Shard {
         self.ended[index] += handle.glance().traffic;
     }
 
-    /// Adds up what was counted of those that live and those that have left.
-    pub(super) fn count(&self, sums: &mut Sums) {
-        for (index, traffic) in self.ended.iter().enumerate() {
-            sums.add_ended(index, *traffic);
-        }
-        self.living().for_each(|handle| sums.add_living(handle));
+    /// What those counted that have left, and those that live: each session is in one of the two.
+    pub(super) fn roll(&self) -> (Vec<Traffic>, Vec<Arc<SessionHandle>>) {
+        (self.ended.clone(), self.living().cloned().collect())
     }
 
     /// Whether it knows of nobody.
