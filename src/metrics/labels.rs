@@ -67,8 +67,8 @@ pub(super) static LABELS: &[Label] = &[
         },
     },
     Label {
-        name: "by",
-        about: "what refused a request",
+        name: "reason",
+        about: "why a request was refused",
         values: || {
             let refusals = Counts::default().refusals().into_iter();
             refusals.map(|(name, about, _)| (name, about)).collect()

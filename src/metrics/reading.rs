@@ -36,7 +36,7 @@ pub struct ServiceReading {
     pub census: Census,
     /// How often its limits were reached.
     pub limits: Vec<LimitHits>,
-    /// Requests that were refused: by what, and how many.
+    /// Requests that were refused: for which reason, and how many.
     pub refusals: Vec<(&'static str, u64)>,
     /// What was found out about its clients' networks: names, and how often.
     pub findings: Vec<(&'static str, u64)>,

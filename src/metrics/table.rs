@@ -218,14 +218,14 @@ pub(super) static TABLE: &[Family] = &[
         kind: Type::Counter,
         unit: "",
         help: "Requests that were refused because of who asked.",
-        labels: &["service", "by"],
+        labels: &["service", "reason"],
         read: |reading, samples| {
             for ServiceReading {
                 service, refusals, ..
             } in &reading.services
             {
-                for (by, count) in refusals {
-                    samples.put(&[service, by], *count);
+                for (reason, count) in refusals {
+                    samples.put(&[service, reason], *count);
                 }
             }
         },

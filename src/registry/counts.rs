@@ -72,7 +72,7 @@ impl Counts {
         .to_vec()
     }
 
-    /// Requests that were refused: by what, what that means, and how many.
+    /// Requests that were refused: the reason, what it means, and how many.
     pub fn refusals(&self) -> [(&'static str, &'static str, u64); 2] {
         [
             (

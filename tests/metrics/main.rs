@@ -379,11 +379,11 @@ async fn refused_requests_are_counted() {
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
     running.assert_has(&[
         (
-            "sockjs_requests_refused_total{service=\"/echo\",by=\"origin\"}",
+            "sockjs_requests_refused_total{service=\"/echo\",reason=\"origin\"}",
             1.0,
         ),
         (
-            "sockjs_requests_refused_total{service=\"/echo\",by=\"authentication\"}",
+            "sockjs_requests_refused_total{service=\"/echo\",reason=\"authentication\"}",
             0.0,
         ),
     ]);
