@@ -1,15 +1,14 @@
 //! SIGHUP, and files that have changed: the configuration is read again, checked as a whole, and takes the place of what is in force.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::signal::unix::Signal;
 use tracing::{error, info, warn};
 
 use super::settings::Settings;
+use super::signals::HangUp;
 use super::supervisor;
 use super::watch::Watched;
 use crate::config::Config;
@@ -58,15 +57,14 @@ async fn pause(watch: Option<Duration>) {
 }
 
 impl Reload {
-    /// Reloads at each of `signals`, and when files have changed, where the configuration wants them watched. `running` is what the
+    /// Reloads at each `hang_up`, and when files have changed, where the configuration wants them watched. `running` is what the
     /// program was started with. Done when a signal came because the terminal that the program was started in is gone.
-    pub(super) async fn at(mut self, mut signals: Signal, running: Config) {
-        let in_terminal = std::io::stderr().is_terminal();
+    pub(super) async fn at(mut self, mut hang_up: HangUp, running: Config) {
         let mut watch = running.watch;
         loop {
             tokio::select! {
-                Some(()) = signals.recv() => {
-                    if in_terminal && !std::io::stderr().is_terminal() {
+                terminal_gone = hang_up.recv() => {
+                    if terminal_gone {
                         return;
                     }
                     // What is read now is known.

@@ -1,5 +1,6 @@
 //! SIGHUP, SIGTERM and SIGINT.
 
+use std::io::IsTerminal as _;
 use std::pin::Pin;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -8,10 +9,36 @@ use tracing::warn;
 
 /// What the program does with signals, from its first moments on: before, they would end it.
 pub(super) struct Signals {
-    pub(super) hang_up: Signal,
+    pub(super) hang_up: HangUp,
     /// Tells that the terminal is gone.
     pub(super) terminal_gone: oneshot::Sender<()>,
     pub(super) stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+/// SIGHUP: the configuration is to be read again, or the terminal is gone.
+pub(super) struct HangUp {
+    signal: Signal,
+    /// The program was started in a terminal.
+    in_terminal: bool,
+}
+
+impl HangUp {
+    fn install() -> std::io::Result<Self> {
+        Ok(Self {
+            signal: signal(SignalKind::hangup())?,
+            // Looked at now: later it may be gone already.
+            in_terminal: std::io::stderr().is_terminal(),
+        })
+    }
+
+    /// Done at the next one; whether the terminal is gone. Cancel safe.
+    pub(super) async fn recv(&mut self) -> bool {
+        if self.signal.recv().await.is_none() {
+            // There will be no more.
+            return std::future::pending().await;
+        }
+        self.in_terminal && !std::io::stderr().is_terminal()
+    }
 }
 
 impl Signals {
@@ -24,7 +51,7 @@ impl Signals {
             }
         };
         Ok(Self {
-            hang_up: signal(SignalKind::hangup())?,
+            hang_up: HangUp::install()?,
             terminal_gone,
             stop: Box::pin(stop_signal_or(gone)?),
         })
