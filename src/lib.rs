@@ -96,13 +96,13 @@ pub use network::{Findings, NetworkConfig, Pin, WebsocketProof};
 pub use protocol::{CloseReason, Message};
 #[doc(inline)]
 pub use registry::{
-    Backend, ClientLimits, Connection, Counts, Handshake, Negotiated, Negotiation,
+    Backend, ClientLimits, ClientPrefixes, Connection, Counts, Handshake, Negotiated, Negotiation,
     NegotiationFailed, Peer, Reaching, SendError, Sender, Sending, Served,
 };
 #[doc(inline)]
 pub use server::{
-    BindError, CertificateFiles, Certificates, ListenAddress, ListenerConfig, Server, ServerConfig,
-    TlsConfig, TlsError, TlsRemark,
+    BindError, CertificateFiles, Certificates, ConnectionCounts, ListenAddress, ListenerConfig,
+    Server, ServerConfig, TlsConfig, TlsError, TlsRemark,
 };
 #[doc(inline)]
 pub use service::{
@@ -110,6 +110,8 @@ pub use service::{
     InvalidOrigin, Origins, ServiceConfig, TrustedProxies,
 };
 #[doc(inline)]
-pub use session::{End, EndCause, QueueLimits, SessionConfig, SlowConsumer};
+pub use session::{
+    End, EndCause, InboundRate, QueueLimits, RateExceeded, RateLimit, SessionConfig, SlowConsumer,
+};
 #[doc(inline)]
 pub use transport::{Chunks, TransportConfig};

@@ -326,6 +326,21 @@ async fn sessions_are_bound_to_their_subject() {
     assert_eq!(running.poll("a", &of("alice")).await.1, "a[\"a\"]\n");
 }
 
+/// A user has so many sessions and no more, wherever they are opened and whatever else the tokens say; others have their own.
+#[tokio::test]
+async fn sessions_of_a_user_are_bounded() {
+    let keys = Keys::secret(SECRET).unwrap();
+    let running = serve(keys, |_, service| {
+        service.clients.sessions_of_user = Some(1);
+    });
+    let refused = "c[1013,\"Too many sessions of this user\"]\n";
+    assert_eq!(running.poll("a", &of("alice")).await.1, "o\n");
+    let renewed =
+        token(&json!({ "sub": "alice", "exp": seconds() + 999, "aud": "me", "iss": "issuer" }));
+    assert_eq!(running.poll("b", &renewed).await.1, refused);
+    assert_eq!(running.poll("c", &of("bob")).await.1, "o\n");
+}
+
 /// Without binding, the session's id is enough for those who are let in or not; opening is not.
 #[tokio::test]
 async fn binding_can_be_off() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 
 use crate::protocol::CloseReason;
-use crate::session::SlowConsumer;
+use crate::session::{RateExceeded, SlowConsumer};
 
 use super::key::{Kind, Shape};
 use super::kinds::{Choice, Number, SpanOrOff};
@@ -81,4 +81,8 @@ impl Kind for Window {
     fn write(held: &Duration) -> Option<Value> {
         SpanOrOff::write(&Some(*held).filter(|window| !window.is_zero()))
     }
+}
+
+impl Choice for RateExceeded {
+    const NAMES: &'static [(&'static str, Self)] = &[("wait", Self::Wait), ("close", Self::Close)];
 }

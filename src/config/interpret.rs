@@ -8,6 +8,7 @@ use crate::backend::{BackendError, from_url};
 use crate::server::ListenAddress;
 use crate::service::ConfigError;
 
+use super::conditions;
 use super::key::{self, Root, nearest};
 use super::keys::{OWN, SERVICE, TOP};
 use super::layers::{in_variable, name_of};
@@ -44,6 +45,9 @@ impl Config {
             found.extend(missing(table, origin, &neighbours));
             neighbours.check(&settings, table, &mut found);
             found.extend(settings.authenticate(&config, &built, table).err());
+            if found.is_empty() {
+                found.extend(conditions::unmet(&settings, table));
+            }
             if found.is_empty() {
                 match connect(settings, table) {
                     Ok(service) => config.services.push(service),

@@ -6,7 +6,7 @@ use crate::identity::SessionBinding;
 use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
 use crate::service::CorsFields;
-use crate::session::SlowConsumer;
+use crate::session::{RateExceeded, SlowConsumer};
 use crate::transport::Chunks;
 
 use super::auth::{AuthTable, Auths, Sources, Texts, UpstreamFields};
@@ -41,7 +41,8 @@ pub(super) const TOP: &[Section<Config>] = &[
             watch: SpanOrOff => watch;
             /// sessions of all services together
             max_sessions: Count => gateway.max_sessions;
-            /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself
+            /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself. With seven eighths in
+            /// use, new sessions are refused and the slowest end
             queue_memory: Size => gateway.queue_memory;
         },
     },
@@ -51,6 +52,13 @@ pub(super) const TOP: &[Section<Config>] = &[
         keys: keys! { Config:
             /// connections at a time, and requests that are open on HTTP/2; more are closed at once
             max_connections: Count => server.max_connections;
+            /// connections at a time of one client network, by the peer's address, or that in its PROXY header; more are closed at once. Those of
+            /// `trusted_proxies` are not counted, because proxies connect for many
+            max_connections_per_client: Optional<Count> => server.max_connections_per_client, or "no limit";
+            /// bits of an IPv4 address that tell client networks apart here
+            client_ipv4_prefix: Number<u8, 8, 32> => server.clients.ipv4;
+            /// bits of an IPv6 address that do
+            client_ipv6_prefix: Number<u8, 16, 128> => server.clients.ipv6;
             /// time for a request's head; and for a TLS handshake and a PROXY header
             header_timeout: Span => server.header_timeout;
             /// idle time between requests of a connection; keep it above your proxy's
@@ -141,10 +149,21 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             /// sessions at a time of one client network, by the browser's address after `trusted_proxies`; more get close code 1013. Many
             /// users may share an address: leave room for an office or a mobile carrier
             max_sessions_per_client: Optional<Count> => config.clients.sessions, or "no limit";
+            /// sessions at a time of one user, by issuer and subject; more get close code 1013. Only with `auth`
+            max_sessions_per_user: Optional<Count> => config.clients.sessions_of_user, or "no limit";
+            /// sessions opened in a second, in the long run; more get close code 1013
+            sessions_per_second: Optional<Count> => config.openings.per_second, or "no limit";
+            /// sessions opened at once, after a pause
+            sessions_burst: Optional<Count> => config.openings.burst, or "what may be opened in a second, at least 10";
+            /// sessions that one client network opens in a second, in the long run; more get close code 1013. A browser that falls back opens
+            /// one for each transport that it tries
+            sessions_per_second_per_client: Optional<Count> => config.clients.openings.per_second, or "no limit";
+            /// sessions that one client network opens at once, after a pause
+            sessions_burst_per_client: Optional<Count> => config.clients.openings.burst, or "what may be opened in a second, at least 10";
             /// bits of an IPv4 address that tell client networks apart
-            client_ipv4_prefix: Number<u8, 8, 32> => config.clients.ipv4_prefix;
+            client_ipv4_prefix: Number<u8, 8, 32> => config.clients.prefixes.ipv4;
             /// bits of an IPv6 address that do; a household is given 56 and has as many addresses as it likes in them
-            client_ipv6_prefix: Number<u8, 16, 128> => config.clients.ipv6_prefix;
+            client_ipv6_prefix: Number<u8, 16, 128> => config.clients.prefixes.ipv6;
             /// bytes that this service's queues and bodies take together
             queue_memory: Size => config.queue_memory;
             /// silence after which `h` or a Ping is sent, the first time after 50 to 100 % of it, so that sessions do not beat in
@@ -154,6 +173,9 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             pong_timeout: Span => config.session.pong_timeout;
             /// time without a receiver after which a session has ended
             disconnect_delay: Span => config.session.disconnect_delay;
+            /// least time that a poll without messages takes when the one before had none either: polls of an ended session, of one that another
+            /// connection reads, or that are pipelined. Others are never held
+            poll_spacing: SpanOrOff => config.session.poll_spacing;
             /// time a first stream must stay open before an upstream is dialled, when nothing shows earlier that the browser
             /// receives
             proof_delay: Span => config.session.proof_delay;
@@ -191,6 +213,17 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             inbound_bytes: Size => config.session.inbound.bytes;
             /// messages in it
             inbound_messages: Count => config.session.inbound.messages;
+            /// messages of a session in a second from its browser, in the long run
+            messages_per_second: Optional<Count> => config.session.inbound_rate.messages.per_second, or "no limit";
+            /// messages of a session at once, after a pause
+            messages_burst: Optional<Count> => config.session.inbound_rate.messages.burst, or "what may come in a second, at least 10";
+            /// bytes of a session's messages in a second from its browser, in the long run
+            bytes_per_second: Optional<Size> => config.session.inbound_rate.bytes.per_second, or "no limit";
+            /// bytes of a session's messages at once, after a pause; a larger message comes when it is due and is waited for afterwards
+            bytes_burst: Optional<Size> => config.session.inbound_rate.bytes.burst, or "what may come in a second";
+            /// what happens to what comes faster: `"wait"`, a WebSocket is not read, and a send waits, for `deliver_timeout`, then 429; `"close"`,
+            /// the session ends with 1008 `Too many messages a second` or `Too many bytes a second`
+            rate_exceeded: OneOf<RateExceeded> => config.session.inbound_rate.exceeded;
             /// request body, and WebSocket message from the browser; more gets 413 or close code 1009. sockjs-client sends
             /// everything that queued up during a request in the next one, so leave room for several messages
             max_body_size: Size => config.transport.max_body_size;
@@ -200,7 +233,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             max_messages: Count => config.transport.messages.max_messages;
             /// time for a request body; then 408
             body_timeout: Span => config.transport.body_timeout;
-            /// time a send waits for room in the inbound queue; then 503
+            /// time a send waits for room in the inbound queue, then 503; or for the rate, then 429
             deliver_timeout: Span => config.transport.deliver_timeout;
             /// time for a WebSocket's close handshake
             close_timeout: Span => config.transport.close_timeout;

@@ -4,6 +4,7 @@
 
 mod auth;
 mod closing;
+mod conditions;
 mod document;
 mod interpret;
 mod key;

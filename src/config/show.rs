@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value as Json, json};
 
+use super::conditions;
 use super::key::{Key, Section};
 use super::keys::{SERVICE, TOP};
 use super::value::{Content, Origin, Value};
@@ -78,6 +79,7 @@ impl Config {
         }
         for (index, service) in self.services.iter().enumerate() {
             let path = format!("service.{}.", service.settings.name());
+            let first = all.len();
             for section in SERVICE {
                 let heading = match section.name {
                     "" => "[[service]]".to_owned(),
@@ -93,6 +95,14 @@ impl Config {
                     &path,
                     origin,
                 );
+            }
+            // What `[defaults]` sets for other services would be refused in this one's own table.
+            let idle: Vec<_> = conditions::idle(&service.settings).collect();
+            for shown in &mut all[first..] {
+                if shown.value.is_some() && idle.contains(&shown.name) {
+                    shown.value = None;
+                    shown.otherwise = "no effect in this service";
+                }
             }
         }
         if changed {

@@ -89,10 +89,21 @@ impl CloseReason {
     pub const TOO_MANY_SESSIONS: Self = Self::of(1013, "Too many sessions");
     /// A limit on the number of sessions of one client is reached. (1013 "Try Again Later")
     pub const TOO_MANY_OF_CLIENT: Self = Self::of(1013, "Too many sessions from this network");
+    /// A limit on the number of sessions of one user is reached. (1013 "Try Again Later")
+    pub const TOO_MANY_OF_USER: Self = Self::of(1013, "Too many sessions of this user");
+    /// Sessions are opened faster than a service allows. (1013 "Try Again Later")
+    pub const TOO_FAST: Self = Self::of(1013, "Too many new sessions a second");
+    /// Sessions are opened faster than one client may. (1013 "Try Again Later")
+    pub const TOO_FAST_OF_CLIENT: Self =
+        Self::of(1013, "Too many new sessions a second from this network");
     /// The memory that all queues may take together is used up. (1013 "Try Again Later")
     pub const OUT_OF_BUDGET: Self = Self::of(1013, "Server is out of queue memory");
     /// The browser left its queue full for too long. (1013 "Try Again Later")
     pub const SLOW_CONSUMER: Self = Self::of(1013, "Reads too slowly");
+    /// The browser sends more messages in a second than it may. (RFC 6455 §7.4.1: 1008)
+    pub const TOO_MANY_MESSAGES: Self = Self::of(1008, "Too many messages a second");
+    /// The browser sends more bytes in a second than it may. (RFC 6455 §7.4.1: 1008)
+    pub const TOO_MANY_BYTES: Self = Self::of(1008, "Too many bytes a second");
     /// A message over the size limit. (RFC 6455 §7.4.1: 1009)
     pub const TOO_BIG: Self = Self::of(1009, "Message too big");
     /// A WebSocket payload that is not the JSON the protocol asks for. (sockjs-node's code and text)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::queue_memory::Relief;
+
 /// A counter that never exceeds its limit, nor lets its parent exceed its own: a service's within the process's.
 #[derive(Debug)]
 pub struct Budget {
@@ -43,6 +45,24 @@ impl Budget {
     /// Sets another limit. What is in use stays, also beyond it.
     pub fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Whether it, or the one around it, is used up to its high-water mark, seven eighths of the limit.
+    pub fn is_short(&self) -> bool {
+        let outer = self.parent.as_ref();
+        self.is_full_to_the_mark() || outer.is_some_and(|outer| outer.is_short())
+    }
+
+    /// As [`Self::is_short`], of this one alone.
+    pub(super) fn is_full_to_the_mark(&self) -> bool {
+        let limit = self.limit();
+        self.used() > limit - limit / 8
+    }
+
+    /// How much is used beyond three quarters of the limit.
+    pub(super) fn excess(&self) -> usize {
+        let limit = self.limit();
+        self.used().saturating_sub(limit - limit / 4)
     }
 
     /// Takes `amount` until the guard is dropped, or nothing when that would exceed a limit.
@@ -140,15 +160,15 @@ pub struct Budgets {
     pub sessions: Arc<Budget>,
     /// Bytes in the queues of all sessions (beyond a small free part per session) and in request bodies being read.
     pub queue_memory: Arc<Budget>,
+    /// Who ends the slowest when that memory runs short; and around it, who does when the process's does.
+    relief: Arc<Relief>,
+    outer_relief: Option<Arc<Relief>>,
 }
 
 impl Budgets {
     /// Bounds of `sessions` and of `queue_memory` bytes.
     pub fn new(sessions: usize, queue_memory: usize) -> Self {
-        Self {
-            sessions: Budget::new(sessions),
-            queue_memory: Budget::new(queue_memory),
-        }
+        Self::of(Budget::new(sessions), Budget::new(queue_memory), None)
     }
 
     /// Sets other bounds; what is in use stays.
@@ -159,10 +179,28 @@ impl Budgets {
 
     /// The same within `self`.
     pub fn child(&self, sessions: usize, queue_memory: usize) -> Self {
+        Self::of(
+            Budget::within(&self.sessions, sessions),
+            Budget::within(&self.queue_memory, queue_memory),
+            Some(Arc::clone(&self.relief)),
+        )
+    }
+
+    fn of(
+        sessions: Arc<Budget>,
+        queue_memory: Arc<Budget>,
+        outer_relief: Option<Arc<Relief>>,
+    ) -> Self {
         Self {
-            sessions: Budget::within(&self.sessions, sessions),
-            queue_memory: Budget::within(&self.queue_memory, queue_memory),
+            relief: Relief::new(&queue_memory),
+            sessions,
+            queue_memory,
+            outer_relief,
         }
+    }
+
+    pub(super) fn reliefs(&self) -> impl Iterator<Item = &Arc<Relief>> {
+        std::iter::once(&self.relief).chain(&self.outer_relief)
     }
 }
 

@@ -142,8 +142,8 @@ impl Registry {
                 .dials
                 .load(Ordering::Relaxed)
                 .then(|| totals.dials.read()),
-            places: Level::of(&self.budgets.sessions),
-            queue_memory: Level::of(&self.budgets.queue_memory),
+            places: Level::of(&self.budgets().sessions),
+            queue_memory: Level::of(&self.budgets().queue_memory),
         }
     }
 }

@@ -11,10 +11,30 @@ use crate::throttle::Throttle;
 pub struct Counts {
     /// Sessions refused because there were too many, of the service or of the process.
     pub too_many_sessions: AtomicU64,
-    /// Sessions refused because their client had too many.
+    /// Sessions refused because their client network had too many.
     pub too_many_of_client: AtomicU64,
-    /// Sessions ended because there was no memory for their queues.
+    /// Sessions refused because their user had too many.
+    pub too_many_of_user: AtomicU64,
+    /// Sessions refused because the service's came too fast one after the other.
+    pub opened_too_fast: AtomicU64,
+    /// Sessions refused because those of their client network came too fast one after the other.
+    pub opened_too_fast_by_client: AtomicU64,
+    /// Sessions refused because memory for queues ran short.
+    pub refused_for_queue_memory: AtomicU64,
+    /// Sessions ended because memory for queues ran short, and they were the slowest.
+    pub ended_for_queue_memory: AtomicU64,
+    /// Sessions ended because there was no memory for their own queues.
     pub out_of_queue_memory: AtomicU64,
+    /// Request bodies refused because there was no memory for them.
+    pub bodies_out_of_memory: AtomicU64,
+    /// Messages, arrays of them or request bodies that were larger than they may be.
+    pub too_big: AtomicU64,
+    /// Request bodies that took longer than `body_timeout`.
+    pub bodies_timed_out: AtomicU64,
+    /// Sends refused after `deliver_timeout`, because the backend did not read or the browser was too fast.
+    pub deliver_timeouts: AtomicU64,
+    /// Receiving requests that were answered later, because there was nothing for them again (`poll_spacing`).
+    pub polls_held: AtomicU64,
     /// Times that a backend began to wait for room in the queue towards its browser, or was first refused it.
     pub blocked: AtomicU64,
     /// Sessions ended because their browser left the queue full for `slow_consumer_timeout`.
@@ -25,8 +45,12 @@ pub struct Counts {
     pub origins_refused: AtomicU64,
     /// Requests with no identity that the service takes; those that open a session are told so in a close frame.
     pub unauthenticated: AtomicU64,
+    /// Times that messages of a browser began to wait because they came faster than they may.
+    pub paced: AtomicU64,
+    /// Sessions ended because their browser sent faster than it may.
+    pub closed_excessive: AtomicU64,
     told: Throttle,
-    pub(super) told_of_client: Throttle,
+    told_of_rate: Throttle,
 }
 
 /// How often one limit was reached.
@@ -46,7 +70,19 @@ impl Counts {
         let Self {
             too_many_sessions,
             too_many_of_client,
+            too_many_of_user,
+            opened_too_fast,
+            opened_too_fast_by_client,
+            refused_for_queue_memory,
+            ended_for_queue_memory,
             out_of_queue_memory,
+            bodies_out_of_memory,
+            too_big,
+            bodies_timed_out,
+            deliver_timeouts,
+            polls_held,
+            paced,
+            closed_excessive,
             blocked,
             slow_consumers_closed,
             messages_dropped,
@@ -54,12 +90,24 @@ impl Counts {
             origins_refused: _,
             unauthenticated: _,
             told: _,
-            told_of_client: _,
+            told_of_rate: _,
         } = self;
         [
             ("max_sessions", "sessions refused, because of the service's or of all", too_many_sessions),
             ("max_sessions_per_client", "sessions refused", too_many_of_client),
-            ("queue_memory", "sessions ended", out_of_queue_memory),
+            ("max_sessions_per_user", "sessions refused", too_many_of_user),
+            ("sessions_per_second", "sessions refused", opened_too_fast),
+            ("sessions_per_second_per_client", "sessions refused", opened_too_fast_by_client),
+            ("queue_memory", "sessions ended, because there was none for their own queues", out_of_queue_memory),
+            ("queue_memory_slowest", "sessions ended, because it ran short and they were the slowest", ended_for_queue_memory),
+            ("queue_memory_new", "sessions refused, because it ran short", refused_for_queue_memory),
+            ("queue_memory_bodies", "request bodies refused", bodies_out_of_memory),
+            ("max_size", "messages, arrays or bodies refused: `max_message_size`, `max_messages`, `max_body_size`", too_big),
+            ("body_timeout", "request bodies refused", bodies_timed_out),
+            ("deliver_timeout", "sends refused", deliver_timeouts),
+            ("poll_spacing", "receiving requests held back", polls_held),
+            ("rate_wait", "times that messages of a browser began to wait: `messages_per_second`, `bytes_per_second`", paced),
+            ("rate_close", "sessions ended by `rate_exceeded = \"close\"`", closed_excessive),
             ("outbound", "times that a backend began to wait for its browser: `outbound_bytes`, `outbound_messages`", blocked),
             ("slow_consumer_timeout", "sessions ended by `slow_consumer = \"close\"`", slow_consumers_closed),
             ("drop_oldest", "messages dropped by `slow_consumer = \"drop-oldest\"`", messages_dropped),
@@ -98,6 +146,26 @@ impl Counts {
             warn!(
                 held_back,
                 "session ended: its browser reads too slowly (slow_consumer = \"close\")"
+            );
+        }
+    }
+
+    pub(super) fn paced(&self) {
+        Self::add(&self.paced, 1);
+        if let Some(held_back) = self.told_of_rate.admit() {
+            warn!(
+                held_back,
+                "messages wait: a browser sends more of them, or of bytes, than it may (messages_per_second, bytes_per_second)"
+            );
+        }
+    }
+
+    pub(super) fn closed_excessive(&self) {
+        Self::add(&self.closed_excessive, 1);
+        if let Some(held_back) = self.told_of_rate.admit() {
+            warn!(
+                held_back,
+                "session ended: its browser sends more messages, or bytes, than it may (rate_exceeded = \"close\")"
             );
         }
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tracing::debug;
@@ -14,14 +15,14 @@ use crate::moment::Moment;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
 use crate::session::{
-    Attach, Deliver, Detach, End, EndCause, Manner, Refused, Session, SessionConfig, Wakes,
+    Attach, Deliver, Detach, End, EndCause, Excess, Manner, Refused, Session, SessionConfig, Wakes,
 };
 
 use super::LOG;
-use super::budget::Reservation;
 use super::census::Glance;
 use super::clock::now;
 use super::counts::Counts;
+use super::queue_memory::{Asked, Hold};
 use super::tally::{Tally, Totals};
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
@@ -42,16 +43,12 @@ struct Locked {
     session: Session,
     /// What the session shows about its client's network, for browsers.
     path: Option<Box<Path>>,
-    /// Queue memory taken from the process's budget.
-    reserved: Option<Reservation>,
+    /// Queue memory taken from the budget.
+    hold: Option<Box<Hold>>,
     /// The connection of the attached receiver, or of the last one that was answered.
     wire: Option<Arc<Wire>>,
     wakers: Wakers,
 }
-
-/// Queue memory that every session may use without asking the process's budget, so that small messages cost no shared
-/// counter. The limit on the number of sessions bounds it.
-const FREE_QUEUE_MEMORY: usize = 16 * 1024;
 
 /// What is to be told after the lock.
 struct News {
@@ -97,7 +94,7 @@ impl SessionHandle {
             state: Mutex::new(Locked {
                 session,
                 path: path.map(Box::new),
-                reserved: None,
+                hold: None,
                 wire: None,
                 wakers: Wakers::default(),
             }),
@@ -156,7 +153,7 @@ impl SessionHandle {
     fn locked<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
         let mut state = self.state.lock();
         let answer = act(&mut state);
-        state.account(&self.tally.of_service);
+        let short = state.account(&self.tally.of_service);
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
@@ -166,6 +163,9 @@ impl SessionHandle {
         }
         if let Some(news) = news {
             news.tell();
+        }
+        if short {
+            self.tally.of_service.relieve();
         }
         answer
     }
@@ -199,6 +199,16 @@ impl SessionHandle {
             Attach::Ended(_) => {}
         }
         answer
+    }
+
+    /// A receiver is turned away because another one is attached; for how long to hold it back, because that is not the first.
+    pub(super) fn turns_away(&self) -> Option<Duration> {
+        let mut state = self.state.lock();
+        let again = state.session.handle_turned_away();
+        let spacing = state.session.config().poll_spacing.filter(|_| again)?;
+        drop(state);
+        Counts::add(&self.counts().polls_held, 1);
+        Some(spacing)
     }
 
     /// How this WebSocket is to show that it works before its first frame.
@@ -296,7 +306,7 @@ impl SessionHandle {
     ) -> Poll<(R, bool)> {
         self.locked(|state| {
             if hurry {
-                state.session.handle_hurry();
+                state.session.handle_hurry(now());
             }
             let last = state.session.gives_way();
             if !state.session.has_frame() {
@@ -328,7 +338,7 @@ impl SessionHandle {
 
     /// As [`Self::deliver`], without waiting.
     pub fn try_deliver(&self, messages: &mut Vec<Message>) -> Deliver {
-        self.locked(|state| state.take_in(now(), messages))
+        self.locked(|state| state.take_in(now(), messages, self.counts()))
     }
 
     /// [`Self::deliver`] as a poll function.
@@ -337,7 +347,7 @@ impl SessionHandle {
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
-        self.locked(|state| state.hand_in(now(), context, messages))
+        self.locked(|state| state.hand_in(now(), context, messages, self.counts()))
     }
 
     /// Something came on the browser's WebSocket, with `messages` in it or none: [`Self::poll_deliver`], and the browser is
@@ -349,8 +359,14 @@ impl SessionHandle {
             if messages.is_empty() {
                 return Poll::Ready(Deliver::Accepted);
             }
-            state.hand_in(now, context, messages)
+            state.hand_in(now, context, messages, self.counts())
         })
+    }
+
+    /// Messages have waited for too long to be taken: what for, when it was not for room.
+    pub fn gave_up_delivering(&self) -> Option<Excess> {
+        Counts::add(&self.counts().deliver_timeouts, 1);
+        self.state.lock().session.excess()
     }
 
     /// The browser closed its WebSocket with `reason`.
@@ -360,6 +376,9 @@ impl SessionHandle {
 
     /// The browser broke a rule: the session ends with `reason`.
     pub fn violated(&self, reason: CloseReason) {
+        if reason == CloseReason::TOO_BIG {
+            Counts::add(&self.counts().too_big, 1);
+        }
         self.end(EndCause::Violation, reason);
     }
 
@@ -384,6 +403,23 @@ impl SessionHandle {
         if decided {
             debug!(target: LOG, session = %self.id, cause = cause.name(), code, "end decided");
         }
+    }
+
+    /// Bytes of queue memory that it holds, its [weight](Hold::weight), and whether it is closed and will give them back.
+    pub(super) fn holds(&self, now: Moment) -> Option<(usize, u128, bool)> {
+        let state = self.state.lock();
+        let (bytes, weight) = state.hold.as_ref()?.weight(now);
+        Some((bytes, weight, state.session.is_closed()))
+    }
+
+    /// Others need the memory of its queues: it is closed, and a connection that is in the middle of a frame is cut off.
+    pub(super) fn give_up(&self) {
+        let ended = self.locked(|state| {
+            let lived = state.session.end().is_none();
+            state.session.handle_exhausted();
+            lived
+        });
+        Counts::add(&self.counts().ended_for_queue_memory, usize::from(ended));
     }
 
     pub(super) fn try_send(&self, message: Message) -> Result<(), Refused> {
@@ -564,8 +600,9 @@ impl Locked {
         now: Moment,
         context: &Context<'_>,
         messages: &mut Vec<Message>,
+        counts: &Counts,
     ) -> Poll<Deliver> {
-        match self.take_in(now, messages) {
+        match self.take_in(now, messages, counts) {
             Deliver::Full => {
                 self.wakers.wait(For::RoomIn, context);
                 Poll::Pending
@@ -574,10 +611,13 @@ impl Locked {
         }
     }
 
-    fn take_in(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
+    fn take_in(&mut self, now: Moment, messages: &mut Vec<Message>, counts: &Counts) -> Deliver {
         let answer = self.session.handle_browser_messages(now, messages);
-        if answer != Deliver::Full {
-            self.wrote(now);
+        match answer {
+            Deliver::Full if self.session.poll_paced() => counts.paced(),
+            Deliver::Full => {}
+            Deliver::Excessive => counts.closed_excessive(),
+            _ => self.wrote(now),
         }
         answer
     }
@@ -591,34 +631,18 @@ impl Locked {
         }
     }
 
-    /// Keeps the reservation in step with the queues; a session for whose queues there is no memory ends.
-    fn account(&mut self, totals: &Totals) {
-        const STEP: usize = 16 * 1024;
+    /// Keeps what is held in step with the queues; whether memory runs short. A session for whose queues there is none ends.
+    fn account(&mut self, totals: &Totals) -> bool {
         let queued = self.session.queued_bytes();
-        if queued <= FREE_QUEUE_MEMORY {
-            if self.reserved.is_some() {
-                self.reserved = None;
-            }
-            return;
-        }
-        let wanted = queued.next_multiple_of(STEP);
-        let granted = match &mut self.reserved {
-            Some(reserved) => {
-                reserved.shrink_to(wanted);
-                reserved.grow_to(wanted)
-            }
-            none => {
-                *none = totals.queue_memory.reserve(wanted);
-                none.is_some()
-            }
-        };
-        if !granted {
+        let asked = Hold::follow(&mut self.hold, queued, &totals.budgets.queue_memory);
+        if asked == Asked::Refused {
             if self.session.end().is_none() {
                 Counts::add(&totals.counts.out_of_queue_memory, 1);
             }
             self.session
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);
         }
+        asked != Asked::Granted
     }
 
     fn news(&mut self, wakes: Wakes) -> Option<Box<News>> {

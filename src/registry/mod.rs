@@ -3,6 +3,7 @@
 //! A session is found by the id in the URL, per service. WebSocket sessions have no such address
 //! (sockjs-protocol, `Websocket.test_reuseSessionId`); they are only counted and reached for shutdown.
 
+mod admission;
 mod backend;
 mod budget;
 mod census;
@@ -14,6 +15,8 @@ mod dials;
 mod driver;
 mod handle;
 mod histogram;
+mod openings;
+mod queue_memory;
 mod receiver;
 mod registration;
 mod shard;
@@ -26,26 +29,24 @@ mod wakers;
 mod wire;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
-use tracing::warn;
 
 use crate::identity::Caller;
 use crate::network::Path;
 use crate::protocol::CloseReason;
-use crate::session::{EndCause, SessionConfig, SessionId};
+use crate::session::{EndCause, RateLimit, SessionConfig, SessionId};
 
 pub use crate::throttle::Throttle;
+use admission::Admission;
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
 pub use budget::{Budget, Budgets, Reservation};
 pub use census::{Census, Level, TransportCensus};
-use clients::Clients;
-pub use clients::{Client, ClientLimits};
+pub use clients::{Client, ClientLimits, ClientPlace, ClientPrefixes, Clients};
 pub(crate) use clock::{ask_anew, now, present, turn};
 pub use connection::{Connection, Handshake, Peer, SendError, Sender, Sending};
 pub use counts::{Counts, LimitHits};
@@ -54,7 +55,7 @@ pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use histogram::{Distribution, Histogram};
 pub use receiver::Receiver;
-use registration::{Key, Place, Registration};
+use registration::{Key, Registration};
 use shard::{Entry, Shard};
 use tally::{Tallies, Totals};
 pub use wakers::Due;
@@ -67,15 +68,13 @@ pub struct Registry {
     shards: [Mutex<Shard>; SHARDS],
     /// By which ids fall to shards.
     key: u64,
-    budgets: Budgets,
     /// What new sessions are refused with, while they are.
     refusing: RwLock<Option<CloseReason>>,
-    refusals: Throttle,
     totals: Arc<Totals>,
     tallies: Tallies,
     /// Whether the backend dials.
     dials: AtomicBool,
-    clients: Arc<Clients>,
+    admission: Admission,
     /// Notified when the last session ended.
     emptied: Notify,
     this: Weak<Self>,
@@ -87,6 +86,7 @@ struct Settings {
     config: Arc<SessionConfig>,
     backend: Arc<dyn Backend>,
     clients: ClientLimits,
+    openings: RateLimit,
 }
 
 const SHARDS: usize = 16;
@@ -101,6 +101,13 @@ pub enum Found {
     Living(Arc<SessionHandle>),
     /// A new session; its driver must be polled.
     Opened(Arc<SessionHandle>, Driver),
+    /// It has ended.
+    Ended {
+        /// The close frame to answer with.
+        reason: CloseReason,
+        /// Whether somebody was answered with it before.
+        again: bool,
+    },
     /// There is none, and none is opened: answer with this close frame.
     Refused(CloseReason),
     /// It belongs to somebody else: as if there were none, and none can be opened.
@@ -115,26 +122,28 @@ impl Registry {
         backend: Arc<dyn Backend>,
         budgets: Budgets,
     ) -> Arc<Self> {
-        let totals = Totals::new(service, Arc::clone(&budgets.queue_memory));
+        let totals = Totals::new(service, budgets);
         let dials = backend.counts_dials(&totals.dials);
-        Arc::new_cyclic(|this| Self {
+        let registry = Arc::new_cyclic(|this| Self {
             settings: Mutex::new(Settings {
                 config: Arc::new(config),
                 backend,
                 clients: ClientLimits::default(),
+                openings: RateLimit::default(),
             }),
             shards: std::array::from_fn(|_| Mutex::default()),
             key: rand::random(),
-            budgets,
             refusing: RwLock::default(),
-            refusals: Throttle::default(),
             totals,
             tallies: Tallies::default(),
             dials: AtomicBool::new(dials),
-            clients: Arc::default(),
+            admission: Admission::default(),
             emptied: Notify::new(),
             this: this.clone(),
-        })
+        });
+        let reliefs = registry.budgets().reliefs();
+        reliefs.for_each(|relief| relief.add(registry.this.clone()));
+        registry
     }
 
     /// What sessions that are opened now talk to.
@@ -158,20 +167,29 @@ impl Registry {
         settings.backend = backend;
     }
 
-    /// What each client may have from now on; by default there is no limit. Sessions that live are counted where there was a limit
-    /// when they were opened.
-    pub fn limit_clients(&self, limits: ClientLimits) {
-        self.settings.lock().clients = limits;
+    /// How fast sessions may be opened from now on, and what each client may have; by default there is no limit. Sessions that live are
+    /// counted where there was a limit when they were opened.
+    pub fn limit_openings(&self, openings: RateLimit, clients: ClientLimits) {
+        let mut settings = self.settings.lock();
+        settings.openings = openings;
+        settings.clients = clients;
     }
 
     /// Bounds of its sessions.
     pub fn budgets(&self) -> &Budgets {
-        &self.budgets
+        &self.totals.budgets
     }
 
     /// How often its limits were reached.
     pub fn counts(&self) -> &Counts {
         &self.totals.counts
+    }
+
+    /// A receiver is to be told again that there is nothing for it; how long to hold it back.
+    pub fn holds_back(&self) -> Option<Duration> {
+        let spacing = self.config().poll_spacing?;
+        Counts::add(&self.counts().polls_held, 1);
+        Some(spacing)
     }
 
     fn settings(&self) -> Settings {
@@ -180,7 +198,7 @@ impl Registry {
 
     /// Memory for queues and bodies, shared by the process.
     pub fn queue_memory(&self) -> &Arc<Budget> {
-        &self.budgets.queue_memory
+        &self.budgets().queue_memory
     }
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
@@ -208,7 +226,8 @@ impl Registry {
                     // A browser that keeps asking keeps being told. (sockjs-node)
                     shard.renew(id, now() + self.lingering(cause));
                 }
-                return Found::Refused(reason);
+                let again = shard.tell(id);
+                return Found::Ended { reason, again };
             }
             None => {}
         }
@@ -270,7 +289,7 @@ impl Registry {
 
     /// Number of living sessions.
     pub fn len(&self) -> usize {
-        self.budgets.sessions.used()
+        self.budgets().sessions.used()
     }
 
     /// Whether no session lives.
@@ -307,10 +326,12 @@ impl Registry {
 
     /// The living sessions, as they are now.
     pub fn living(&self) -> Vec<Arc<SessionHandle>> {
-        let shards = self.shards.iter();
-        shards
-            .flat_map(|shard| shard.lock().living().cloned().collect::<Vec<_>>())
-            .collect()
+        let shards = 0..self.shards.len();
+        shards.flat_map(|shard| self.in_shard(shard)).collect()
+    }
+
+    fn in_shard(&self, shard: usize) -> Vec<Arc<SessionHandle>> {
+        self.shards[shard].lock().living().cloned().collect()
     }
 
     /// Waits until no session lives.
@@ -322,48 +343,6 @@ impl Registry {
             }
             emptied.await;
         }
-    }
-
-    fn register(
-        &self,
-        caller: &Caller,
-        path: impl FnOnce() -> Option<Path>,
-    ) -> Result<(Arc<SessionHandle>, Place), CloseReason> {
-        let owner = caller.opens()?;
-        if let Some(reason) = self.refusing() {
-            return Err(reason);
-        }
-        let Some(place) = self.budgets.sessions.reserve(1) else {
-            Counts::add(&self.totals.counts.too_many_sessions, 1);
-            if let Some(held_back) = self.refusals.admit() {
-                let limit = self.budgets.sessions.limit();
-                warn!(
-                    sessions = self.len(),
-                    limit, held_back, "sessions refused: too many of the service or of the process"
-                );
-            }
-            return Err(CloseReason::TOO_MANY_SESSIONS);
-        };
-        let of_client = match caller.address().zip(self.settings().clients.of_network()) {
-            None => None,
-            Some((peer, (limits, limit))) => {
-                let place = self.clients.place(limits.client(peer), limit);
-                Some(place.ok_or_else(|| self.too_many_of_client(peer, limit))?)
-            }
-        };
-        let place = Place::new(place, of_client);
-        let tally = self.tallies.of(caller.transport(), &self.totals);
-        tally.opened();
-        let handle = SessionHandle::new(self.config(), tally, path(), owner);
-        Ok((handle, place))
-    }
-
-    fn too_many_of_client(&self, peer: IpAddr, limit: usize) -> CloseReason {
-        Counts::add(&self.totals.counts.too_many_of_client, 1);
-        if let Some(held_back) = self.totals.counts.told_of_client.admit() {
-            warn!(%peer, limit, held_back, "session refused: too many from one network (max_sessions_per_client)");
-        }
-        CloseReason::TOO_MANY_OF_CLIENT
     }
 
     fn start(

@@ -73,7 +73,12 @@ impl Receiver {
                     finished: false,
                 })
             }
-            Attach::Busy => Err(CloseReason::ANOTHER_CONNECTION),
+            Attach::Busy => {
+                if let Some(spacing) = handle.turns_away() {
+                    tokio::time::sleep(spacing).await;
+                }
+                Err(CloseReason::ANOTHER_CONNECTION)
+            }
             Attach::Ended(reason) => Err(reason),
         }
     }

@@ -23,14 +23,22 @@ pub(super) enum Key {
 pub(super) struct Place {
     _of_service: Reservation,
     /// Boxed, because most services count nobody by client.
-    _of_client: Option<Box<ClientPlace>>,
+    _of_client: Option<Box<ClientPlaces>>,
+}
+
+/// A session's places among those of its client, where these are counted.
+#[derive(Debug)]
+pub(super) struct ClientPlaces {
+    pub(super) network: Option<ClientPlace>,
+    pub(super) user: Option<ClientPlace>,
 }
 
 impl Place {
-    pub(super) fn new(of_service: Reservation, of_client: Option<ClientPlace>) -> Self {
+    pub(super) fn new(of_service: Reservation, of_client: ClientPlaces) -> Self {
+        let counted = of_client.network.is_some() || of_client.user.is_some();
         Self {
             _of_service: of_service,
-            _of_client: of_client.map(Box::new),
+            _of_client: counted.then(|| Box::new(of_client)),
         }
     }
 }
@@ -76,9 +84,15 @@ impl Registration {
         let index = registry.shard_index(id);
         let due = clock::now() + registry.lingering(end.cause);
         // This registration is the only one of its id, so the entry is still this session's.
-        let nobody_sweeps = registry.shards[index]
-            .lock()
-            .close(id, Tomb { end, owner }, due);
+        let nobody_sweeps = registry.shards[index].lock().close(
+            id,
+            Tomb {
+                end,
+                owner,
+                told: false,
+            },
+            due,
+        );
         if nobody_sweeps {
             tokio::spawn(Registry::sweep(registry.this.clone(), index));
         }

@@ -38,6 +38,8 @@ pub(super) struct Tomb {
     pub(super) end: End,
     /// Whom it belonged to.
     pub(super) owner: Option<Arc<Identity>>,
+    /// A receiver was told so.
+    pub(super) told: bool,
 }
 
 impl Shard {
@@ -71,6 +73,14 @@ impl Shard {
             self.named.remove(&oldest);
         }
         nobody_buries
+    }
+
+    /// A receiver is told the end of an id; whether one was before.
+    pub(super) fn tell(&mut self, id: &SessionId) -> bool {
+        match self.named.get_mut(id) {
+            Some(Entry::Ended(tomb)) => std::mem::replace(&mut tomb.told, true),
+            _ => false,
+        }
     }
 
     /// An ended id was asked for again: it is known until `due`.

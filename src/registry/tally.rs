@@ -9,17 +9,19 @@ use parking_lot::RwLock;
 
 use crate::session::{End, EndCause};
 
-use super::budget::Budget;
+use super::budget::Budgets;
 use super::counts::Counts;
 use super::dials::Dials;
 use super::histogram::Histogram;
+use super::queue_memory::Relief;
 
 /// What all sessions of a service count in.
 #[derive(Debug)]
 pub(super) struct Totals {
     /// Path prefix of the service.
     pub(super) service: Arc<str>,
-    pub(super) queue_memory: Arc<Budget>,
+    /// Bounds of its sessions.
+    pub(super) budgets: Budgets,
     pub(super) counts: Counts,
     pub(super) dials: Arc<Dials>,
     /// How long sessions waited for their next receiver.
@@ -56,20 +58,26 @@ static WAITS: [Duration; 9] = [
 ];
 
 /// Close codes that are counted each by itself; whatever else browsers and backends may choose is counted together.
-pub(super) const CODES: [u16; 16] = [
-    1000, 1001, 1002, 1003, 1005, 1006, 1007, 1009, 1011, 1012, 1013, 1014, 2010, 3000, 4401, 4402,
+pub(super) const CODES: [u16; 17] = [
+    1000, 1001, 1002, 1003, 1005, 1006, 1007, 1008, 1009, 1011, 1012, 1013, 1014, 2010, 3000, 4401,
+    4402,
 ];
 
 impl Totals {
-    pub(super) fn new(service: Arc<str>, queue_memory: Arc<Budget>) -> Arc<Self> {
+    pub(super) fn new(service: Arc<str>, budgets: Budgets) -> Arc<Self> {
         Arc::new(Self {
             service,
-            queue_memory,
+            budgets,
             counts: Counts::default(),
             dials: Arc::default(),
             waits: Histogram::new(&WAITS),
             codes: Default::default(),
         })
+    }
+
+    /// Queue memory runs short: the slowest sessions are to end.
+    pub(super) fn relieve(&self) {
+        self.budgets.reliefs().for_each(Relief::begin);
     }
 
     /// How many sessions were closed with each code of [`CODES`], and with others.

@@ -1,5 +1,6 @@
 //! What must hold for sessions in a registry, on a paused clock.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
@@ -86,7 +87,10 @@ async fn expired_session_leaves_a_tombstone_and_then_nothing() {
     assert!(registry.is_empty());
     assert!(matches!(
         registry.get_or_open(&id("a"), &Caller::default(), || None, handshake),
-        Found::Refused(CloseReason { code: 1002, .. })
+        Found::Ended {
+            reason: CloseReason { code: 1002, .. },
+            again: false
+        }
     ));
     assert_eq!(
         registry.get(&id("a"), &Caller::default()).err(),
@@ -222,6 +226,58 @@ async fn queue_memory_over_the_budget_ends_the_session() {
     drop((receiver, handle));
     registry.emptied().await;
     assert_eq!(budgets.queue_memory.used(), 0, "memory was not given back");
+}
+
+/// When queue memory runs short, the session goes whose queue has been large for longest, not the one that asks; and until there is enough again
+/// no new one is opened.
+#[tokio::test(start_paused = true)]
+async fn slowest_session_makes_room_when_queue_memory_runs_short() {
+    const KIB: usize = 1024;
+    let never_reads = |connection: Connection| async move {
+        connection.closed().await;
+    };
+    let process = Budgets::new(10, 128 * KIB);
+    let budgets = process.child(10, 1 << 20);
+    let registry = Registry::new(
+        "/p".into(),
+        SessionConfig::default(),
+        Arc::new(never_reads),
+        budgets,
+    );
+    let queue = async |handle: &Arc<SessionHandle>, size: usize| {
+        let mut messages = vec![Message::from("x".repeat(size * KIB))];
+        assert_eq!(handle.deliver(&mut messages).await, Deliver::Accepted);
+    };
+    let slow = open(&registry, "slow");
+    queue(&slow, 48).await;
+    let others = [open(&registry, "b"), open(&registry, "c")];
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    queue(&others[0], 32).await;
+    queue(&others[1], 48).await;
+    let found = registry.get_or_open(&id("d"), &Caller::default(), || None, handshake);
+    assert!(
+        matches!(&found, Found::Refused(reason) if *reason == CloseReason::OUT_OF_BUDGET),
+        "{found:?}"
+    );
+    let ended = async {
+        while slow.ended().is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), ended)
+        .await
+        .expect("the slowest is found");
+    assert!(others.iter().all(|handle| handle.ended().is_none()));
+    drop(slow);
+    // It is gone a moment later.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(process.queue_memory.used(), 80 * KIB);
+    open(&registry, "e");
+    let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+    let counts = registry.counts();
+    assert_eq!(count(&counts.ended_for_queue_memory), 1);
+    assert_eq!(count(&counts.refused_for_queue_memory), 1);
+    assert_eq!(count(&counts.out_of_queue_memory), 0);
 }
 
 /// A handler that panics ends its own session with 1011, and nothing else.
@@ -372,7 +428,7 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
         assert!(
             matches!(
                 registry.get_or_open(&id(name), &Caller::default(), || None, handshake),
-                Found::Refused(_)
+                Found::Ended { .. }
             ),
             "forgotten too early"
         );
@@ -537,4 +593,14 @@ async fn session_that_nobody_drives_is_counted_as_ended() {
     let of = &registry.census().transports[0];
     assert_eq!((of.opened, of.living), (1, [0; 4]));
     assert_eq!(of.closed[EndCause::Interrupted as usize], 1);
+}
+
+/// There is one for each session: what a limit needs is beside it, and only there where the limit is on.
+#[test]
+fn handles_stay_small() {
+    assert!(
+        size_of::<SessionHandle>() <= 480,
+        "{}",
+        size_of::<SessionHandle>()
+    );
 }

@@ -28,6 +28,8 @@ pub struct Wire {
     waited: AtomicBool,
     /// More came behind the request that is being answered.
     pipelined: AtomicBool,
+    /// A receiver was told that there is nothing for it, and none attached since.
+    told: AtomicBool,
     resets_are_usual: AtomicBool,
     /// Bytes were written since somebody looked.
     progress: AtomicBool,
@@ -196,8 +198,14 @@ impl Wire {
         self.unsettled.store(true, Ordering::Relaxed);
     }
 
+    /// A receiver is told that there is nothing for it; whether one was before, and none attached since.
+    pub fn tell(&self) -> bool {
+        self.told.swap(true, Ordering::Relaxed)
+    }
+
     /// A receiver attaches.
     pub(super) fn park(&self) {
+        self.told.store(false, Ordering::Relaxed);
         self.waited.store(false, Ordering::Relaxed);
         self.parked.store(true, Ordering::Relaxed);
     }

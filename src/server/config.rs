@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::protocol::CloseReason;
+use crate::registry::ClientPrefixes;
 
 /// Limits of connections and of stopping.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +11,11 @@ pub struct ServerConfig {
     /// The most connections at a time; each request or WebSocket that is open on an HTTP/2 connection counts as one more.
     /// Default 200 000.
     pub max_connections: usize,
+    /// The most connections at a time of one client network: by the address of the TCP peer, or in its PROXY header. Proxies that are
+    /// trusted are not counted. `None`, the default, sets no limit.
+    pub max_connections_per_client: Option<usize>,
+    /// Which addresses are one client network for that.
+    pub clients: ClientPrefixes,
     /// Time for a request's head to arrive, from its first byte on, or from the connection's; and for a PROXY header and a TLS
     /// handshake. Default 10 s.
     pub header_timeout: Duration,
@@ -50,6 +56,8 @@ impl Default for ServerConfig {
     fn default() -> Self {
         Self {
             max_connections: 200_000,
+            max_connections_per_client: None,
+            clients: ClientPrefixes::default(),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             max_header_size: 32 * 1024,

@@ -15,13 +15,14 @@ use tokio::io::AsyncWrite as _;
 use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
-use crate::registry::{Reservation, Wire, turn};
+use crate::registry::{Wire, turn};
 use crate::service::{ConnectionInfo, Dispatched, Gateway, Policies};
 use crate::transport::{Body, RequestBody, Upgraded};
 
 use super::ServerConfig;
 use super::deadline::{Deadline, Phase};
 use super::encode::{self, Asked, BodyCoding};
+use super::gate::Place;
 use super::head::{Head, HeadReader, Limits};
 use super::http2::{self, Preface};
 use super::incoming::{Fed, Incoming, poll_more};
@@ -36,7 +37,7 @@ const SKIPPED: usize = 256 * 1024;
 /// What a connection is served with.
 pub(super) struct Seat {
     /// Among the connections there may be.
-    pub(super) place: Reservation,
+    pub(super) place: Place,
     pub(super) gateway: Gateway,
     pub(super) config: Arc<ServerConfig>,
     /// Whether the server closes.
@@ -211,7 +212,7 @@ impl Connection {
     fn new(
         stream: Stream,
         mut info: ConnectionInfo,
-        place: Reservation,
+        place: Place,
         gateway: Gateway,
         config: Arc<ServerConfig>,
     ) -> Self {

@@ -5,6 +5,7 @@ mod config;
 mod connection;
 mod deadline;
 mod encode;
+mod gate;
 mod head;
 mod http2;
 mod incoming;
@@ -25,7 +26,6 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
-use crate::registry::{Budget, Throttle};
 use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
@@ -33,6 +33,8 @@ pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
 pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;
+pub use gate::ConnectionCounts;
+use gate::Gate;
 use listener::{Inherited, Listener};
 use stream::Stream;
 use tls::Acceptor;
@@ -43,6 +45,7 @@ pub struct Server {
     listeners: Vec<Listening>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
+    counts: Arc<ConnectionCounts>,
 }
 
 /// A listener, and what is spoken on it below HTTP.
@@ -156,6 +159,7 @@ impl Server {
             listeners,
             gateway,
             config: Arc::new(config),
+            counts: Arc::default(),
         })
     }
 
@@ -184,6 +188,11 @@ impl Server {
         self.listeners.iter().map(address).collect()
     }
 
+    /// How often limits on connections were reached; goes on counting while the server runs.
+    pub fn counts(&self) -> Arc<ConnectionCounts> {
+        Arc::clone(&self.counts)
+    }
+
     /// What replaces the certificates while the server runs.
     pub fn certificates(&self) -> Certificates {
         let acceptors = self
@@ -203,14 +212,13 @@ impl Server {
             listeners,
             gateway,
             config,
+            counts,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
-        let connections = Budget::new(config.max_connections);
-        gateway.connections().serve(&connections);
+        let gate = Gate::new(&config, counts);
+        gateway.connections().serve(gate.connections());
         let accepting = Accepting {
-            connections,
-            refusals: Throttle::default(),
-            distrusted: Arc::default(),
+            gate: Arc::new(gate),
             gateway: gateway.clone(),
             config: Arc::clone(&config),
             closing: watch_closing,
@@ -249,9 +257,7 @@ impl Server {
 
 /// What all listeners share.
 struct Accepting {
-    connections: Arc<Budget>,
-    refusals: Throttle,
-    distrusted: Arc<Throttle>,
+    gate: Arc<Gate>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
     closing: watch::Receiver<bool>,
@@ -262,15 +268,9 @@ impl Accepting {
     async fn run(&self, listening: &Listening) {
         loop {
             let (stream, peer) = listening.listener.accept().await;
-            let Some(place) = self.connections.reserve(1) else {
-                // Dropped: the browser sees a closed connection and tries again later.
+            // Who is refused is dropped: the browser sees a closed connection and tries again later.
+            let Some(mut place) = self.gate.place() else {
                 self.gateway.connections().refused();
-                if let Some(held_back) = self.refusals.admit() {
-                    warn!(
-                        limit = self.connections.limit(),
-                        held_back, "connections refused: too many"
-                    );
-                }
                 continue;
             };
             self.gateway.connections().accepted();
@@ -279,22 +279,26 @@ impl Accepting {
                 unix: matches!(stream, Stream::Unix(_)),
                 ..ConnectionInfo::default()
             };
-            let seat = Seat {
+            let below = &listening.below;
+            if !below.proxy_protocol && !self.gate.counts_client(&mut place, &info, &self.gateway) {
+                continue;
+            }
+            let mut seat = Seat {
                 place,
                 gateway: self.gateway.clone(),
                 config: Arc::clone(&self.config),
                 closing: self.closing.clone(),
             };
-            if listening.below.tls.is_none() && !listening.below.proxy_protocol {
+            if below.tls.is_none() && !below.proxy_protocol {
                 tokio::spawn(seat.serve(stream, info));
                 continue;
             }
-            let below = listening.below.clone();
-            let distrusted = Arc::clone(&self.distrusted);
+            let (below, gate) = (below.clone(), Arc::clone(&self.gate));
             tokio::spawn(async move {
                 // Boxed: what it needs is not kept for the life of the connection.
-                let begun = below.begin(stream, info, &seat.gateway, &distrusted);
-                let begun = Box::pin(timeout(seat.config.header_timeout, begun));
+                let patience = seat.config.header_timeout;
+                let begun = below.begin(stream, info, &mut seat, &gate);
+                let begun = Box::pin(timeout(patience, begun));
                 match begun.await {
                     Ok(Ok((stream, info))) if stream.speaks_http2() => {
                         tokio::spawn(http2::serve(seat.http2(stream, info)));
@@ -319,18 +323,11 @@ impl Below {
         &self,
         mut stream: Stream,
         mut info: ConnectionInfo,
-        gateway: &Gateway,
-        distrusted: &Throttle,
+        seat: &mut Seat,
+        gate: &Gate,
     ) -> io::Result<(Stream, ConnectionInfo)> {
         if self.proxy_protocol {
-            if !gateway.trusts(&info) {
-                if let Some(held_back) = distrusted.admit() {
-                    warn!(
-                        peer = info.peer.map(display),
-                        held_back,
-                        "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
-                    );
-                }
+            if !gate.believes_proxy(&info, &seat.gateway) {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             let told = proxy_protocol::read(&mut stream).await?;
@@ -338,9 +335,12 @@ impl Below {
             info.peer = told.source;
             info.unix = false;
             info.secure = told.secure;
+            if !gate.counts_client(&mut seat.place, &info, &seat.gateway) {
+                return Err(io::ErrorKind::QuotaExceeded.into());
+            }
         }
         if let Some(tls) = &self.tls {
-            let handshake = gateway.connections().handshake();
+            let handshake = seat.gateway.connections().handshake();
             let (accepted, outcome) = tls.accept(stream).await;
             handshake.ended(outcome);
             stream = accepted?;

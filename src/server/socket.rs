@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 use crate::registry::{Reservation, Wire};
 
+use super::gate::Place;
 use super::stream::Stream;
 
 /// Bytes that are read at most to see whether a browser on TLS is still there.
@@ -25,11 +26,11 @@ pub(super) struct Socket {
     held: Bytes,
     broken: bool,
     /// Held for as long as the socket.
-    place: Reservation,
+    place: Place,
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, wire: Arc<Wire>, place: Reservation) -> Self {
+    pub(super) fn new(stream: Stream, wire: Arc<Wire>, place: Place) -> Self {
         Self {
             stream,
             wire,
@@ -51,7 +52,7 @@ impl Socket {
 
     /// What further places are taken from.
     pub(super) fn places(&self) -> Reservation {
-        self.place.sibling()
+        self.place.further()
     }
 
     /// Takes what is held into `buffer`.

@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::identity::{Authentication, SessionBinding};
 use crate::network::{NetworkConfig, Networks};
 use crate::registry::{ClientLimits, Peer};
-use crate::session::SessionConfig;
+use crate::session::{RateLimit, SessionConfig};
 use crate::transport::{TRANSPORTS, Transport, TransportConfig};
 
 use super::forwarded::TrustedProxies;
@@ -61,6 +61,8 @@ pub struct ServiceConfig {
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
+    /// How fast sessions may be opened. Default no limit.
+    pub openings: RateLimit,
     /// What each client may have, by its address after trusted proxies. Default no limit.
     pub clients: ClientLimits,
     /// Bytes that the queues and bodies of this service may take together. Default 512 MiB.
@@ -123,6 +125,7 @@ impl ServiceConfig {
             sockjs_url: None,
             transports: None,
             max_sessions: 100_000,
+            openings: RateLimit::default(),
             clients: ClientLimits::default(),
             queue_memory: 512 << 20,
             info_min_delay: None,

@@ -343,7 +343,7 @@ impl Service {
         let budgets = process.child(config.max_sessions, config.queue_memory);
         let prefix = Arc::clone(&config.prefix);
         let registry = Registry::new(prefix, config.session.clone(), backend, budgets);
-        registry.limit_clients(config.clients);
+        registry.limit_openings(config.openings, config.clients);
         let networks = config.networks();
         Self::with(config, Vec::new(), registry, networks)
     }

@@ -121,7 +121,7 @@ impl Service {
     fn renewed(self: &Arc<Self>, config: ServiceConfig, backend: Arc<dyn Backend>) -> Arc<Self> {
         let registry = &self.context.registry;
         registry.renew(config.session.clone(), backend);
-        registry.limit_clients(config.clients);
+        registry.limit_openings(config.openings, config.clients);
         registry
             .budgets()
             .set_limits(config.max_sessions, config.queue_memory);

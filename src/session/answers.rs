@@ -75,12 +75,23 @@ pub enum Deliver {
     /// All were taken. (Or dropped, because the backend has ended the session and the browser is told so by the close frame: as on
     /// a WebSocket, data after a close has no receiver.)
     Accepted,
-    /// None was taken: the inbound queue is full. Try again after [`Wakes::room_in`].
+    /// None was taken: the inbound queue is full, or they come faster than they may. Try again after [`Wakes::room_in`].
     Full,
+    /// They came faster than they may, and the session has ended because of it; they were dropped.
+    Excessive,
     /// None was taken: the session is closed.
     Ended,
     /// None was taken: the service stops, and the browser is told so by the close frame.
     Void,
+}
+
+/// What a browser sends more of than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excess {
+    /// Messages in a second.
+    Messages,
+    /// Bytes in a second.
+    Bytes,
 }
 
 /// Why [`super::Session::handle_backend_message`] did not take a message; it is given back.

@@ -189,6 +189,17 @@ impl Attached {
         self.one_frame || self.recycles
     }
 
+    /// Another request waits behind it: it gives way, at once if it has been there for `spacing`. Whether that is now.
+    pub(super) fn hurry(&mut self, now: Moment, spacing: Duration) -> bool {
+        let at = self.alive + spacing;
+        if at <= now || self.heartbeat_due {
+            self.heartbeat_due = true;
+            return true;
+        }
+        self.recycle_at = Some(self.recycle_at.map_or(at, |recycle_at| recycle_at.min(at)));
+        false
+    }
+
     /// It gives way at `at` instead.
     pub(super) fn recycle_later(&mut self, at: Option<Moment>) {
         if !self.recycles {

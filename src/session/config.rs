@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::pace::RateLimit;
+
 /// Timing and bounds of one session. The defaults of timing are sockjs-node's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionConfig {
@@ -15,10 +17,15 @@ pub struct SessionConfig {
     /// Time a first streaming response must stay open before its path counts as proven, when the browser neither sends
     /// nor reconnects earlier. Until then a backend that waits for proof is not dialled. Default 1 s.
     pub proof_delay: Duration,
+    /// Least time that an answer without messages takes when the one before was such an answer too: a browser, or a proxy, that asks again and
+    /// again is held back by it. `None` holds nobody. Default 100 ms.
+    pub poll_spacing: Option<Duration>,
     /// Messages waiting for the browser, those of the response being written included. Default 1 MiB and 8192 messages.
     pub outbound: QueueLimits,
     /// Messages waiting for the backend. Default 1 MiB and 8192 messages.
     pub inbound: QueueLimits,
+    /// How fast the browser may send. Default no limit.
+    pub inbound_rate: InboundRate,
     /// What happens when the queue towards the browser is full. Default: the backend waits.
     pub slow_consumer: SlowConsumer,
     /// Time for which the backend may wait without anything leaving the queue, with [`SlowConsumer::Close`]. Default 30 s.
@@ -37,6 +44,34 @@ pub enum SlowConsumer {
     /// The oldest messages that no receiver has taken make room for the new one. `outbound` then bounds those that wait; what is
     /// being written comes on top.
     DropOldest,
+}
+
+/// How fast a browser may send to its backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InboundRate {
+    /// Messages. Default no limit.
+    pub messages: RateLimit,
+    /// Bytes of messages, after decoding. Default no limit.
+    pub bytes: RateLimit,
+    /// What happens to what comes faster. Default: it waits.
+    pub exceeded: RateExceeded,
+}
+
+impl InboundRate {
+    /// Whether there is any limit.
+    pub fn is_limited(&self) -> bool {
+        self.messages.per_second.is_some() || self.bytes.per_second.is_some()
+    }
+}
+
+/// What happens when a browser sends faster than it may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RateExceeded {
+    /// It waits, as with a full queue: its WebSocket is not read, its request is not answered.
+    #[default]
+    Wait,
+    /// The session ends with 1008, and a reason that names the limit.
+    Close,
 }
 
 /// Bound of a queue. A queue that is empty takes one message, or one request's messages, of any size that got this far,
@@ -65,8 +100,10 @@ impl Default for SessionConfig {
             disconnect_delay: Duration::from_secs(5),
             pong_timeout: Duration::from_secs(10),
             proof_delay: Duration::from_secs(1),
+            poll_spacing: Some(Duration::from_millis(100)),
             outbound: QueueLimits::default(),
             inbound: QueueLimits::default(),
+            inbound_rate: InboundRate::default(),
             slow_consumer: SlowConsumer::Pause,
             slow_consumer_timeout: Duration::from_secs(30),
         }

@@ -35,7 +35,7 @@ impl Session {
             None => Some(self.detached_at + self.config.disconnect_delay),
             Some(receiver) => receiver.deadline(),
         };
-        [receivers, self.blocked_until()]
+        [receivers, self.blocked_until(), self.paced_until()]
             .into_iter()
             .flatten()
             .min()

@@ -20,7 +20,9 @@ mod config;
 mod deadlines;
 mod end;
 mod id;
+mod inbound;
 mod outbound;
+mod pace;
 mod questions;
 mod queue;
 #[cfg(test)]
@@ -31,13 +33,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::protocol::{CloseReason, Frame, Message, Messages};
+use crate::protocol::{CloseReason, Frame, Messages};
 
-pub use answers::{Attach, Deliver, Detach, Liveness, Manner, Refused, Wakes};
+pub use answers::{Attach, Deliver, Detach, Excess, Liveness, Manner, Refused, Wakes};
 use attached::Attached;
-pub use config::{QueueLimits, SessionConfig, SlowConsumer};
+pub use config::{InboundRate, QueueLimits, RateExceeded, SessionConfig, SlowConsumer};
 pub use end::{End, EndCause};
 pub use id::{InvalidSessionId, MAX_SESSION_ID, SessionId};
+use inbound::Pace;
+pub use pace::{Bucket, Rate, RateLimit};
 use queue::Queue;
 pub use traffic::{Queued, Standing, Traffic};
 
@@ -70,13 +74,19 @@ pub struct Session {
     handed_over: usize,
     inbound: Queue,
     traffic: Traffic,
+    /// What is left of the rate at which the browser may send, where there is one.
+    pace: Option<Box<Pace>>,
     /// The backend took a message and did not ask for the next one yet.
     backend_busy: bool,
     /// Since when the backend waits for room and nothing has left.
     blocked_since: Option<Moment>,
     /// Messages dropped since the last question.
-    dropped: usize,
+    dropped: u32,
     proven: bool,
+    /// A receiver was asked to give way, and no messages were taken since.
+    hurried: bool,
+    /// A receiver was turned away since the last one attached.
+    turned_away: bool,
     /// The deadline the driver was last told.
     armed: Option<Moment>,
     wakes: Wakes,
@@ -86,6 +96,7 @@ impl Session {
     /// A session without a receiver: one must attach within `disconnect_delay`.
     pub fn new(config: Arc<SessionConfig>, now: Moment) -> Self {
         Self {
+            pace: Pace::of(&config.inbound_rate),
             config,
             state: State::Opening,
             end: None,
@@ -103,6 +114,8 @@ impl Session {
             blocked_since: None,
             dropped: 0,
             proven: false,
+            hurried: false,
+            turned_away: false,
             armed: None,
             wakes: Wakes::default(),
         }
@@ -116,6 +129,7 @@ impl Session {
         if let (State::Closed, Some(end)) = (self.state, &self.end) {
             return Attach::Ended(end.reason.clone());
         }
+        self.turned_away = false;
         // A browser asks again only after it has read the response before.
         self.release(self.taken);
         self.attachment = self.attachment.wrapping_add(1);
@@ -127,6 +141,11 @@ impl Session {
         self.receiver = Some(receiver);
         self.check_deadline();
         Attach::Granted(self.attachment)
+    }
+
+    /// A receiver was turned away, because another one is attached; whether one was before, and none attached since.
+    pub fn handle_turned_away(&mut self) -> bool {
+        std::mem::replace(&mut self.turned_away, true)
     }
 
     /// The receiver of `attachment` is gone. What it took and did not report with [`Self::handle_left`] stays queued;
@@ -187,44 +206,6 @@ impl Session {
         self.close(EndCause::Interrupted, CloseReason::INTERRUPTED);
     }
 
-    /// Messages from the browser: all are taken and `messages` is left empty, or none is.
-    pub fn handle_browser_messages(&mut self, now: Moment, messages: &mut Vec<Message>) -> Deliver {
-        if let Some(end) = &self.end {
-            return match end.cause {
-                EndCause::Shutdown => Deliver::Void,
-                cause if cause.is_told() => {
-                    messages.clear();
-                    Deliver::Accepted
-                }
-                _ => Deliver::Ended,
-            };
-        }
-        let bytes: usize = messages.iter().map(Message::len).sum();
-        let has_room = self
-            .inbound
-            .has_room(self.config.inbound, messages.len(), bytes);
-        if let Some(receiver) = &mut self.receiver {
-            receiver.held_up = !has_room;
-        }
-        if !has_room {
-            return Deliver::Full;
-        }
-        // Whoever sends has read the `o`.
-        self.prove();
-        if let Some(receiver) = &mut self.receiver {
-            receiver.spoke(now);
-        }
-        if !messages.is_empty() {
-            self.traffic.messages_in += messages.len() as u64;
-            self.traffic.bytes_in += bytes as u64;
-            messages
-                .drain(..)
-                .for_each(|message| self.inbound.push(message));
-            self.wakes.backend = true;
-        }
-        Deliver::Accepted
-    }
-
     /// Anything came from the browser's WebSocket: it is alive.
     pub fn handle_alive(&mut self, now: Moment) {
         if let Some(receiver) = &mut self.receiver
@@ -252,10 +233,15 @@ impl Session {
         self.check_deadline();
     }
 
-    /// The receiver should give way soon, because another request waits behind it: a heartbeat is due now.
-    pub fn handle_hurry(&mut self) {
+    /// The receiver should give way, because another request waits behind it: a heartbeat is due now. When the one before gave way like that,
+    /// and no messages went, it is due `poll_spacing` after the receiver came.
+    pub fn handle_hurry(&mut self, now: Moment) {
+        let spacing = self.config.poll_spacing.filter(|_| self.hurried);
         if let Some(receiver) = &mut self.receiver {
-            receiver.heartbeat_due = true;
+            self.hurried = true;
+            if !receiver.hurry(now, spacing.unwrap_or_default()) {
+                self.check_deadline();
+            }
         }
     }
 
@@ -291,6 +277,9 @@ impl Session {
         let reached = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         if reached(self.blocked_until()) {
             self.handle_end(EndCause::Overload, CloseReason::SLOW_CONSUMER);
+        }
+        if reached(self.paced_until()) {
+            self.go_on();
         }
         match &mut self.receiver {
             None if self.state == State::Closed
@@ -341,11 +330,13 @@ impl Session {
                 State::Open
             };
             receiver.took_open(now, beat_delay);
+            self.hurried = false;
             self.wakes.receiver |= self.has_frame();
             return Some(Frame::Open);
         }
         if has_untaken {
             receiver.took_messages(now, beat_delay);
+            self.hurried = false;
             let from = self.taken;
             self.taken = self.outbound.len();
             self.traffic.messages_out += (self.taken - from) as u64;
@@ -375,17 +366,6 @@ impl Session {
             self.check_deadline();
         }
         Some(Frame::Heartbeat)
-    }
-
-    /// The next message for the backend. After an end that the backend did not cause, what was accepted is still given.
-    pub fn poll_message(&mut self) -> Option<Message> {
-        let Some(message) = self.inbound.pop() else {
-            self.wakes.settled |= std::mem::take(&mut self.backend_busy);
-            return None;
-        };
-        self.backend_busy = true;
-        self.wakes.room_in = true;
-        Some(message)
     }
 
     /// Whom the inputs and outputs since the last call want woken.

@@ -1,9 +1,9 @@
 //! Messages on their way to the browser, and what becomes of them when it reads more slowly than its backend sends.
 
 use crate::moment::Moment;
-use crate::protocol::Message;
+use crate::protocol::{CloseReason, Message};
 
-use super::{Refused, Session, SlowConsumer, State};
+use super::{EndCause, Refused, Session, SlowConsumer, State};
 
 impl Session {
     /// A message for the browser.
@@ -42,9 +42,16 @@ impl Session {
         begins
     }
 
+    /// The memory of its queue is needed: the session is closed at once, and what is queued is not delivered any more. In the middle of a
+    /// frame there is no place for the code, and what was taken of it fills buffers too: that connection is cut off.
+    pub fn handle_exhausted(&mut self) {
+        self.close(EndCause::Overload, CloseReason::OUT_OF_BUDGET);
+        self.wakes.cut_off |= self.taken > 0;
+    }
+
     /// How many messages were dropped since the last question, to make room for newer ones.
     pub fn poll_dropped(&mut self) -> usize {
-        std::mem::take(&mut self.dropped)
+        std::mem::take(&mut self.dropped) as usize
     }
 
     /// When the backend will have waited for too long.
@@ -85,7 +92,7 @@ impl Session {
             if fits || !self.outbound.drop_behind(self.taken) {
                 return true;
             }
-            self.dropped += 1;
+            self.dropped = self.dropped.saturating_add(1);
         }
     }
 }

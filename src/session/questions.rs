@@ -5,9 +5,14 @@ use std::time::Duration;
 use crate::moment::Moment;
 
 use super::attached::Attached;
-use super::{End, Session, State};
+use super::{End, Session, SessionConfig, State};
 
 impl Session {
+    /// What it began with.
+    pub fn config(&self) -> &SessionConfig {
+        &self.config
+    }
+
     /// The end, from the moment it is decided.
     pub fn end(&self) -> Option<&End> {
         self.end.as_deref()

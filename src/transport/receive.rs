@@ -84,8 +84,8 @@ pub(super) fn stream(
 /// The session that a receiving request is for; the request's own memory is not kept while the receiver waits.
 enum Target {
     Session(Arc<SessionHandle>, Manner, Option<Arc<Wire>>),
-    /// There is none, because of this.
-    Refused(CloseReason),
+    /// There is none, because of this; told after a while where that is not the first time.
+    Refused(CloseReason, Option<Duration>),
 }
 
 impl Target {
@@ -93,7 +93,12 @@ impl Target {
     async fn attach(self) -> Result<Receiver, CloseReason> {
         match self {
             Self::Session(handle, manner, wire) => Receiver::attach(handle, manner, wire).await,
-            Self::Refused(reason) => Err(reason),
+            Self::Refused(reason, held) => {
+                if let Some(held) = held {
+                    tokio::time::sleep(held).await;
+                }
+                Err(reason)
+            }
         }
     }
 }
@@ -114,7 +119,7 @@ fn begin<F: Future<Output = Response<Body>> + Send + 'static>(
     Answer::later(async move {
         let body = std::mem::replace(&mut exchange.request.body, RequestBody::empty());
         let fields = &exchange.request.fields;
-        match discard(fields, body, &exchange.service.config).await {
+        match discard(fields, body, &exchange.service).await {
             Ok(()) => match target(exchange, streams, cut) {
                 Ok(target) => respond(target).await,
                 Err(refusal) => refusal,
@@ -135,14 +140,22 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
     };
-    let handle = match exchange.service.registry.get_or_open(
+    let registry = &exchange.service.registry;
+    let refused = |reason, again| {
+        // Both are asked: proxies have connections of their own, and ids that open nothing are not remembered.
+        let again = exchange.wire.as_ref().is_some_and(|wire| wire.tell()) || again;
+        let held = again.then(|| registry.holds_back()).flatten();
+        Ok(Target::Refused(reason, held))
+    };
+    let handle = match registry.get_or_open(
         id,
         &exchange.caller,
         || exchange.http_path(streams),
         || exchange.handshake(),
     ) {
         Found::Foreign => return Err(text(StatusCode::NOT_FOUND, "Session not found.")),
-        Found::Refused(reason) => return Ok(Target::Refused(reason)),
+        Found::Ended { reason, again } => return refused(reason, again),
+        Found::Refused(reason) => return refused(reason, false),
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {
             exchange.log_opened(&handle);

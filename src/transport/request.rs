@@ -15,7 +15,7 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use crate::fields::{FieldValue, Fields};
-use crate::registry::Reservation;
+use crate::registry::{Counts, Reservation};
 
 use super::body::Body;
 use super::pieces::Pieces;
@@ -188,6 +188,15 @@ pub(super) async fn read(
     body: RequestBody,
     service: &ServiceContext,
 ) -> Result<ReadBody, Response<Body>> {
+    let read = read_whole(fields, body, service).await;
+    read.inspect_err(|refusal| count(service, refusal))
+}
+
+async fn read_whole(
+    fields: &Fields,
+    body: RequestBody,
+    service: &ServiceContext,
+) -> Result<ReadBody, Response<Body>> {
     if is_encoded(fields) {
         return Err(closing(text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -209,6 +218,27 @@ pub(super) async fn read(
 /// # Errors
 /// As [`read`].
 pub(super) async fn discard(
+    fields: &Fields,
+    body: RequestBody,
+    service: &ServiceContext,
+) -> Result<(), Response<Body>> {
+    let discarded = discard_whole(fields, body, &service.config).await;
+    discarded.inspect_err(|refusal| count(service, refusal))
+}
+
+/// Counts a refusal by the limit that it tells of.
+pub(super) fn count(service: &ServiceContext, refusal: &Response<Body>) {
+    let counts = service.registry.counts();
+    let counter = match refusal.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => &counts.too_big,
+        StatusCode::REQUEST_TIMEOUT => &counts.bodies_timed_out,
+        StatusCode::SERVICE_UNAVAILABLE => &counts.bodies_out_of_memory,
+        _ => return,
+    };
+    Counts::add(counter, 1);
+}
+
+async fn discard_whole(
     fields: &Fields,
     mut body: RequestBody,
     config: &TransportConfig,

@@ -10,10 +10,10 @@ use http::{Response, StatusCode};
 use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
 use crate::registry::SessionHandle;
-use crate::session::{Deliver, EndCause};
+use crate::session::{Deliver, EndCause, Excess};
 
 use super::body::Body;
-use super::request::{RequestBody, at_once, is_form, read};
+use super::request::{RequestBody, at_once, count, is_form, read};
 use super::response::protocol_error;
 use super::{Answer, Exchange, text};
 
@@ -27,7 +27,8 @@ pub(super) enum Payload {
 }
 
 /// Delivers the request's messages to the session of the URL: all, or none. Answers with what `accepted` gives, or with 500 and
-/// the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the backend does not read.
+/// the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the backend does not
+/// read, 429 when the browser sends too fast for longer than a send may wait.
 ///
 /// What comes for a session that was ended because the service stops is not accepted: nobody will read it, and what is acknowledged
 /// must not be lost in a restart. But a 404 would hide the close frame behind sockjs-client's "Sending error": it is held until the
@@ -105,7 +106,11 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
     let limits = &exchange.service.config.messages;
     let mut messages = match json.and_then(|json| decode_messages(&json, limits)) {
         Ok(messages) => messages,
-        Err(error) => return Taken::Answered(Some(protocol_error(error.response()))),
+        Err(error) => {
+            let refusal = protocol_error(error.response());
+            count(&exchange.service, &refusal);
+            return Taken::Answered(Some(refusal));
+        }
     };
     let found = exchange
         .session
@@ -119,7 +124,8 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
         Some(Err(_)) | None => return Taken::Answered(Some(gone())),
     };
     match handle.try_deliver(&mut messages) {
-        Deliver::Accepted => Taken::Answered(None),
+        // The close frame tells what was excessive.
+        Deliver::Accepted | Deliver::Excessive => Taken::Answered(None),
         Deliver::Ended => Taken::Answered(Some(gone())),
         Deliver::Full => Taken::Waits(handle, messages),
         Deliver::Void => Taken::Void,
@@ -133,10 +139,20 @@ async fn deliver(
     accepted: fn() -> Response<Body>,
 ) -> Response<Body> {
     match tokio::time::timeout(times.room, handle.deliver(&mut messages)).await {
-        Ok(Deliver::Accepted) => accepted(),
+        Ok(Deliver::Accepted | Deliver::Excessive) => accepted(),
         Ok(Deliver::Ended | Deliver::Full) => gone(),
         Ok(Deliver::Void) => held(times).await,
-        Err(_) => text(StatusCode::SERVICE_UNAVAILABLE, "Backend does not read."),
+        Err(_) => late(&handle),
+    }
+}
+
+/// What to say when messages could not be handed in in time.
+fn late(handle: &SessionHandle) -> Response<Body> {
+    let too_many = StatusCode::TOO_MANY_REQUESTS;
+    match handle.gave_up_delivering() {
+        Some(Excess::Messages) => text(too_many, "Too many messages a second."),
+        Some(Excess::Bytes) => text(too_many, "Too many bytes a second."),
+        None => text(StatusCode::SERVICE_UNAVAILABLE, "Backend does not read."),
     }
 }
 

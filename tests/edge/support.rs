@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
 use sockjs_gateway::{
-    Backend, CertificateFiles, Certificates, Connection, Gateway, Handshake, ListenAddress,
-    ListenerConfig, Negotiated, Negotiation, Served, Server, ServerConfig, ServiceConfig,
-    TlsConfig, TrustedProxies,
+    Backend, CertificateFiles, Certificates, Connection, ConnectionCounts, Gateway, Handshake,
+    ListenAddress, ListenerConfig, Negotiated, Negotiation, Served, Server, ServerConfig,
+    ServiceConfig, TlsConfig, TrustedProxies,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -140,6 +140,7 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) gateway: Gateway,
     pub(crate) certificates: Certificates,
+    pub(crate) counts: Arc<ConnectionCounts>,
     /// Of each session, the peer of its handshake, and then `None` when it is over.
     pub(crate) sessions: mpsc::Receiver<Option<String>>,
 }
@@ -181,11 +182,13 @@ pub(crate) fn serve_until(
     let server = Server::listen(&[listener], gateway.clone(), config).unwrap();
     let port = server.local_address().map_or(0, |address| address.port());
     let certificates = server.certificates();
+    let counts = server.counts();
     let serving = tokio::spawn(server.serve(stop));
     let running = Running {
         port,
         gateway,
         certificates,
+        counts,
         sessions,
     };
     (running, serving)

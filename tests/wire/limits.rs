@@ -351,6 +351,63 @@ fn queues_of_all_sessions_are_bounded_together() {
     assert!(told.count() > 0, "1 MB is queued in 256 KiB");
 }
 
+/// Opens a session that is not read, with an answer of so many KiB in its queue.
+fn fill(server: &Server, id: &str, kib: usize) {
+    let session = format!("/echo/000/{id}");
+    server.post(&format!("{session}/xhr")).assert_is(200, OPEN);
+    let body = format!("[\"{}\"]", "x".repeat(kib * 1024)).into_bytes();
+    let send = Request::new("POST", format!("{session}/xhr_send"), Some(body));
+    assert_eq!(server.request(&send).head.status, 204, "{id}");
+}
+
+fn wait_until_somebody_makes_room(server: &mut Server) {
+    let start = now();
+    while !server.log().iter().any(|line| line.contains("runs short")) {
+        assert!(start.elapsed() < ANSWER_DEADLINE, "nobody made room");
+    }
+}
+
+/// A WebSocket that is not read makes room too. It is in the middle of a frame, behind which no code could be written: the connection ends,
+/// although its browser would read again.
+#[test]
+fn websocket_that_is_not_read_makes_room_for_others() {
+    let options =
+        "disconnect_delay = \"30s\"\noutbound_bytes = \"400KiB\"\ninbound_bytes = \"16KiB\"";
+    let service = service("/echo", "echo:", options);
+    let mut server = Server::with_config(&format!("queue_memory = \"1MiB\"\n{service}"));
+    let mut socket = RawSocket::open_sockjs(&server, "/echo");
+    let message = frame(
+        FIN | TEXT,
+        format!("[\"{}\"]", "x".repeat(60_000)).as_bytes(),
+        true,
+    );
+    socket.connection.limit_writes(Duration::from_millis(500));
+    while socket.connection.try_send_raw(&message) {}
+    // It holds 416 KiB, and each of these 64; the last is beyond 896.
+    (0..8).for_each(|number| fill(&server, &format!("s{number}"), 60));
+    wait_until_somebody_makes_room(&mut server);
+    let rest = socket.connection.read_until_ended(ANSWER_DEADLINE);
+    assert!(!rest.contains("1013"), "there was room for a code");
+}
+
+/// When the memory of all queues runs short, the browser that has not read for longest makes room, and who sends goes on.
+#[test]
+fn slowest_browser_makes_room_for_others() {
+    let service = service("/echo", "echo:", "disconnect_delay = \"30s\"");
+    let mut server = Server::with_config(&format!("queue_memory = \"1MiB\"\n{service}"));
+    fill(&server, "slow", 500);
+    let others = ["a", "b", "c", "d", "e", "f", "g"];
+    others.iter().for_each(|id| fill(&server, id, 60));
+    wait_until_somebody_makes_room(&mut server);
+    server
+        .post("/echo/000/slow/xhr")
+        .assert_is(200, "c[1013,\"Server is out of queue memory\"]\n");
+    for id in others {
+        let kept = text(&server.post(&format!("/echo/000/{id}/xhr")));
+        assert_eq!(messages(&kept)[0].len(), 60 * 1024, "{id}");
+    }
+}
+
 /// Control frames cannot be long; nothing is read beyond. (RFC 6455 §5.5)
 #[test]
 fn long_control_frames_are_refused() {

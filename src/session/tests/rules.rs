@@ -590,3 +590,44 @@ fn late_messages_to_a_closed_backend_are_void() {
     );
     assert_eq!(session.poll_message(), None);
 }
+
+/// The first receiver gives way at once to what comes behind it. A next one that is asked before any message went does when it has been there
+/// for `poll_spacing`, and one that has been there for as long already, at once.
+#[test]
+fn receivers_that_give_way_one_after_the_other_are_spaced() {
+    let start = epoch();
+    let spacing = Duration::from_millis(100);
+    let (mut session, attachment) = polling(start);
+    let next = |session: &mut Session, attachment: u32, now: Moment| {
+        session.handle_detach(now, attachment, Detach::Done);
+        match session.handle_attach(now, Manner::new(Liveness::Connection)) {
+            Attach::Granted(attachment) => attachment,
+            other => panic!("{other:?}"),
+        }
+    };
+    session.handle_hurry(start);
+    assert_eq!(frame(&mut session, start).as_deref(), Some("h"));
+
+    let attachment = next(&mut session, attachment, start);
+    session.poll_timeout();
+    session.poll_wakes();
+    session.handle_hurry(start);
+    assert_eq!(frame(&mut session, start), None);
+    assert!(session.poll_wakes().driver, "the driver has to know");
+    session.handle_timeout(start + spacing, false);
+    assert_eq!(frame(&mut session, start + spacing).as_deref(), Some("h"));
+
+    let attachment = next(&mut session, attachment, start + spacing);
+    session.handle_hurry(start + 2 * spacing);
+    let now = start + 2 * spacing;
+    assert_eq!(frame(&mut session, now).as_deref(), Some("h"));
+
+    let attachment = next(&mut session, attachment, now);
+    session.handle_hurry(now);
+    assert!(session.handle_backend_message("x".into()).is_ok());
+    assert!(frame(&mut session, now).is_some(), "messages are not held");
+    session.handle_written(attachment);
+    next(&mut session, attachment, now);
+    session.handle_hurry(now);
+    assert_eq!(frame(&mut session, now).as_deref(), Some("h"));
+}

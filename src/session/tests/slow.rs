@@ -123,3 +123,27 @@ fn large_message_takes_the_place_of_all_that_wait() {
     assert_eq!(session.poll_dropped(), 2);
     assert_eq!(taken(&mut session, start), ["x".repeat(200)]);
 }
+
+/// Who has to make room is closed at once: its code comes instead of what is queued, and the backend gets that back.
+#[test]
+fn session_that_makes_room_delivers_nothing_more() {
+    let start = epoch();
+    let mut session = session(SlowConsumer::Pause, start);
+    send(&mut session, start, "1");
+    session.handle_exhausted();
+    assert!(!session.poll_wakes().cut_off, "the code can be written");
+    let told = taken(&mut session, start);
+    assert_eq!(told, ["1013 Server is out of queue memory"]);
+    assert_eq!(session.take_undelivered().len(), 1);
+}
+
+/// In the middle of a frame no code can be written: the connection goes, and with it what its buffers hold.
+#[test]
+fn receiver_of_a_session_that_makes_room_is_cut_off_within_a_frame() {
+    let start = epoch();
+    let mut session = session(SlowConsumer::Pause, start);
+    send(&mut session, start, "1");
+    assert_eq!(taken(&mut session, start), ["1"]);
+    session.handle_exhausted();
+    assert!(session.is_closed() && session.poll_wakes().cut_off);
+}

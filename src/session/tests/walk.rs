@@ -135,6 +135,7 @@ fn step(session: &mut Session, model: &mut Model, now: &mut Moment, random: &mut
                         model.next_in += count;
                     }
                 }
+                Deliver::Excessive => panic!("there is no rate"),
                 Deliver::Full | Deliver::Ended | Deliver::Void => {
                     assert_eq!(batch.len() as u64, count, "part of a batch was taken")
                 }

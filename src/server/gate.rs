@@ -1,0 +1,126 @@
+//! Who may connect: how many there may be, of all and of each client network, and who may speak for others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tracing::warn;
+
+use crate::registry::{Budget, ClientPlace, ClientPrefixes, Clients, Reservation, Throttle};
+use crate::service::{ConnectionInfo, Gateway};
+
+use super::ServerConfig;
+
+/// How often connections were refused since the start of a server.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ConnectionCounts {
+    /// Closed because of `max_connections`.
+    pub too_many: AtomicU64,
+    /// Closed because of `max_connections_per_client`.
+    pub too_many_of_client: AtomicU64,
+    /// Closed because who connected with the PROXY protocol is not among the trusted proxies.
+    pub distrusted: AtomicU64,
+}
+
+/// What is asked before a connection is served.
+pub(super) struct Gate {
+    connections: Arc<Budget>,
+    clients: Arc<Clients>,
+    per_client: Option<usize>,
+    prefixes: ClientPrefixes,
+    counts: Arc<ConnectionCounts>,
+    /// For each of the counts.
+    told: [Throttle; 3],
+}
+
+/// A connection's place in the counts, free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    of_all: Reservation,
+    /// Boxed, because most servers count nobody by client.
+    of_client: Option<Box<ClientPlace>>,
+}
+
+impl Place {
+    /// What requests on this connection that take a place each take it from. They are not counted for the client: its connection is.
+    pub(super) fn further(&self) -> Reservation {
+        self.of_all.sibling()
+    }
+}
+
+impl Gate {
+    pub(super) fn new(config: &ServerConfig, counts: Arc<ConnectionCounts>) -> Self {
+        Self {
+            connections: Budget::new(config.max_connections),
+            clients: Arc::default(),
+            per_client: config.max_connections_per_client,
+            prefixes: config.clients,
+            counts,
+            told: Default::default(),
+        }
+    }
+
+    /// What connections take their places of.
+    pub(super) fn connections(&self) -> &Arc<Budget> {
+        &self.connections
+    }
+
+    /// A place for one more connection, if there is one.
+    pub(super) fn place(&self) -> Option<Place> {
+        let place = self.connections.reserve(1);
+        if place.is_none() {
+            self.counts.too_many.fetch_add(1, Ordering::Relaxed);
+            if let Some(held_back) = self.told[0].admit() {
+                let limit = self.connections.limit();
+                warn!(limit, held_back, "connection refused: too many");
+            }
+        }
+        place.map(|of_all| Place {
+            of_all,
+            of_client: None,
+        })
+    }
+
+    /// Whether there is a place for one more connection of its client network, which it takes then. Proxies that are trusted connect for
+    /// many, and of who has no address nothing is known: they are not counted.
+    pub(super) fn counts_client(
+        &self,
+        place: &mut Place,
+        info: &ConnectionInfo,
+        gateway: &Gateway,
+    ) -> bool {
+        let Some((limit, peer)) = self.per_client.zip(info.peer) else {
+            return true;
+        };
+        if gateway.trusts(info) {
+            return true;
+        }
+        let client = self.prefixes.client(peer.ip());
+        place.of_client = self.clients.place(client, limit).map(Box::new);
+        let has_place = place.of_client.is_some();
+        if !has_place {
+            let counts = &self.counts.too_many_of_client;
+            counts.fetch_add(1, Ordering::Relaxed);
+            if let Some(held_back) = self.told[1].admit() {
+                warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
+            }
+        }
+        has_place
+    }
+
+    /// Whether the word of who begins with a PROXY header is taken.
+    pub(super) fn believes_proxy(&self, info: &ConnectionInfo, gateway: &Gateway) -> bool {
+        let believed = gateway.trusts(info);
+        if !believed {
+            self.counts.distrusted.fetch_add(1, Ordering::Relaxed);
+            if let Some(held_back) = self.told[2].admit() {
+                warn!(
+                    peer = info.peer.map(tracing::field::display),
+                    held_back,
+                    "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
+                );
+            }
+        }
+        believed
+    }
+}
