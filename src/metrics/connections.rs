@@ -67,7 +67,7 @@ impl TlsOutcome {
 
 /// Counts connections of the servers of a gateway.
 #[derive(Default)]
-pub struct Connections {
+pub(crate) struct Connections {
     accepted: AtomicU64,
     refused: AtomicU64,
     tls: [AtomicU64; TlsOutcome::ALL.len()],
@@ -77,32 +77,32 @@ pub struct Connections {
 
 impl Connections {
     /// A server begins, whose connections take places of `places`.
-    pub fn serve(&self, places: &Arc<Budget>) {
+    pub(crate) fn serve(&self, places: &Arc<Budget>) {
         let mut known = self.places.lock();
         known.retain(|known| known.strong_count() > 0);
         known.push(Arc::downgrade(places));
     }
 
     /// A connection was accepted.
-    pub fn accepted(&self) {
+    pub(crate) fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A connection was closed at once, because there are too many.
-    pub fn refused(&self) {
+    pub(crate) fn refused(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A TLS handshake begins.
-    pub fn handshake(self: &Arc<Self>) -> Handshake {
-        Handshake {
+    pub(crate) fn handshake(self: &Arc<Self>) -> TlsHandshake {
+        TlsHandshake {
             connections: Arc::clone(self),
             outcome: TlsOutcome::TimedOut,
         }
     }
 
     /// What was counted so far; `None` when no server has begun.
-    pub fn read(&self) -> Option<ConnectionReading> {
+    pub(crate) fn read(&self) -> Option<ConnectionReading> {
         let places = self.places.lock();
         if places.is_empty() {
             return None;
@@ -131,19 +131,19 @@ impl fmt::Debug for Connections {
 /// A TLS handshake under way; one that is dropped before its end was given up because it took too long.
 #[derive(Debug)]
 #[must_use = "it is counted when dropped"]
-pub struct Handshake {
+pub(crate) struct TlsHandshake {
     connections: Arc<Connections>,
     outcome: TlsOutcome,
 }
 
-impl Handshake {
+impl TlsHandshake {
     /// What came of it.
-    pub fn ended(mut self, outcome: TlsOutcome) {
+    pub(crate) fn ended(mut self, outcome: TlsOutcome) {
         self.outcome = outcome;
     }
 }
 
-impl Drop for Handshake {
+impl Drop for TlsHandshake {
     fn drop(&mut self) {
         self.connections.tls[self.outcome as usize].fetch_add(1, Ordering::Relaxed);
     }

@@ -15,7 +15,8 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use connections::{Connections, Handshake, TlsOutcome};
+pub(crate) use connections::Connections;
+pub use connections::TlsOutcome;
 pub use exposition::render;
 pub use format::Format;
 pub use process::ProcessReading;

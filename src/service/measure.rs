@@ -10,7 +10,7 @@ use super::{Gateway, Service};
 impl Gateway {
     /// All metrics as a page for a scraper, documented in `docs/metrics.md`.
     ///
-    /// Looks at each living session, which takes some 60 ms for a hundred thousand, and at `/proc`: an application with many calls it
+    /// Looks at each living session, which takes up to a tenth of a second for a hundred thousand, and at `/proc`: an application with many calls it
     /// where blocking is allowed.
     ///
     /// ```
