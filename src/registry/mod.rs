@@ -13,12 +13,15 @@ mod counts;
 mod dials;
 mod driver;
 mod handle;
+mod health;
 mod histogram;
+mod look;
 mod receiver;
 mod registration;
 mod shard;
 mod summary;
 mod tally;
+mod tap;
 #[cfg(test)]
 mod tests;
 mod tombstones;
@@ -52,11 +55,14 @@ pub use counts::{Counts, LimitHits};
 pub use dials::{DialCounts, DialOutcome, Dials};
 pub use driver::Driver;
 pub use handle::SessionHandle;
+pub use health::{Health, Tries};
 pub use histogram::{Distribution, Histogram};
+pub use look::{IdStart, Look, Opening};
 pub use receiver::Receiver;
 use registration::{Key, Place, Registration};
 use shard::{Entry, Shard};
 use tally::{Tallies, Totals};
+pub use tap::{Load, Passage, Tap, Tapped};
 pub use wakers::Due;
 pub use wire::Wire;
 
@@ -354,7 +360,7 @@ impl Registry {
         let place = Place::new(place, of_client);
         let tally = self.tallies.of(caller.transport(), &self.totals);
         tally.opened();
-        let handle = SessionHandle::new(self.config(), tally, path(), owner);
+        let handle = SessionHandle::new(self.config(), tally, path(), owner, caller.address());
         Ok((handle, place))
     }
 
