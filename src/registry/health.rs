@@ -1,5 +1,6 @@
 //! What is known of whoever a backend depends on.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -10,7 +11,10 @@ use super::clock::now;
 
 /// How tries to reach somebody went.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Tries>);
+pub struct Health {
+    tries: Mutex<Tries>,
+    trying: AtomicBool,
+}
 
 /// What is known at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,9 +32,19 @@ pub struct Tries {
 }
 
 impl Health {
+    /// Whether nobody tries it just for its health, and who asks may, until it is [`done`](Self::done).
+    pub fn begins(&self) -> bool {
+        !self.trying.swap(true, Ordering::Relaxed)
+    }
+
+    /// That try is over.
+    pub fn done(&self) {
+        self.trying.store(false, Ordering::Relaxed);
+    }
+
     /// A try went well.
     pub fn succeeded(&self) {
-        let mut tries = self.0.lock();
+        let mut tries = self.tries.lock();
         tries.succeeded += 1;
         tries.failed_in_a_row = 0;
         tries.last = Some(now());
@@ -38,7 +52,7 @@ impl Health {
 
     /// A try failed.
     pub fn failed(&self, problem: String) {
-        let mut tries = self.0.lock();
+        let mut tries = self.tries.lock();
         tries.failed += 1;
         tries.failed_in_a_row += 1;
         tries.last = Some(now());
@@ -47,7 +61,7 @@ impl Health {
 
     /// What is known now.
     pub fn tries(&self) -> Tries {
-        self.0.lock().clone()
+        self.tries.lock().clone()
     }
 }
 

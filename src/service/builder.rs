@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use crate::registry::{Backend, Budgets};
 
+use super::look::Outside;
 use super::page::Page;
 use super::routes::Routes;
 use super::{ConfigError, Gateway, GatewayConfig, Inner, Service, ServiceConfig, TrustedProxies};
@@ -17,6 +18,7 @@ use super::{ConfigError, Gateway, GatewayConfig, Inner, Service, ServiceConfig, 
 pub struct GatewayBuilder {
     pub(super) services: Vec<(ServiceConfig, Arc<dyn Backend>)>,
     pages: HashMap<&'static str, Page>,
+    outside: Option<Arc<dyn Outside>>,
     pub(super) config: GatewayConfig,
 }
 
@@ -26,6 +28,7 @@ impl Gateway {
         GatewayBuilder {
             services: Vec::new(),
             pages: HashMap::new(),
+            outside: None,
             config: GatewayConfig::default(),
         }
     }
@@ -51,6 +54,12 @@ impl GatewayBuilder {
         content: &'static str,
     ) -> Self {
         self.pages.insert(path, Page::fixed(content_type, content));
+        self
+    }
+
+    /// Who answers what is neither for a service nor for a page. A reload does not replace it.
+    pub(crate) fn outside(mut self, outside: Arc<dyn Outside>) -> Self {
+        self.outside = Some(outside);
         self
     }
 
@@ -88,15 +97,17 @@ impl GatewayBuilder {
             trusted_proxies,
             max_sessions,
             queue_memory,
+            health,
         } = self.config;
         let budgets = Budgets::new(max_sessions, queue_memory);
         let services = self.services.into_iter();
         let services =
             services.map(|(config, backend)| Arc::new(Service::new(config, backend, &budgets)));
-        let routes = Routes::new(services.collect(), Vec::new(), trusted_proxies);
+        let routes = Routes::new(services.collect(), Vec::new(), trusted_proxies, health);
         Ok(Gateway(Arc::new(Inner {
             routes: ArcSwap::from_pointee(routes),
             pages: self.pages,
+            outside: self.outside,
             budgets,
             connections: Arc::default(),
             draining: Mutex::default(),
@@ -109,6 +120,11 @@ impl GatewayBuilder {
             let mut before = self.services[..index].iter();
             if before.any(|(other, _)| other.prefix == config.prefix) {
                 return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
+            }
+            let health = &self.config.health;
+            let paths = [&health.live_path, &health.ready_path];
+            if health.public && paths.contains(&&config.prefix) {
+                return Err(ConfigError::HealthAtPrefix(config.prefix.to_string()));
             }
         }
         Ok(())

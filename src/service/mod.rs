@@ -8,6 +8,8 @@ mod dispatch;
 mod doctor;
 mod drain;
 mod forwarded;
+mod health;
+mod look;
 mod measure;
 mod origin;
 mod page;
@@ -43,8 +45,11 @@ pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
+pub use health::{HealthConfig, Readiness, UpstreamHealth};
+pub(crate) use look::Outside;
+pub use look::ServiceLook;
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
-use page::Page;
+pub(crate) use page::Page;
 pub(crate) use policies::Policies;
 pub use reload::Reloaded;
 use routes::Routes;
@@ -76,6 +81,7 @@ struct Inner {
     /// What is in force; each request looks once.
     routes: ArcSwap<Routes>,
     pages: HashMap<&'static str, Page>,
+    outside: Option<Arc<dyn Outside>>,
     budgets: Budgets,
     /// Counted by the servers that serve it.
     connections: Arc<Connections>,
@@ -145,6 +151,9 @@ impl Gateway {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
         }
+        if let Some(health) = self.public_health(&request) {
+            return health;
+        }
         let routes = self.0.routes.load();
         if let Some((service, rest)) = routes.find(uri.path()) {
             if let Some((doctor, rest)) = service.doctor(rest) {
@@ -156,6 +165,9 @@ impl Gateway {
         let response = match self.0.pages.get(uri.path()) {
             Some(page) if request.method == Method::GET => page.answer(&request.fields),
             Some(_) => dispatch::method_not_allowed("GET"),
+            None if let Some(outside) = &self.0.outside => {
+                return outside.answer(request, connection).into();
+            }
             None => {
                 tracing::debug!(path = uri.path(), prefixes = ?self, "no service has this prefix; the gateway needs the whole path");
                 dispatch::not_found()
