@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -36,7 +36,7 @@ pub(crate) enum RemoteError {
     /// Nobody listens there, or the way is blocked.
     Unreachable(ListenAddress, io::Error),
     /// It answered that it will not, and why; with the lines of a configuration's mistakes.
-    Refused(StatusCode, String, Vec<String>),
+    Refused(String, Vec<String>),
     /// It is something else than an admin listener.
     Strange(ListenAddress, String),
 }
@@ -56,7 +56,7 @@ impl fmt::Display for RemoteError {
                 f,
                 "no gateway answers at {address}: {error}; does it run, with admin.listen set to this?"
             ),
-            Self::Refused(_, why, mistakes) => {
+            Self::Refused(why, mistakes) => {
                 f.write_str(why)?;
                 mistakes
                     .iter()
@@ -199,10 +199,6 @@ impl Remote {
         };
         let mistakes = value["mistakes"].as_array().into_iter().flatten();
         let mistakes = mistakes.filter_map(Value::as_str).map(show::plain);
-        Err(RemoteError::Refused(
-            status,
-            show::plain(error),
-            mistakes.collect(),
-        ))
+        Err(RemoteError::Refused(show::plain(error), mistakes.collect()))
     }
 }
