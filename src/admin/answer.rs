@@ -55,6 +55,15 @@ pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
     response
 }
 
+/// A page for scrapers.
+pub(super) fn scraped(content_type: &'static str, page: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(page));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
 /// A stream of server-sent events. (HTML, server-sent events)
 pub(super) fn events(body: Body) -> Response<Body> {
     const BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");

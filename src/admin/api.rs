@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::ACCEPT;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
@@ -10,15 +11,19 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{info, warn};
 
+use crate::metrics::Format;
 use crate::service::{ConnectionInfo, Dispatched};
 use crate::transport::{Answer, Body, Request};
 
-use super::answer::{Wrong, events, json_of, method_not_allowed, refused};
+use super::answer::{Wrong, events, json_of, method_not_allowed, refused, scraped};
 use super::sessions::{self, Kick, Query, close_reason};
 use super::{Admin, pages, status, tap};
 
 /// Where the API is. Another one that is not the same for those who ask would be elsewhere.
 const ROOT: &str = "/api/v1/";
+
+/// What scrapers ask for.
+const METRICS: &str = "/metrics";
 
 /// Longest body of a request, and time for it.
 const MAX_BODY: usize = 64 * 1024;
@@ -71,13 +76,19 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
         return Answer::later(Dispatched::finish(health));
     }
     let path = request.uri.path();
-    let Some(path) = path.strip_prefix(ROOT) else {
+    let below = path.strip_prefix(ROOT);
+    if below.is_none() && path != METRICS {
         return page(admin, &request).into();
-    };
+    }
     if let Err(refusal) = admin.guard.admit(&request.method, &request.fields) {
-        warn!(peer = ?connection.peer, ?refusal, path, "admin request refused");
+        if let Some(held_back) = admin.refusals.admit() {
+            warn!(peer = ?connection.peer, ?refusal, path, held_back, "admin request refused");
+        }
         return refused(refusal).into();
     }
+    let Some(path) = below else {
+        return metrics(admin, &request);
+    };
     let Some((call, method)) = Call::at(path) else {
         let what = format!("there is nothing at {ROOT}{path}");
         return Wrong(StatusCode::NOT_FOUND, what).response().into();
@@ -106,6 +117,20 @@ fn page(admin: &Admin, request: &Request) -> Response<Body> {
         )
         .response(),
     }
+}
+
+/// All metrics, in the format that is wanted. (RFC 9110 §12.5.1)
+fn metrics(admin: &Admin, request: &Request) -> Answer {
+    if request.method != Method::GET {
+        return method_not_allowed("GET").into();
+    }
+    let accept: Vec<_> = request.fields.items(&ACCEPT).collect();
+    let format = Format::wanted(Some(&accept.join(",")));
+    let gateway = admin.gateway.clone();
+    Answer::later(async move {
+        let page = tokio::task::spawn_blocking(move || gateway.metrics(format)).await;
+        scraped(format.content_type(), page.unwrap_or_default())
+    })
 }
 
 async fn answer_call(

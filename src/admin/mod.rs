@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::protocol::CloseReason;
-use crate::registry::{Budget, now};
+use crate::registry::{Budget, Throttle, now};
 use crate::server::{BindError, ListenerConfig, Server, ServerConfig};
 use crate::service::{ConnectionInfo, Gateway, Outside};
 use crate::transport::{Answer, Request};
@@ -86,8 +86,9 @@ pub(crate) struct Admin {
     guard: Guard,
     tap_contents: bool,
     taps: Arc<Budget>,
+    refusals: Throttle,
     draining: Draining,
-    mix: status::Mix,
+    measured: status::Measured,
     began: crate::moment::Moment,
 }
 
@@ -111,8 +112,9 @@ impl Admin {
             process,
             tap_contents: config.tap_contents,
             taps: Budget::new(MAX_TAPS),
+            refusals: Throttle::default(),
             draining: Draining::default(),
-            mix: status::Mix::default(),
+            measured: status::Measured::default(),
             began: now(),
         };
         let mut listener = ListenerConfig::new(address);

@@ -2,53 +2,92 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::metrics::Reading;
 use crate::moment::Moment;
 use crate::registry::{Backend, Registry, now};
-use crate::service::{Readiness, ServiceLook};
+use crate::service::{Gateway, Readiness};
+use crate::session::{EndCause, Traffic};
 
 use super::Admin;
 
-/// How many sessions each transport has, as counted a moment ago: all sessions are looked at for that.
+/// What was measured a moment ago: all sessions are looked at for that.
 #[derive(Debug, Default)]
-pub(super) struct Mix(Mutex<Option<(Moment, BTreeMap<&'static str, usize>)>>);
+pub(super) struct Measured(Mutex<Option<(Moment, Arc<Reading>)>>);
 
-impl Mix {
-    /// For how long a count holds.
+impl Measured {
+    /// For how long a reading holds.
     const FRESH: Duration = Duration::from_secs(1);
 
-    async fn of(&self, services: &[ServiceLook]) -> BTreeMap<&'static str, usize> {
+    /// One that is not older.
+    pub(super) async fn of(&self, gateway: &Gateway) -> Arc<Reading> {
         let known = self.0.lock().clone();
-        if let Some((counted, mix)) = known
-            && now().saturating_duration_since(counted) < Self::FRESH
+        if let Some((taken, reading)) = known
+            && now().saturating_duration_since(taken) < Self::FRESH
         {
-            return mix;
+            return reading;
         }
-        let mut mix = BTreeMap::new();
-        for service in services {
-            for part in 0..Registry::PARTS {
-                for session in service.registry.living_in(part) {
-                    *mix.entry(session.opening().transport).or_default() += 1;
-                }
-                // So many sessions at a time; others on this thread have their turn between.
-                tokio::task::yield_now().await;
+        let gateway = gateway.clone();
+        // Milliseconds for many sessions: not on a thread that serves them.
+        let reading = tokio::task::spawn_blocking(move || gateway.reading()).await;
+        let reading = Arc::new(reading.unwrap_or_default());
+        *self.0.lock() = Some((now(), Arc::clone(&reading)));
+        reading
+    }
+}
+
+/// How many sessions each transport has now.
+fn transports(reading: &Reading) -> BTreeMap<&'static str, u64> {
+    let mut mix = BTreeMap::new();
+    for one in reading
+        .services
+        .iter()
+        .flat_map(|one| &one.census.transports)
+    {
+        let living = one.living.iter().sum::<u64>();
+        if living > 0 {
+            *mix.entry(one.transport).or_default() += living;
+        }
+    }
+    mix
+}
+
+/// What all services together have counted since the start.
+fn totals(reading: &Reading) -> Value {
+    let (mut opened, mut traffic) = (0, Traffic::default());
+    let mut ended = EndCause::ALL.map(|cause| (cause.name(), 0));
+    let mut codes = BTreeMap::new();
+    for census in reading.services.iter().map(|one| &one.census) {
+        for one in &census.transports {
+            opened += one.opened;
+            traffic += one.traffic;
+            for ((_, count), more) in ended.iter_mut().zip(one.closed) {
+                *count += more;
             }
         }
-        *self.0.lock() = Some((now(), mix.clone()));
-        mix
+        for (code, count) in census.codes.iter().filter(|(_, count)| *count > 0) {
+            let code = code.map_or_else(|| "other".to_owned(), |code| code.to_string());
+            *codes.entry(code).or_insert(0) += count;
+        }
     }
+    json!({
+        "opened": opened,
+        "ended": ended.into_iter().collect::<BTreeMap<_, _>>(),
+        "codes": codes,
+        "received": { "messages": traffic.messages_in, "bytes": traffic.bytes_in },
+        "sent": { "messages": traffic.messages_out, "bytes": traffic.bytes_out },
+    })
 }
 
 pub(super) async fn status(admin: &Arc<Admin>) -> Value {
     let gateway = &admin.gateway;
     let readiness = gateway.readiness().await;
     let services = gateway.services();
-    let mix = admin.mix.of(&services).await;
+    let reading = admin.measured.of(gateway).await;
     let about = admin.process.services();
     let (max_sessions, memory, memory_limit) = gateway.limits();
     let uptime = now().saturating_duration_since(admin.began);
@@ -82,22 +121,18 @@ pub(super) async fn status(admin: &Arc<Admin>) -> Value {
         "sessions": gateway.sessions(),
         "max_sessions": max_sessions,
         "queue_memory": { "used": memory, "limit": memory_limit },
-        "transports": mix,
+        "transports": transports(&reading),
+        "totals": totals(&reading),
         "listeners": admin.process.listeners(),
         "services": services.collect::<Vec<_>>(),
     })
 }
 
-fn limits_reached(registry: &Registry) -> Value {
-    let counts = registry.counts();
-    json!({
-        "too_many_sessions": counts.too_many_sessions.load(Ordering::Relaxed),
-        "too_many_of_client": counts.too_many_of_client.load(Ordering::Relaxed),
-        "out_of_queue_memory": counts.out_of_queue_memory.load(Ordering::Relaxed),
-        "blocked": counts.blocked.load(Ordering::Relaxed),
-        "slow_consumers_closed": counts.slow_consumers_closed.load(Ordering::Relaxed),
-        "messages_dropped": counts.messages_dropped.load(Ordering::Relaxed),
-    })
+/// Those limits that were reached, and how often.
+fn limits_reached(registry: &Registry) -> BTreeMap<&'static str, u64> {
+    let limits = registry.counts().limits().into_iter();
+    let reached = limits.filter(|limit| limit.hits > 0);
+    reached.map(|limit| (limit.limit, limit.hits)).collect()
 }
 
 /// What is known of an upstream from the last dials; null where there is none.

@@ -116,6 +116,16 @@ pub(crate) fn status(status: &Value) -> String {
             self::text(&listener["address"])
         );
     }
+    let totals = &status["totals"];
+    let ended = totals["ended"].as_object().into_iter().flatten();
+    let ended: u64 = ended.map(|(_, count)| number(count)).sum();
+    let _ = writeln!(
+        text,
+        "since the start: {} opened, {ended} ended, {} messages in, {} out",
+        number(&totals["opened"]),
+        number(&totals["received"]["messages"]),
+        number(&totals["sent"]["messages"]),
+    );
     let transports = status["transports"].as_object().into_iter().flatten();
     let transports: Vec<_> = transports
         .map(|(name, count)| format!("{} {count}", plain(name)))
@@ -177,6 +187,8 @@ pub(crate) fn sessions(list: &Value) -> String {
             text(&session["transport"]),
             text(&session["state"]),
             age(session["age_seconds"].as_u64().unwrap_or(0)),
+            text(&session["received"]["messages"]),
+            text(&session["sent"]["messages"]),
             size(queued.iter().sum()),
             text(&session["address"]),
             text(&session["user"]),
@@ -189,11 +201,13 @@ pub(crate) fn sessions(list: &Value) -> String {
         "TRANSPORT",
         "STATE",
         "AGE",
+        "IN",
+        "OUT",
         "QUEUED",
         "ADDRESS",
         "USER",
     ];
-    let mut text = table(&heading, &rows, &[4, 5]);
+    let mut text = table(&heading, &rows, &[4, 5, 6, 7]);
     let total = list["total"].as_u64().unwrap_or(0);
     if total > rows.len() as u64 {
         let _ = writeln!(text, "{} of {total} sessions", rows.len());

@@ -22,17 +22,17 @@ export function start() {
 /** How fast each of the totals grows; nothing where the gateway has begun anew. */
 function rates(status, now) {
   const { totals } = status;
-  const flat = totals && {
+  const flat = {
     opened: totals.opened,
     ended: Object.values(totals.ended).reduce((sum, value) => sum + value, 0),
-    messagesOut: totals.messages_out,
-    messagesIn: totals.messages_in,
-    bytesOut: totals.bytes_out,
-    bytesIn: totals.bytes_in,
+    messagesOut: totals.sent.messages,
+    messagesIn: totals.received.messages,
+    bytesOut: totals.sent.bytes,
+    bytesIn: totals.received.bytes,
   };
   const last = before;
   before = { now, pid: status.pid, flat };
-  if (!flat || !last?.flat || last.pid !== status.pid || now <= last.now) return null;
+  if (last?.pid !== status.pid || now <= last.now) return null;
   const seconds = (now - last.now) / 1000;
   const grown = Object.entries(flat).map(([name, value]) => [name, Math.max(0, value - last.flat[name]) / seconds]);
   return Object.fromEntries(grown);
@@ -97,7 +97,7 @@ export function show(status) {
   ].join('  ·  ');
   showTiles(status);
   bars($('mix'), Object.entries(status.transports), 'No session is open.');
-  const ended = Object.entries(status.totals?.ended ?? {}).filter(([, value]) => value > 0);
+  const ended = Object.entries(status.totals.ended).filter(([, value]) => value > 0);
   const named = ended.map(([cause, value]) => [CAUSES[cause] ?? cause, value, cause]);
   bars($('ends'), named, 'None has ended since the gateway was started.');
   showServices(status);

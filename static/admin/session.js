@@ -16,7 +16,7 @@ let allowed = false;
 const queue = ({ messages, bytes }) => (messages === 0 ? 'empty' : `${count(messages)} messages, ${size(bytes)}`);
 
 function details(session) {
-  const counted = (messages, bytes) => (messages === undefined ? null : `${count(messages)} messages, ${size(bytes)}`);
+  const counted = ({ messages, bytes }) => `${count(messages)} messages, ${size(bytes)}`;
   return [
     ['Service', session.service],
     ['Transport', session.transport],
@@ -25,8 +25,8 @@ function details(session) {
     ['Issuer', session.issuer],
     ['Identity ends in', session.expires_in_seconds === null ? null : age(session.expires_in_seconds)],
     ['Age', age(session.age_seconds)],
-    ['From the browser', counted(session.messages_in, session.bytes_in)],
-    ['To the browser', counted(session.messages_out, session.bytes_out)],
+    ['From the browser', counted(session.received)],
+    ['To the browser', counted(session.sent)],
     ['Queued to the browser', queue(session.queued.to_browser)],
     ['Queued to the backend', queue(session.queued.to_backend)],
     ['Responses or sockets', count(session.receivers)],
