@@ -2,17 +2,20 @@
  * Small charts over the last minutes: lines in SVG, and bars made of elements.
  */
 import { element, svg } from './elements.js';
-import { count } from './text.js';
+import { count, size } from './text.js';
 
 /** Points that are kept: five minutes, one every two seconds. */
 export const KEPT = 150;
+/** Points that the width stands for at least. */
+const LEAST = 45;
 
 const WIDTH = 300;
 const HEIGHT = 64;
 
-/** A number that is a little above the greatest, and round. */
-function ceiling(greatest) {
+/** A number that is a little above the greatest, and round: for sizes, in powers of two. */
+function ceiling(greatest, ofSizes) {
   if (greatest <= 0) return 1;
+  if (ofSizes) return 2 ** Math.ceil(Math.log2(greatest));
   const power = 10 ** Math.floor(Math.log10(greatest));
   return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= greatest);
 }
@@ -43,8 +46,9 @@ export function tile(title, series, format) {
 
   function draw() {
     const greatest = Math.max(...history.flat().filter(Number.isFinite), 0);
-    const top = ceiling(greatest);
-    const x = (index, length) => WIDTH - ((length - 1 - index) * WIDTH) / (KEPT - 1);
+    const top = ceiling(greatest, format === size);
+    const points = Math.max(LEAST, history[0].length);
+    const x = (index, length) => WIDTH - ((length - 1 - index) * WIDTH) / (points - 1);
     const y = (value) => HEIGHT - 2 - (value / top) * (HEIGHT - 6);
     history.forEach((values, number) => {
       let path = '';

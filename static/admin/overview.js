@@ -63,6 +63,7 @@ function upstream(service) {
   if (known.up) return { node: mark('good', `up${last}`), title: `${count(known.succeeded)} dials succeeded, ${count(known.failed)} failed` };
   return {
     node: mark('bad', `down${last}: ${known.problem ?? ''}`),
+    className: 'wraps',
     title: `${count(known.failed_in_a_row)} dials failed in a row`,
   };
 }

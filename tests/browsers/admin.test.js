@@ -187,7 +187,7 @@ describe('admin', { timeout: 300_000 }, () => {
           await waitForText(page, '#services', 'Connection refused');
           // A line needs two points.
           await page.waitForFunction(() => document.querySelector('.chart path.line')?.getAttribute('d').includes('L'));
-          if (SCREENSHOTS) await new Promise((resolve) => { setTimeout(resolve, 15_000); });
+          if (SCREENSHOTS) await new Promise((resolve) => { setTimeout(resolve, 20_000); });
           await screenshot(page, `overview-${name}`);
           await close(page);
         }
