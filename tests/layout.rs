@@ -180,7 +180,7 @@ const RULES: &[Rule] = &[
             "session",
             "transport",
         ],
-        must_not_name: &["hyper", "hyper_util", "tokio_tungstenite", "rand"],
+        must_not_name: &["hyper", "hyper_util", "tokio_tungstenite"],
     },
     Rule {
         module: "remote",

@@ -294,7 +294,7 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
         }
         let outcome = remote.post("drain", &body).await?;
         let printed = shown(&arguments.whom, &outcome, |outcome| {
-            format!("draining {} sessions\n", outcome["sessions"])
+            format!("draining, sessions: {}\n", outcome["sessions"])
         });
         if !arguments.wait {
             return Ok(printed);
@@ -352,7 +352,7 @@ pub(super) fn sessions(arguments: &SessionsArguments) -> Result<ExitCode, String
             });
             let outcome = remote.post("kick", &body).await?;
             Ok(shown(whom, &outcome, |outcome| {
-                format!("{} sessions ended\n", outcome["kicked"])
+                format!("sessions ended: {}\n", outcome["kicked"])
             }))
         }),
         SessionsVerb::Tap { whom, id, contents } => {
