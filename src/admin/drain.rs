@@ -17,6 +17,8 @@ impl Draining {
     /// window holds, and the reason of the first.
     pub(super) fn begin(&self, gateway: &Gateway, reason: CloseReason, window: Duration) {
         let mut going_on = self.0.lock();
+        // At once, so that whoever asked finds it so.
+        gateway.close_doors(&reason);
         let gateway = gateway.clone();
         let task = tokio::spawn(async move { gateway.drain(&reason, window).await });
         if let Some(before) = going_on.replace(task.abort_handle()) {

@@ -17,25 +17,36 @@ use super::Admin;
 
 /// What was measured a moment ago: all sessions are looked at for that.
 #[derive(Debug, Default)]
-pub(super) struct Measured(Mutex<Option<(Moment, Arc<Reading>)>>);
+pub(super) struct Measured(Mutex<Option<Held>>);
+
+#[derive(Clone, Debug)]
+struct Held {
+    until: Moment,
+    reading: Arc<Reading>,
+}
 
 impl Measured {
-    /// For how long a reading holds.
+    /// For how long a reading holds at least.
     const FRESH: Duration = Duration::from_secs(1);
+    /// How many times as long as it took it holds, so that it never keeps a processor busy.
+    const REST: u32 = 20;
 
     /// One that is not older.
     pub(super) async fn of(&self, gateway: &Gateway) -> Arc<Reading> {
         let known = self.0.lock().clone();
-        if let Some((taken, reading)) = known
-            && now().saturating_duration_since(taken) < Self::FRESH
-        {
+        let begun = now();
+        if let Some(Held { reading, .. }) = known.filter(|known| begun < known.until) {
             return reading;
         }
         let gateway = gateway.clone();
         // Milliseconds for many sessions: not on a thread that serves them.
         let reading = tokio::task::spawn_blocking(move || gateway.reading()).await;
         let reading = Arc::new(reading.unwrap_or_default());
-        *self.0.lock() = Some((now(), Arc::clone(&reading)));
+        let took = now().saturating_duration_since(begun);
+        *self.0.lock() = Some(Held {
+            until: now() + Self::FRESH.max(took * Self::REST),
+            reading: Arc::clone(&reading),
+        });
         reading
     }
 }
