@@ -226,8 +226,7 @@ impl SessionHandle {
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
-        let closed = state.session.is_closed();
-        let watching = state.taps.as_mut().map(|taps| taps.to_wake(closed));
+        let watching = state.watching();
         drop(state);
         if let Some(to_wake) = to_wake {
             to_wake.wake();
@@ -235,7 +234,7 @@ impl SessionHandle {
         if let Some(news) = news {
             news.tell();
         }
-        watching.into_iter().flatten().for_each(Waker::wake);
+        watching.into_iter().for_each(Waker::wake);
         answer
     }
 
@@ -701,6 +700,14 @@ impl Locked {
             }
             self.session
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);
+        }
+    }
+
+    /// Whoever watches and has something to see.
+    fn watching(&mut self) -> Vec<Waker> {
+        match &mut self.taps {
+            Some(taps) => taps.due(self.session.is_closed()),
+            None => Vec::new(),
         }
     }
 

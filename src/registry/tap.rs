@@ -216,10 +216,10 @@ impl Taps {
     }
 
     /// Whom to wake, after the lock.
-    pub(super) fn to_wake(&mut self, closed: bool) -> Vec<Waker> {
+    pub(super) fn due(&mut self, closed: bool) -> Vec<Waker> {
         let taps = self.taps.iter_mut();
-        let due = taps.filter(|tap| closed || !tap.events.is_empty());
-        due.filter_map(|tap| tap.waker.take()).collect()
+        let seeing = taps.filter(|tap| closed || !tap.events.is_empty());
+        seeing.filter_map(|tap| tap.waker.take()).collect()
     }
 }
 
