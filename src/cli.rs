@@ -5,11 +5,13 @@ mod config;
 mod connect;
 mod manual;
 mod output;
+mod process;
 mod proxy_config;
 mod reload;
 mod settings;
 mod signals;
 mod supervisor;
+mod verbs;
 mod watch;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -20,6 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::{Parser, Subcommand};
 use tracing::{info, warn};
 
+use crate::admin::{Admin, ListenerAbout};
 use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
 use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings};
@@ -27,6 +30,7 @@ use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::{ListenAddress, Server};
 use crate::service::{Gateway, Origins, ServiceConfig};
 
+use process::{Asked, Program};
 use settings::Settings;
 use signals::Signals;
 use watch::Watched;
@@ -48,6 +52,8 @@ Examples:
       What is wrong with it, without starting anything.
   sockjs-gateway proxy-config nginx --config gateway.toml --server-name example.com
       What nginx in front of it has to be told.
+  sockjs-gateway status --config gateway.toml
+      How the gateway is that runs with it; likewise sessions, drain, undrain and reload.
 
   sockjs-gateway doctor https://app.example.com/live
       What the network between here and a service does to SockJS, and what to change.
@@ -64,6 +70,8 @@ const USAGE_LINES: &str = "sockjs-gateway --to URL [OPTIONS]
        sockjs-gateway demo [--listen ADDRESS]
        sockjs-gateway check --config FILE [--deep]
        sockjs-gateway config default | show | reference | schema
+       sockjs-gateway status | drain | undrain | reload --config FILE
+       sockjs-gateway sessions list | show | kick | tap --config FILE
        sockjs-gateway doctor URL [OPTIONS]
        sockjs-gateway connect URL [OPTIONS]
        sockjs-gateway bench URL [OPTIONS]
@@ -98,6 +106,11 @@ enum Command {
     Connect(connect::Arguments),
     Bench(bench::Arguments),
     ProxyConfig(proxy_config::Arguments),
+    Status(verbs::StatusArguments),
+    Sessions(verbs::SessionsArguments),
+    Drain(verbs::DrainArguments),
+    Undrain(verbs::UndrainArguments),
+    Reload(verbs::ReloadArguments),
     Completion(manual::CompletionArguments),
     Man(manual::ManArguments),
 }
@@ -133,6 +146,11 @@ pub fn main() -> ExitCode {
         Some(Command::Connect(arguments)) => connect::run(&arguments),
         Some(Command::Bench(arguments)) => bench::run(&arguments, signals::stop_signal),
         Some(Command::ProxyConfig(arguments)) => proxy_config::run(&arguments),
+        Some(Command::Status(arguments)) => verbs::status(&arguments),
+        Some(Command::Sessions(arguments)) => verbs::sessions(&arguments),
+        Some(Command::Drain(arguments)) => verbs::drain(&arguments),
+        Some(Command::Undrain(arguments)) => verbs::undrain(&arguments),
+        Some(Command::Reload(arguments)) => verbs::reload(&arguments),
         Some(Command::Completion(arguments)) => Ok(manual::complete(&arguments)),
         Some(Command::Man(arguments)) => manual::man(&arguments),
     };
@@ -315,25 +333,46 @@ impl Prepared {
                 "demo: open to pages of every site, for trying out only; open the address below in a browser"
             );
         }
-        for (address, tls) in addresses {
+        for (address, tls) in &addresses {
             match address {
                 ListenAddress::Tcp(address) => {
-                    let scheme = if tls { "https" } else { "http" };
+                    let scheme = if *tls { "https" } else { "http" };
                     info!("listening on {scheme}://{address}");
                 }
                 address => info!(tls, "listening on {address}"),
             }
         }
         let stopping = Arc::new(AtomicBool::new(false));
+        let (reload, asked) = tokio::sync::mpsc::channel::<Asked>(8);
+        let listeners = addresses.iter().map(|(address, tls)| ListenerAbout {
+            address: address.to_string(),
+            tls: *tls,
+        });
+        let program = Program::new(&config, listeners.collect(), Arc::clone(&stopping), reload);
+        let admin = Admin::listen(
+            &config.admin,
+            gateway.clone(),
+            Arc::clone(&program) as Arc<_>,
+        );
+        let admin = admin.map_err(|error| error.to_string())?.map(|admin| {
+            for (address, _) in admin.local_addresses().into_iter().flatten() {
+                match address {
+                    ListenAddress::Tcp(address) => info!("admin on http://{address}"),
+                    address => info!("admin on {address}"),
+                }
+            }
+            tokio::spawn(admin.serve(std::future::pending()))
+        });
         let reload = reload::Reload {
             settings,
             gateway: gateway.clone(),
             certificates: server.certificates(),
             watched,
             stopping: Arc::clone(&stopping),
+            program,
         };
         let reloading = tokio::spawn(async move {
-            reload.at(hang_up, config).await;
+            reload.at(hang_up, asked, config).await;
             let _ = terminal_gone.send(());
         });
         let stop = async {
@@ -347,6 +386,11 @@ impl Prepared {
             () = supervisor::watchdog(&gateway) => {}
         }
         reloading.abort();
+        // Until now it told how far the end has come. Its socket's file goes with it.
+        if let Some(admin) = admin {
+            admin.abort();
+            let _ = admin.await;
+        }
         Ok(())
     }
 }

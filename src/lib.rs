@@ -43,7 +43,7 @@
 //! | [`backend`] | echo, broadcast, `ws://` and `wss://` upstreams |
 //! | [`server`] | [`Server`]: a TCP port with limits, graceful stop |
 //! | `client` | a SockJS client (feature `client`, part of `cli`) |
-//! | `arguments`, `bench`, `config`, `cli`, `probe`, `recipes` | the program `sockjs-gateway` (feature `cli`, on by default) |
+//! | `admin`, `arguments`, `bench`, `config`, `cli`, `probe`, `recipes`, `remote` | the program `sockjs-gateway` (feature `cli`, on by default) |
 //!
 //! # What is promised
 //!
@@ -54,6 +54,8 @@
 
 #![warn(missing_docs)]
 
+#[cfg(feature = "cli")]
+mod admin;
 #[cfg(feature = "cli")]
 mod arguments;
 #[cfg(feature = "auth")]
@@ -79,6 +81,8 @@ pub mod protocol;
 #[cfg(feature = "cli")]
 pub mod recipes;
 pub mod registry;
+#[cfg(feature = "cli")]
+mod remote;
 pub mod server;
 pub mod service;
 pub mod session;
@@ -107,7 +111,8 @@ pub use server::{
 #[doc(inline)]
 pub use service::{
     AllowedOrigin, ConfigError, ConnectionInfo, CorsFields, Gateway, GatewayBuilder, GatewayConfig,
-    InvalidOrigin, Origins, ServiceConfig, TrustedProxies,
+    HealthConfig, InvalidOrigin, Origins, Readiness, ServiceConfig, ServiceLook, TrustedProxies,
+    UpstreamHealth,
 };
 #[doc(inline)]
 pub use session::{

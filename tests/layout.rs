@@ -167,8 +167,30 @@ const RULES: &[Rule] = &[
         must_not_name: &["parking_lot", "tokio_tungstenite"],
     },
     Rule {
+        module: "admin",
+        may_import: &[
+            "admin",
+            "fields",
+            "metrics",
+            "moment",
+            "protocol",
+            "registry",
+            "server",
+            "service",
+            "session",
+            "transport",
+        ],
+        must_not_name: &["hyper", "hyper_util", "tokio_tungstenite"],
+    },
+    Rule {
+        module: "remote",
+        may_import: &["remote", "server"],
+        must_not_name: &["parking_lot", "tokio_tungstenite"],
+    },
+    Rule {
         module: "config",
         may_import: &[
+            "admin",
             "auth",
             "backend",
             "config",
@@ -211,6 +233,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "cli",
         may_import: &[
+            "admin",
             "arguments",
             "backend",
             "bench",
@@ -220,6 +243,7 @@ const RULES: &[Rule] = &[
             "probe",
             "protocol",
             "recipes",
+            "remote",
             "server",
             "service",
         ],

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tracing::{error, info, warn};
 
+use super::process::{Asked, Program};
 use super::settings::Settings;
 use super::signals::HangUp;
 use super::supervisor;
 use super::watch::Watched;
+use crate::admin::ReloadOutcome;
 use crate::config::Config;
 use crate::server::Certificates;
 use crate::service::Gateway;
@@ -25,6 +28,8 @@ pub(super) struct Reload {
     pub(super) watched: Watched,
     /// Whether the program stops: then it is too late.
     pub(super) stopping: Arc<AtomicBool>,
+    /// Told of what is in force.
+    pub(super) program: Arc<Program>,
 }
 
 /// Logs what is allowed but seldom meant.
@@ -57,17 +62,28 @@ async fn pause(watch: Option<Duration>) {
 }
 
 impl Reload {
-    /// Reloads at each `hang_up`, and when files have changed, where the configuration wants them watched. `running` is what the
-    /// program was started with. Done when a signal came because the terminal that the program was started in is gone.
-    pub(super) async fn at(mut self, mut hang_up: HangUp, running: Config) {
+    /// Reloads at each `hang_up`, when it is `asked` for, and when files have changed, where the configuration wants them watched.
+    /// `running` is what the program was started with. Done when a signal came because the terminal that the program was started in
+    /// is gone.
+    pub(super) async fn at(
+        mut self,
+        mut hang_up: HangUp,
+        mut asked: mpsc::Receiver<Asked>,
+        running: Config,
+    ) {
         let mut watch = running.watch;
         loop {
+            let mut who = None;
             tokio::select! {
                 terminal_gone = hang_up.recv() => {
                     if terminal_gone {
                         return;
                     }
                     // What is read now is known.
+                    self.watched.has_changed();
+                }
+                Some(asker) = asked.recv() => {
+                    who = Some(asker);
                     self.watched.has_changed();
                 }
                 () = pause(watch) => {
@@ -77,34 +93,51 @@ impl Reload {
                     info!("files have changed");
                 }
             }
-            let Some(settings) = &self.settings else {
-                info!("SIGHUP: there is no configuration to reload");
-                continue;
-            };
-            if self.stopping.load(Ordering::Relaxed) {
-                warn!("the configuration is not reloaded, the program stops");
-                continue;
-            }
-            supervisor::reloading();
-            let reloaded = self.reload(settings, &running);
-            supervisor::ready();
-            match reloaded {
-                Ok(config) => {
-                    watch = config.watch;
-                    self.watched.replace(files(settings, &config));
-                }
-                Err(mistakes) => {
-                    for mistake in mistakes.lines() {
-                        error!("{mistake}");
-                    }
-                    error!("the configuration was not reloaded; what was in force stays");
-                }
+            let outcome = self.reload(&running).map(|(config, outcome)| {
+                watch = config.watch;
+                outcome
+            });
+            if let Some(who) = who {
+                let _ = who.send(outcome);
             }
         }
     }
 
-    /// What is in force then.
-    fn reload(&self, settings: &Settings, running: &Config) -> Result<Config, String> {
+    /// What is in force then, and what has changed; else the mistakes. Both are logged.
+    fn reload(&mut self, running: &Config) -> Result<(Config, ReloadOutcome), Vec<String>> {
+        let Some(settings) = &self.settings else {
+            let what = "there is no configuration to reload";
+            info!("{what}");
+            return Err(vec![what.to_owned()]);
+        };
+        if self.stopping.load(Ordering::Relaxed) {
+            let what = "the configuration is not reloaded, the program stops";
+            warn!("{what}");
+            return Err(vec![what.to_owned()]);
+        }
+        supervisor::reloading();
+        let taken_over = self.take_over(settings, running);
+        supervisor::ready();
+        match taken_over {
+            Ok((config, outcome)) => {
+                self.watched.replace(files(settings, &config));
+                self.program.reloaded(&config);
+                Ok((config, outcome))
+            }
+            Err(mistakes) => {
+                let mistakes: Vec<_> = mistakes.lines().map(str::to_owned).collect();
+                mistakes.iter().for_each(|mistake| error!("{mistake}"));
+                error!("the configuration was not reloaded; what was in force stays");
+                Err(mistakes)
+            }
+        }
+    }
+
+    fn take_over(
+        &self,
+        settings: &Settings,
+        running: &Config,
+    ) -> Result<(Config, ReloadOutcome), String> {
         let config = settings.load(None)?;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
@@ -124,6 +157,14 @@ impl Reload {
             removed = names(&reloaded.removed),
             "configuration reloaded"
         );
-        Ok(config)
+        let texts = |prefixes: &[Arc<str>]| prefixes.iter().map(ToString::to_string).collect();
+        let warnings = config.warnings();
+        let outcome = ReloadOutcome {
+            added: texts(&reloaded.added),
+            removed: texts(&reloaded.removed),
+            needs_restart,
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+        };
+        Ok((config, outcome))
     }
 }

@@ -10,7 +10,7 @@ use crate::config::{
 use crate::server::ListenAddress;
 
 /// Where the configuration comes from; variables of the environment are a part of it.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct Settings {
     /// TOML file [default: what SOCKJS_GATEWAY_CONFIG names]
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["to", "prefix", "origin"])]
@@ -41,6 +41,14 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 }
 
 impl Settings {
+    /// A file alone, or the one that the environment names.
+    pub(super) fn of_file(config: Option<PathBuf>) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
+
     /// All sources. A service that nobody described talks to `otherwise`.
     ///
     /// # Errors

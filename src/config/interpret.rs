@@ -30,6 +30,7 @@ impl Config {
         key::read(&mut config, TOP, &tree, Root::Top, &mut mistakes);
         if mistakes.is_empty() {
             config.check_listeners(&mut mistakes);
+            config.check_admin(&mut mistakes);
         }
         let built = config.authenticators(&mut mistakes);
         let mut pattern = ServiceSettings::default();
@@ -63,6 +64,7 @@ impl Config {
                 mistake
             }));
         }
+        config.check_health_paths(&mut mistakes);
         if mistakes.is_empty() {
             return Ok(config);
         }

@@ -5,10 +5,11 @@ use crate::backend::upstream::BinaryPolicy;
 use crate::identity::SessionBinding;
 use crate::network::{Pin, WebsocketProof};
 use crate::server::CertificateFiles;
-use crate::service::CorsFields;
+use crate::service::{CorsFields, UpstreamHealth};
 use crate::session::{RateExceeded, SlowConsumer};
 use crate::transport::Chunks;
 
+use super::admin::UrlPath;
 use super::auth::{AuthTable, Auths, Sources, Texts, UpstreamFields};
 use super::closing::{CloseCode, CloseText, Window};
 use super::key::{Key, Root, Section, keys};
@@ -85,6 +86,45 @@ pub(super) const TOP: &[Section<Config>] = &[
             shutdown_grace: Span => server.shutdown_grace;
             /// time that connections have after that
             close_grace: Span => server.close_grace;
+        },
+    },
+    Section {
+        name: "health",
+        about: &[
+            "What load balancers and orchestrators ask: whether the program lives, and whether it is ready for new sessions. See",
+            "[admin.md](admin.md).",
+        ],
+        keys: keys! { Config:
+            /// answer there on the listeners of the services too, and not only on the admin listener
+            public: Flag => gateway.health.public;
+            /// path that answers 200 as long as the program answers
+            live_path: UrlPath => gateway.health.live_path;
+            /// path that answers 200 when new sessions are served, and 503 while draining
+            ready_path: UrlPath => gateway.health.ready_path;
+            /// whether it is 503 too when upstreams cannot be reached: `"ignore"`; `"any"`, when none can; `"all"`, when one cannot. With
+            /// `"any"` and `"all"` a WebSocket is opened to each upstream, and closed again, when somebody asks
+            upstreams: OneOf<UpstreamHealth> => gateway.health.upstreams;
+            /// how old what is known of an upstream may be before it is tried again
+            upstream_interval: Span => gateway.health.upstream_interval;
+        },
+    },
+    Section {
+        name: "admin",
+        about: &[
+            "The operators' side: a page, a JSON API, and what the commands `status`, `sessions`, `drain`, `undrain` and `reload` talk",
+            "to. See [admin.md](admin.md).",
+        ],
+        keys: keys! { Config:
+            /// where it listens, as for the `listen` of services: `"unix:/run/sockjs-gateway/admin.sock"`, or `"127.0.0.1:8082"`. Where other
+            /// machines can reach it, `token_file` is required
+            listen: Optional<Address> => admin.listen, or "nowhere";
+            /// permissions of a Unix socket
+            mode: Mode => admin.mode;
+            /// file with a token of at least 16 bytes, which whoever asks must know (`Authorization: Bearer`); white space around it does
+            /// not count
+            token_file: File => admin.token_file, or "no token";
+            /// let taps show what messages say, and not only their sizes
+            tap_contents: Flag => admin.tap_contents;
         },
     },
     Section {

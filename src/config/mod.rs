@@ -2,6 +2,7 @@
 //!
 //! To add a key: its field in the `Config` of the module that owns it, and its row in `keys.rs`.
 
+mod admin;
 mod auth;
 mod closing;
 mod conditions;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::admin::AdminConfig;
 use crate::backend::UpstreamConfig;
 use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
@@ -63,6 +65,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// What all services share.
     pub gateway: GatewayConfig,
+    /// The operators' side.
+    pub(crate) admin: AdminConfig,
     /// How often to look whether files have changed. Default never.
     pub watch: Option<Duration>,
     /// The services.
@@ -111,6 +115,7 @@ impl Config {
             listen: vec![ListenAddress::Tcp(DEFAULT_LISTEN)],
             listeners: Vec::new(),
             auths: Vec::new(),
+            admin: AdminConfig::default(),
             watch: None,
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
@@ -162,7 +167,7 @@ impl Config {
 
     /// What is allowed but seldom meant.
     pub fn warnings(&self) -> Vec<Mistake> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
         for (index, listener) in self.listeners.iter().enumerate() {
             let remarks = ListenerConfig::from(listener).tls.map(|tls| tls.remarks());
             let origin = self.origin_of_listener(index);

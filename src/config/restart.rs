@@ -5,7 +5,7 @@ use super::key::Section;
 use super::keys::TOP;
 
 /// Tables that are read once, when the program starts.
-const AT_START: &[&str] = &["server", "drain"];
+const AT_START: &[&str] = &["admin", "drain", "server"];
 
 impl Config {
     /// The keys that differ from what `running` was started with and need a restart, like `server.backlog`. Certificates do not.

@@ -110,7 +110,7 @@ impl Registry {
         budgets.reliefs().for_each(|relief| relief.runs_here());
         let tally = self.tallies.of(caller.transport(), &self.totals);
         tally.opened();
-        let handle = SessionHandle::new(config, tally, path(), owner);
+        let handle = SessionHandle::new(config, tally, path(), owner, caller.address());
         Ok((handle, Place::new(place, places)))
     }
 

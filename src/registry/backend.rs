@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, Handshake};
 use super::dials::Dials;
+use super::health::Health;
 
 /// The future that serves one connection. It may end before the connection does (when it moved the connection
 /// elsewhere); a connection ends when it is dropped.
@@ -58,6 +59,11 @@ pub trait Backend: Send + Sync + 'static {
     /// default no.
     fn counts_dials(&self, _dials: &Arc<Dials>) -> bool {
         false
+    }
+
+    /// How tries to reach who else is needed went, sessions' and those of [`Self::reach`]. By default nobody is needed.
+    fn health(&self) -> Option<&Health> {
+        None
     }
 
     /// Whether [`Connection::handshake`] is wanted; keeping it costs about a kilobyte per session. By default yes.

@@ -2,8 +2,9 @@
 //! for it, and acts on its wake-ups.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -22,8 +23,10 @@ use super::LOG;
 use super::census::Glance;
 use super::clock::now;
 use super::counts::Counts;
+use super::look::{Look, Opening};
 use super::queue_memory::{Asked, Hold};
 use super::tally::{Tally, Totals};
+use super::tap::{Tap, Tapped, Taps};
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
 
@@ -36,6 +39,8 @@ pub struct SessionHandle {
     opened: Moment,
     /// Who opened it, where services ask.
     owner: Option<Arc<Identity>>,
+    /// Where the browser is, after trusted proxies.
+    address: Option<IpAddr>,
 }
 
 /// What the lock protects.
@@ -48,6 +53,8 @@ struct Locked {
     /// The connection of the attached receiver, or of the last one that was answered.
     wire: Option<Arc<Wire>>,
     wakers: Wakers,
+    /// Whoever watches it; mostly nobody.
+    taps: Option<Box<Taps>>,
 }
 
 /// What is to be told after the lock.
@@ -84,6 +91,7 @@ impl SessionHandle {
         tally: Arc<Tally>,
         path: Option<Path>,
         owner: Option<Arc<Identity>>,
+        address: Option<IpAddr>,
     ) -> Arc<Self> {
         let (id, opened) = (Uuid::new_v4(), now());
         let mut session = Session::new(config, opened);
@@ -97,10 +105,12 @@ impl SessionHandle {
                 hold: None,
                 wire: None,
                 wakers: Wakers::default(),
+                taps: None,
             }),
             tally,
             opened,
             owner,
+            address,
         })
     }
 
@@ -138,6 +148,62 @@ impl SessionHandle {
         }
     }
 
+    /// How it began.
+    pub fn opening(&self) -> Opening {
+        Opening {
+            at: self.opened,
+            address: self.address,
+            transport: self.tally.transport,
+        }
+    }
+
+    /// What it is doing.
+    pub fn look(&self) -> Look {
+        let state = self.state.lock();
+        let session = &state.session;
+        Look {
+            standing: session.standing(),
+            receivers: session.attachment(),
+            traffic: session.traffic(),
+            queued: session.queued(),
+            end: session.end().cloned(),
+        }
+    }
+
+    /// Watches what it sends and receives from now on, with `contents` or sizes alone. `None` when it is closed, or too many
+    /// watch it.
+    pub fn tap(self: &Arc<Self>, contents: bool) -> Option<Tap> {
+        let number = self.locked(|state| {
+            if state.session.is_closed() {
+                return None;
+            }
+            let taps = state
+                .taps
+                .get_or_insert_with(|| Box::new(Taps::new(self.opened)));
+            taps.add(contents)
+        });
+        number.map(|number| Tap::new(Arc::clone(self), number))
+    }
+
+    pub(super) fn untap(&self, number: u32) {
+        self.locked(|state| {
+            state.taps.take_if(|taps| taps.remove(number));
+        });
+    }
+
+    pub(super) fn poll_tapped(
+        &self,
+        number: u32,
+        context: &Context<'_>,
+    ) -> Poll<Option<Vec<Tapped>>> {
+        let mut state = self.state.lock();
+        let closed = state.session.is_closed();
+        match &mut state.taps {
+            Some(taps) => taps.poll(number, context, closed),
+            None => Poll::Ready(None),
+        }
+    }
+
     /// Whether `caller` may know of it.
     pub(super) fn is_there_for(&self, caller: &Caller) -> bool {
         caller.reaches(self.owner(), false)
@@ -157,6 +223,7 @@ impl SessionHandle {
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
+        let watching = state.watching();
         drop(state);
         if let Some(to_wake) = to_wake {
             to_wake.wake();
@@ -164,6 +231,7 @@ impl SessionHandle {
         if let Some(news) = news {
             news.tell();
         }
+        watching.into_iter().for_each(Waker::wake);
         if short {
             self.tally.of_service.relieve();
         }
@@ -319,6 +387,9 @@ impl SessionHandle {
             };
             state.wakers.frame_taken();
             let heartbeat = matches!(frame, Frame::Heartbeat);
+            if let Some(taps) = &mut state.taps {
+                taps.sent(now, &frame);
+            }
             let read = read(frame);
             if let Some(path) = &mut state.path {
                 path.said(now, heartbeat);
@@ -382,6 +453,12 @@ impl SessionHandle {
         self.end(EndCause::Violation, reason);
     }
 
+    /// Ends the session because an operator wants it: what is queued is delivered, then the close frame. Whether it had not ended
+    /// before.
+    pub fn kick(&self, reason: &CloseReason) -> bool {
+        self.end(EndCause::Operator, reason.clone())
+    }
+
     /// Ends the session because the service stops: what is queued is delivered, then the close frame.
     pub fn shut_down(&self, reason: &CloseReason) {
         self.end(EndCause::Shutdown, reason.clone());
@@ -392,8 +469,8 @@ impl SessionHandle {
         self.locked(|state| state.session.handle_forsaken());
     }
 
-    /// Ends the session after what is queued. The first end wins.
-    pub(super) fn end(&self, cause: EndCause, reason: CloseReason) {
+    /// Ends the session after what is queued. The first end wins; whether this is it.
+    pub(super) fn end(&self, cause: EndCause, reason: CloseReason) -> bool {
         let code = reason.code;
         let decided = self.locked(|state| {
             let decided = state.session.end().is_none();
@@ -403,6 +480,7 @@ impl SessionHandle {
         if decided {
             debug!(target: LOG, session = %self.id, cause = cause.name(), code, "end decided");
         }
+        decided
     }
 
     /// Bytes of queue memory that it holds, its [weight](Hold::weight), and whether it is closed and will give them back.
@@ -612,12 +690,16 @@ impl Locked {
     }
 
     fn take_in(&mut self, now: Moment, messages: &mut Vec<Message>, counts: &Counts) -> Deliver {
+        let tapped = self.taps.as_ref().map(|taps| taps.load(messages));
         let answer = self.session.handle_browser_messages(now, messages);
         match answer {
             Deliver::Full if self.session.poll_paced() => counts.paced(),
             Deliver::Full => {}
             Deliver::Excessive => counts.closed_excessive(),
             _ => self.wrote(now),
+        }
+        if let (Some(load), Some(taps), Deliver::Accepted) = (tapped, &mut self.taps, answer) {
+            taps.received(now, &load);
         }
         answer
     }
@@ -643,6 +725,14 @@ impl Locked {
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);
         }
         asked != Asked::Granted
+    }
+
+    /// Whoever watches and has something to see.
+    fn watching(&mut self) -> Vec<Waker> {
+        match &mut self.taps {
+            Some(taps) => taps.due(self.session.is_closed()),
+            None => Vec::new(),
+        }
     }
 
     fn news(&mut self, wakes: Wakes) -> Option<Box<News>> {

@@ -12,6 +12,7 @@ use crate::session::{RateLimit, SessionConfig};
 use crate::transport::{TRANSPORTS, Transport, TransportConfig};
 
 use super::forwarded::TrustedProxies;
+use super::health::HealthConfig;
 use super::origin::Origins;
 
 /// What all services of a gateway share.
@@ -24,6 +25,8 @@ pub struct GatewayConfig {
     pub max_sessions: usize,
     /// Bytes that all queues and bodies may take together, beyond 16 KiB that each session has for itself. Default 1 GiB.
     pub queue_memory: usize,
+    /// How it tells whether it lives and is ready.
+    pub health: HealthConfig,
 }
 
 impl Default for GatewayConfig {
@@ -32,6 +35,7 @@ impl Default for GatewayConfig {
             trusted_proxies: TrustedProxies::default(),
             max_sessions: 1_000_000,
             queue_memory: 1 << 30,
+            health: HealthConfig::default(),
         }
     }
 }
@@ -110,6 +114,8 @@ pub enum ConfigError {
     NoTransport,
     /// Not a URL for the iframe's script.
     InvalidSockjsUrl(String),
+    /// A service has this path, and the gateway's health is to be there.
+    HealthAtPrefix(String),
 }
 
 impl ServiceConfig {
@@ -265,6 +271,10 @@ impl fmt::Display for ConfigError {
             }
             Self::NoTransport => f.write_str(
                 "transports is empty; leave it out for all of them, or name at least one",
+            ),
+            Self::HealthAtPrefix(path) => write!(
+                f,
+                "the service {path:?} is where the gateway's health is to be; write another path for it (health.live_path, health.ready_path), or health.public = false"
             ),
             Self::InvalidSockjsUrl(url) => write!(
                 f,

@@ -74,7 +74,7 @@ impl Dispatched {
     }
 
     /// The answer with all its fields.
-    pub(super) async fn finish(mut self) -> Response<Body> {
+    pub(crate) async fn finish(mut self) -> Response<Body> {
         let (mut response, policies) = std::future::poll_fn(|context| self.poll(context)).await;
         policies.add(response.headers_mut());
         if let Some(content_type) = response.body().content_type() {

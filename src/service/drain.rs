@@ -45,6 +45,11 @@ impl Gateway {
         self.stop(reason);
     }
 
+    /// Refuses new sessions from now on; the living ones go on until a drain ends them.
+    pub(crate) fn close_doors(&self, reason: &CloseReason) {
+        self.refuse(reason);
+    }
+
     /// Refuses new sessions everywhere, also of services that a reload adds.
     fn refuse(&self, reason: &CloseReason) -> Arc<Routes> {
         let mut draining = self.0.draining.lock();

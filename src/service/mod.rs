@@ -1,5 +1,6 @@
 //! The gateway as an HTTP service: which service a request is for, and the policies around its transports.
 
+mod builder;
 mod config;
 mod cookie;
 mod cors;
@@ -7,6 +8,8 @@ mod dispatch;
 mod doctor;
 mod drain;
 mod forwarded;
+mod health;
+mod look;
 mod measure;
 mod origin;
 mod page;
@@ -37,12 +40,16 @@ use crate::protocol::{CloseReason, Route};
 use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
+pub use builder::GatewayBuilder;
 pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
+pub use health::{HealthConfig, Readiness, UpstreamHealth};
+pub(crate) use look::Outside;
+pub use look::ServiceLook;
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
-use page::Page;
+pub(crate) use page::Page;
 pub(crate) use policies::Policies;
 pub use reload::Reloaded;
 use routes::Routes;
@@ -74,6 +81,7 @@ struct Inner {
     /// What is in force; each request looks once.
     routes: ArcSwap<Routes>,
     pages: HashMap<&'static str, Page>,
+    outside: Option<Arc<dyn Outside>>,
     budgets: Budgets,
     /// Counted by the servers that serve it.
     connections: Arc<Connections>,
@@ -118,24 +126,7 @@ pub struct ConnectionInfo {
     pub wire: Option<Arc<Wire>>,
 }
 
-/// Builds a [`Gateway`].
-#[must_use]
-pub struct GatewayBuilder {
-    services: Vec<(ServiceConfig, Arc<dyn Backend>)>,
-    pages: HashMap<&'static str, Page>,
-    config: GatewayConfig,
-}
-
 impl Gateway {
-    /// A gateway without services.
-    pub fn builder() -> GatewayBuilder {
-        GatewayBuilder {
-            services: Vec::new(),
-            pages: HashMap::new(),
-            config: GatewayConfig::default(),
-        }
-    }
-
     /// Answers a request. The answer to a receiving request may take as long as a heartbeat.
     pub fn answer(
         &self,
@@ -160,6 +151,9 @@ impl Gateway {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
         }
+        if let Some(health) = self.public_health(&request) {
+            return health;
+        }
         let routes = self.0.routes.load();
         if let Some((service, rest)) = routes.find(uri.path()) {
             if let Some((doctor, rest)) = service.doctor(rest) {
@@ -171,6 +165,9 @@ impl Gateway {
         let response = match self.0.pages.get(uri.path()) {
             Some(page) if request.method == Method::GET => page.answer(&request.fields),
             Some(_) => dispatch::method_not_allowed("GET"),
+            None if let Some(outside) = &self.0.outside => {
+                return outside.answer(request, connection).into();
+            }
             None => {
                 tracing::debug!(path = uri.path(), prefixes = ?self, "no service has this prefix; the gateway needs the whole path");
                 dispatch::not_found()
@@ -251,90 +248,6 @@ where
 
     fn call(&self, request: http::Request<B>) -> GatewayFuture {
         self.call_with(request)
-    }
-}
-
-impl GatewayBuilder {
-    /// Adds a service: its sessions talk to `backend`.
-    pub fn service(self, config: ServiceConfig, backend: impl Backend) -> Self {
-        self.shared_service(config, Arc::new(backend))
-    }
-
-    /// As [`Self::service`], for a backend chosen at run time.
-    pub fn shared_service(mut self, config: ServiceConfig, backend: Arc<dyn Backend>) -> Self {
-        self.services.push((config, backend));
-        self
-    }
-
-    /// Serves a fixed file at `path`, outside the services.
-    pub fn page(
-        mut self,
-        path: &'static str,
-        content_type: &'static str,
-        content: &'static str,
-    ) -> Self {
-        self.pages.insert(path, Page::fixed(content_type, content));
-        self
-    }
-
-    /// What all services share, in place of what was set before.
-    pub fn config(mut self, config: GatewayConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// Proxies whose `Forwarded` and `X-Forwarded-*` fields are believed. Default none.
-    pub fn trusted_proxies(mut self, trusted: TrustedProxies) -> Self {
-        self.config.trusted_proxies = trusted;
-        self
-    }
-
-    /// The most sessions of all services together. Default 1 000 000.
-    pub fn max_sessions(mut self, sessions: usize) -> Self {
-        self.config.max_sessions = sessions;
-        self
-    }
-
-    /// Bytes that all queues and bodies may take together, beyond 16 KiB that each session has for itself. Default 1 GiB.
-    pub fn queue_memory(mut self, bytes: usize) -> Self {
-        self.config.queue_memory = bytes;
-        self
-    }
-
-    /// The gateway.
-    ///
-    /// # Errors
-    /// [`ConfigError`] for a prefix that is malformed or used twice, and for a transport that does not exist.
-    pub fn build(self) -> Result<Gateway, ConfigError> {
-        self.check()?;
-        let GatewayConfig {
-            trusted_proxies,
-            max_sessions,
-            queue_memory,
-        } = self.config;
-        let budgets = Budgets::new(max_sessions, queue_memory);
-        let services = self.services.into_iter();
-        let services =
-            services.map(|(config, backend)| Arc::new(Service::new(config, backend, &budgets)));
-        let routes = Routes::new(services.collect(), Vec::new(), trusted_proxies);
-        Ok(Gateway(Arc::new(Inner {
-            routes: ArcSwap::from_pointee(routes),
-            pages: self.pages,
-            budgets,
-            connections: Arc::default(),
-            draining: Mutex::default(),
-        })))
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        for (index, (config, _)) in self.services.iter().enumerate() {
-            config.check()?;
-            let mut before = self.services[..index].iter();
-            if before.any(|(other, _)| other.prefix == config.prefix) {
-                return Err(ConfigError::PrefixTwice(config.prefix.to_string()));
-            }
-        }
-        Ok(())
     }
 }
 

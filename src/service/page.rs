@@ -18,7 +18,7 @@ use super::origin::Origins;
 
 /// One file and how it may be cached.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     content: Bytes,
     content_type: HeaderValue,
     etag: HeaderValue,
@@ -95,7 +95,7 @@ impl Page {
     }
 
     /// As [`Self::fixed`], with a content security policy of its own.
-    pub(super) fn with_policy(
+    pub(crate) fn with_policy(
         content_type: &'static str,
         content: &'static str,
         policy: &str,
@@ -113,7 +113,7 @@ impl Page {
     }
 
     /// 200, or 304 when the browser has it. (sockjs-protocol, `IframePage.test_cacheability`)
-    pub(super) fn answer(&self, request: &Fields) -> Response<Body> {
+    pub(crate) fn answer(&self, request: &Fields) -> Response<Body> {
         let tags = request.get_all(&IF_NONE_MATCH).filter_map(FieldValue::text);
         let etag = self.etag.to_str().unwrap_or_default();
         let known = tags

@@ -38,6 +38,7 @@ impl Gateway {
             trusted_proxies,
             max_sessions,
             queue_memory,
+            health,
         } = builder.config;
         let draining = self.0.draining.lock();
         let before = self.0.routes.load_full();
@@ -78,9 +79,12 @@ impl Gateway {
             .collect();
         let mut leaving = before.leaving.clone();
         leaving.extend(left_out.iter().cloned());
-        self.0
-            .routes
-            .store(Arc::new(Routes::new(services, leaving, trusted_proxies)));
+        self.0.routes.store(Arc::new(Routes::new(
+            services,
+            leaving,
+            trusted_proxies,
+            health,
+        )));
         for service in left_out {
             for registry in service.registries() {
                 // A drain ends the living ones in its own time.
@@ -111,6 +115,7 @@ impl Gateway {
             routes.services.clone(),
             others.cloned().collect(),
             routes.trusted.clone(),
+            routes.health.clone(),
         );
         self.0.routes.store(Arc::new(next));
     }

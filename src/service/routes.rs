@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::registry::Registry;
 
-use super::{Service, TrustedProxies};
+use super::{HealthConfig, Service, TrustedProxies};
 
 pub(super) struct Routes {
     /// The longest prefix first.
@@ -12,6 +12,7 @@ pub(super) struct Routes {
     /// Services that were left out, and still end their sessions.
     pub(super) leaving: Vec<Arc<Service>>,
     pub(super) trusted: TrustedProxies,
+    pub(super) health: HealthConfig,
 }
 
 impl Routes {
@@ -19,6 +20,7 @@ impl Routes {
         mut services: Vec<Arc<Service>>,
         leaving: Vec<Arc<Service>>,
         trusted: TrustedProxies,
+        health: HealthConfig,
     ) -> Self {
         // Of two prefixes that match, such as `/a` and `/a/b`, the longer one decides.
         services.sort_by_key(|service| std::cmp::Reverse(service.config.prefix.len()));
@@ -26,6 +28,7 @@ impl Routes {
             services,
             leaving,
             trusted,
+            health,
         }
     }
 

@@ -25,11 +25,13 @@ pub enum EndCause {
     Shutdown,
     /// The identity that opened it has expired.
     Identity,
+    /// An operator ended it.
+    Operator,
 }
 
 impl EndCause {
     /// All of them, in this order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Backend,
         Self::Browser,
         Self::Interrupted,
@@ -39,6 +41,7 @@ impl EndCause {
         Self::Overload,
         Self::Shutdown,
         Self::Identity,
+        Self::Operator,
     ];
 
     /// Its name in logs and metrics.
@@ -53,6 +56,7 @@ impl EndCause {
             Self::Overload => "overload",
             Self::Shutdown => "shutdown",
             Self::Identity => "identity",
+            Self::Operator => "operator",
         }
     }
 
@@ -72,6 +76,7 @@ impl EndCause {
             Self::Overload => "a bound of the gateway was reached",
             Self::Shutdown => "the gateway, or the service, stops",
             Self::Identity => "the identity that opened it has expired",
+            Self::Operator => "an operator ended it",
         }
     }
 
@@ -85,7 +90,8 @@ impl EndCause {
             | Self::Violation
             | Self::Overload
             | Self::Shutdown
-            | Self::Identity => "gateway",
+            | Self::Identity
+            | Self::Operator => "gateway",
         }
     }
 

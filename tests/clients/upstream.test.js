@@ -113,7 +113,7 @@ describe('a session whose client never showed that it receives', () => {
 
   it('opens no connection to the backend when it polls once', async () => {
     assert.equal(await (await post(`${pair.gateway.url}/000/one-poll/xhr`)).text(), 'o\n');
-    await pair.gateway.logged('session closed'); // after disconnect_delay, 5 s
+    await pair.gateway.logged('session ended'); // after disconnect_delay, 5 s
     assert.equal(pair.backend.upgrades(), 0);
   });
 });
@@ -129,7 +129,7 @@ describe('a stream that is aborted as soon as it opened', () => {
     await stream.lines.next();
     assert.equal((await stream.lines.next()).value, 'o');
     stream.abort();
-    await pair.gateway.logged('session closed');
+    await pair.gateway.logged('session ended');
     assert.equal(pair.backend.upgrades(), 0);
   });
 });

@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::{BackendError, without_secrets};
-use crate::registry::{DialOutcome, Dials, Handshake, Throttle};
+use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttle};
 use crate::websocket::{LargeReads, small_buffers};
 
 use super::link::Link;
@@ -30,6 +30,7 @@ pub(super) struct Dialler {
     failures: Throttle,
     /// Where dials are counted: by the first service that has this upstream, once there is one.
     dials: OnceLock<Arc<Dials>>,
+    health: Health,
     #[cfg(feature = "tls")]
     tls: Option<tokio_rustls::TlsConnector>,
 }
@@ -73,6 +74,11 @@ impl DialFailure {
             Self::Refused(_) => DialOutcome::Refused,
             Self::Broken(_) => DialOutcome::Broken,
         }
+    }
+
+    /// Whether it would fail for every browser. A refusal below 500 may be of this one, and somebody gave it.
+    fn is_of_upstream(&self) -> bool {
+        !matches!(self, Self::Refused(status) if !status.is_server_error())
     }
 }
 
@@ -178,6 +184,7 @@ impl Dialler {
             config,
             failures: Throttle::default(),
             dials: OnceLock::new(),
+            health: Health::default(),
             #[cfg(feature = "tls")]
             tls,
         })
@@ -199,6 +206,11 @@ impl Dialler {
         &self.config
     }
 
+    /// How its dials went.
+    pub(super) fn health(&self) -> &Health {
+        &self.health
+    }
+
     /// Opens a WebSocket in the name of the browser that sent `handshake`, and counts what comes of it.
     pub(super) async fn dial(
         &self,
@@ -215,6 +227,10 @@ impl Dialler {
             Ok(_) => DialOutcome::Opened,
             Err(failure) => failure.outcome(),
         };
+        match &dialled {
+            Err(failure) if failure.is_of_upstream() => self.health.failed(failure.to_string()),
+            _ => self.health.succeeded(),
+        }
         dialled
     }
 

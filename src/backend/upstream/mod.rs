@@ -12,7 +12,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName, ORIGIN, USER_AGENT};
 use tracing::debug;
 
 use crate::registry::{
-    Backend, Connection, Dials, Handshake, LOG, Negotiated, Negotiation, NegotiationFailed,
+    Backend, Connection, Dials, Handshake, Health, LOG, Negotiated, Negotiation, NegotiationFailed,
     Reaching, Served,
 };
 
@@ -179,6 +179,10 @@ impl Backend for Upstream {
     fn counts_dials(&self, dials: &Arc<Dials>) -> bool {
         self.dialler.count_in(dials);
         true
+    }
+
+    fn health(&self) -> Option<&Health> {
+        Some(self.dialler.health())
     }
 
     /// Opens a WebSocket as for a browser that says nothing of itself, and closes it.

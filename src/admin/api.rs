@@ -1,0 +1,242 @@
+//! The API: which path and method is answered by what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::ACCEPT;
+use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use crate::metrics::Format;
+use crate::service::{ConnectionInfo, Dispatched};
+use crate::transport::{Answer, Body, Request};
+
+use super::answer::{Wrong, events, json_of, method_not_allowed, refused, scraped};
+use super::sessions::{self, Kick, Query, close_reason};
+use super::{Admin, pages, status, tap};
+
+/// Where the API is. Another one that is not the same for those who ask would be elsewhere.
+const ROOT: &str = "/api/v1/";
+
+/// What scrapers ask for.
+const METRICS: &str = "/metrics";
+
+/// Longest body of a request, and time for it.
+const MAX_BODY: usize = 64 * 1024;
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is asked for.
+enum Call {
+    Status,
+    Config,
+    Sessions,
+    Session(String),
+    Tap(String),
+    Kick,
+    Drain,
+    Undrain,
+    Reload,
+}
+
+impl Call {
+    /// By the path below [`ROOT`], and the method that it takes.
+    fn at(path: &str) -> Option<(Self, Method)> {
+        let (get, post) = (
+            |call| Some((call, Method::GET)),
+            |call| Some((call, Method::POST)),
+        );
+        let mut segments = path.split('/');
+        match (
+            segments.next()?,
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        ) {
+            ("status", None, ..) => get(Self::Status),
+            ("config", None, ..) => get(Self::Config),
+            ("sessions", None, ..) => get(Self::Sessions),
+            ("sessions", Some(id), None, _) => get(Self::Session(id.to_owned())),
+            ("sessions", Some(id), Some("tap"), None) => get(Self::Tap(id.to_owned())),
+            ("kick", None, ..) => post(Self::Kick),
+            ("drain", None, ..) => post(Self::Drain),
+            ("undrain", None, ..) => post(Self::Undrain),
+            ("reload", None, ..) => post(Self::Reload),
+            _ => None,
+        }
+    }
+}
+
+/// Answers any request on the admin listener.
+pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &ConnectionInfo) -> Answer {
+    if let Some(health) = admin.gateway.health(&request) {
+        return Answer::later(Dispatched::finish(health));
+    }
+    let path = request.uri.path();
+    let below = path.strip_prefix(ROOT);
+    if below.is_none() && path != METRICS {
+        return page(admin, &request).into();
+    }
+    if let Err(refusal) = admin.guard.admit(&request.method, &request.fields) {
+        if let Some(held_back) = admin.refusals.admit() {
+            warn!(peer = ?connection.peer, ?refusal, path, held_back, "admin request refused");
+        }
+        return refused(refusal).into();
+    }
+    let Some(path) = below else {
+        return metrics(admin, &request);
+    };
+    let Some((call, method)) = Call::at(path) else {
+        let what = format!("there is nothing at {ROOT}{path}");
+        return Wrong(StatusCode::NOT_FOUND, what).response().into();
+    };
+    if request.method != method {
+        let allow = if method == Method::GET { "GET" } else { "POST" };
+        return method_not_allowed(allow).into();
+    }
+    let admin = Arc::clone(admin);
+    Answer::later(async move {
+        let answered = answer_call(&admin, call, request).await;
+        answered.unwrap_or_else(|wrong| wrong.response())
+    })
+}
+
+fn page(admin: &Admin, request: &Request) -> Response<Body> {
+    if let Err(refusal) = admin.guard.admit_page(&request.fields) {
+        return refused(refusal);
+    }
+    match pages::at(request.uri.path()) {
+        Some(page) if request.method == Method::GET => page.answer(&request.fields),
+        Some(_) => method_not_allowed("GET"),
+        None => Wrong(
+            StatusCode::NOT_FOUND,
+            format!("there is nothing here; the page is at /, the API below {ROOT}"),
+        )
+        .response(),
+    }
+}
+
+/// All metrics, in the format that is wanted. (RFC 9110 §12.5.1)
+fn metrics(admin: &Admin, request: &Request) -> Answer {
+    if request.method != Method::GET {
+        return method_not_allowed("GET").into();
+    }
+    let accept: Vec<_> = request.fields.items(&ACCEPT).collect();
+    let format = Format::wanted(Some(&accept.join(",")));
+    let gateway = admin.gateway.clone();
+    Answer::later(async move {
+        let page = tokio::task::spawn_blocking(move || gateway.metrics(format)).await;
+        scraped(format.content_type(), page.unwrap_or_default())
+    })
+}
+
+async fn answer_call(
+    admin: &Arc<Admin>,
+    call: Call,
+    request: Request,
+) -> Result<Response<Body>, Wrong> {
+    let query = request.uri.query().unwrap_or_default().to_owned();
+    let value = match call {
+        Call::Status => status::status(admin).await,
+        Call::Config => json!({ "keys": admin.process.config() }),
+        Call::Sessions => sessions::list(admin, &Query::parse(&query)?).await,
+        Call::Session(id) => sessions::show(admin, &id)?,
+        Call::Tap(id) => {
+            let mut parameters = form_urlencoded::parse(query.as_bytes());
+            let contents = parameters.any(|(name, value)| name == "contents" && value == "true");
+            return Ok(events(Body::chunks(tap::begin(admin, &id, contents)?)));
+        }
+        Call::Kick => {
+            let kick: Kick = read(request).await?;
+            let kicked = sessions::kick(admin, &kick).await?;
+            info!(?kick, kicked, "sessions ended by an operator");
+            json!({ "kicked": kicked })
+        }
+        Call::Drain => drain(admin, &read(request).await?)?,
+        Call::Undrain => {
+            let Nothing {} = read(request).await?;
+            undrain(admin)?
+        }
+        Call::Reload => {
+            let Nothing {} = read(request).await?;
+            return Ok(reload(admin).await);
+        }
+    };
+    Ok(json_of(StatusCode::OK, &value))
+}
+
+/// `{}`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// How to drain; what is left out is as in `[drain]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drain {
+    window_seconds: Option<u32>,
+    code: Option<u16>,
+    reason: Option<String>,
+}
+
+fn drain(admin: &Admin, drain: &Drain) -> Result<Value, Wrong> {
+    let (reason, window) = admin.process.drain();
+    let code = drain.code.unwrap_or(reason.code);
+    let text = drain.reason.as_deref().unwrap_or(&reason.reason);
+    let reason = close_reason(code, text)?;
+    let window = drain
+        .window_seconds
+        .map_or(window, |seconds| Duration::from_secs(seconds.into()));
+    if admin.process.is_stopping() {
+        return Err(Wrong(
+            StatusCode::CONFLICT,
+            "the program stops, and drains already".to_owned(),
+        ));
+    }
+    let sessions = admin.gateway.sessions();
+    info!(?window, sessions, "drained by an operator");
+    admin.draining.begin(&admin.gateway, reason, window);
+    Ok(json!({ "draining": true, "sessions": sessions }))
+}
+
+fn undrain(admin: &Admin) -> Result<Value, Wrong> {
+    if admin.process.is_stopping() {
+        let what = "the program stops; that cannot be taken back";
+        return Err(Wrong(StatusCode::CONFLICT, what.to_owned()));
+    }
+    admin.draining.undo(&admin.gateway);
+    info!("undrained by an operator");
+    Ok(json!({ "draining": false, "sessions": admin.gateway.sessions() }))
+}
+
+async fn reload(admin: &Admin) -> Response<Body> {
+    match admin.process.reload().await {
+        Ok(outcome) => json_of(StatusCode::OK, &json!(outcome)),
+        Err(mistakes) => {
+            let error = "the configuration was not reloaded; what was in force stays";
+            let value = json!({ "error": error, "mistakes": mistakes });
+            json_of(StatusCode::UNPROCESSABLE_ENTITY, &value)
+        }
+    }
+}
+
+/// The body of a request.
+async fn read<T: DeserializeOwned>(request: Request) -> Result<T, Wrong> {
+    let body = Limited::new(request.body, MAX_BODY).collect();
+    let body = tokio::time::timeout(BODY_TIMEOUT, body).await;
+    let body = body.map_err(|_| {
+        Wrong(
+            StatusCode::REQUEST_TIMEOUT,
+            "the body did not arrive in time".to_owned(),
+        )
+    })?;
+    let body = body.map_err(|error| {
+        let what = format!("the body cannot be read, or is over {MAX_BODY} bytes: {error}");
+        Wrong(StatusCode::PAYLOAD_TOO_LARGE, what)
+    })?;
+    serde_json::from_slice(&body.to_bytes())
+        .map_err(|error| Wrong::request(format!("the body is not what this takes: {error}")))
+}

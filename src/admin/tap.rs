@@ -1,0 +1,129 @@
+//! A session's frames as they pass, as server-sent events.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{Stream, unfold};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tracing::info;
+
+use crate::protocol::Message;
+use crate::registry::{Load, Passage, Reservation, Tap, Tapped};
+
+use super::answer::Wrong;
+use super::{Admin, sessions};
+
+/// Silence after which a comment is sent, so that a watcher who has gone is noticed.
+const ALIVE: Duration = Duration::from_secs(10);
+/// Bytes of one message that are shown.
+const SHOWN: usize = 4096;
+
+struct Watching {
+    tap: Tap,
+    _place: Reservation,
+}
+
+/// Begins to watch a session.
+pub(super) fn begin(
+    admin: &Arc<Admin>,
+    id: &str,
+    contents: bool,
+) -> Result<impl Stream<Item = Bytes> + Send + 'static, Wrong> {
+    if contents && !admin.tap_contents {
+        let what = "contents of messages are not shown; admin.tap_contents = true allows it";
+        return Err(Wrong(StatusCode::FORBIDDEN, what.to_owned()));
+    }
+    let (session, _) = sessions::find(admin, id)?;
+    let too_many = || {
+        let what = "too many taps are open, or the session has ended; close another one";
+        Wrong(StatusCode::SERVICE_UNAVAILABLE, what.to_owned())
+    };
+    let place = admin.taps.reserve(1).ok_or_else(too_many)?;
+    let tap = session.tap(contents).ok_or_else(too_many)?;
+    info!(session = %session.id(), contents, "tapped by an operator");
+    let watching = Watching { tap, _place: place };
+    let stream = unfold(Some((watching, true)), |state| async move {
+        let (mut watching, first) = state?;
+        if first {
+            // The answer begins at once, also where nothing passes.
+            return Some((Bytes::from_static(b": tapped\n\n"), Some((watching, false))));
+        }
+        match tokio::time::timeout(ALIVE, watching.tap.next()).await {
+            Err(_) => Some((Bytes::from_static(b": alive\n\n"), Some((watching, false)))),
+            Ok(Some(events)) => Some((told(&events), Some((watching, false)))),
+            Ok(None) => Some((over(&watching.tap), None)),
+        }
+    });
+    Ok(stream)
+}
+
+fn told(events: &[Tapped]) -> Bytes {
+    let mut text = String::new();
+    for event in events {
+        let _ = write!(text, "data: {}\n\n", json_of(event));
+    }
+    text.into()
+}
+
+fn json_of(event: &Tapped) -> Value {
+    let mut value = match &event.passage {
+        Passage::Open => json!({ "direction": "out", "frame": "open" }),
+        Passage::Heartbeat => json!({ "direction": "out", "frame": "heartbeat" }),
+        Passage::Close(reason) => json!({
+            "direction": "out",
+            "frame": "close",
+            "code": reason.code,
+            "reason": &*reason.reason,
+        }),
+        Passage::Sent(load) => messages("out", load),
+        Passage::Received(load) => messages("in", load),
+    };
+    value["age_ms"] = json!(event.age.as_millis());
+    if event.missed > 0 {
+        value["missed"] = json!(event.missed);
+    }
+    value
+}
+
+fn messages(direction: &str, load: &Load) -> Value {
+    let mut value = json!({
+        "direction": direction,
+        "frame": "messages",
+        "messages": load.messages,
+        "bytes": load.bytes,
+    });
+    if let Some(contents) = &load.contents {
+        value["contents"] = contents.iter().map(content).collect();
+    }
+    value
+}
+
+fn content(message: &Message) -> Value {
+    match message.as_text() {
+        None => json!({ "binary": message.len() }),
+        Some(text) if text.len() <= SHOWN => json!({ "text": text }),
+        Some(text) => {
+            let mut end = SHOWN;
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            json!({ "text": text[..end], "bytes": text.len() })
+        }
+    }
+}
+
+/// The end of the session, and of the stream.
+fn over(tap: &Tap) -> Bytes {
+    let end = tap.session().look().end;
+    let end = end.map(|end| {
+        json!({
+            "cause": end.cause.name(),
+            "code": end.reason.code,
+            "reason": &*end.reason.reason,
+        })
+    });
+    format!("event: end\ndata: {}\n\n", json!(end)).into()
+}

@@ -1,0 +1,78 @@
+//! What is known of whoever a backend depends on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::moment::Moment;
+
+use super::clock::now;
+
+/// How tries to reach somebody went.
+#[derive(Debug, Default)]
+pub struct Health {
+    tries: Mutex<Tries>,
+    trying: AtomicBool,
+}
+
+/// What is known at a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// That succeeded, since the backend was made.
+    pub succeeded: u64,
+    /// That failed.
+    pub failed: u64,
+    /// That failed since the last success.
+    pub failed_in_a_row: u64,
+    /// When the last one ended.
+    pub last: Option<Moment>,
+    /// What was wrong with the last one that failed.
+    pub problem: Option<String>,
+}
+
+impl Health {
+    /// Whether nobody tries it just for its health, and who asks may, until it is [`done`](Self::done).
+    pub fn begins(&self) -> bool {
+        !self.trying.swap(true, Ordering::Relaxed)
+    }
+
+    /// That try is over.
+    pub fn done(&self) {
+        self.trying.store(false, Ordering::Relaxed);
+    }
+
+    /// A try went well.
+    pub fn succeeded(&self) {
+        let mut tries = self.tries.lock();
+        tries.succeeded += 1;
+        tries.failed_in_a_row = 0;
+        tries.last = Some(now());
+    }
+
+    /// A try failed.
+    pub fn failed(&self, problem: String) {
+        let mut tries = self.tries.lock();
+        tries.failed += 1;
+        tries.failed_in_a_row += 1;
+        tries.last = Some(now());
+        tries.problem = Some(problem);
+    }
+
+    /// What is known now.
+    pub fn tries(&self) -> Tries {
+        self.tries.lock().clone()
+    }
+}
+
+impl Tries {
+    /// Whether the last try went well; `None` before there was one.
+    pub fn is_up(&self) -> Option<bool> {
+        self.last.map(|_| self.failed_in_a_row == 0)
+    }
+
+    /// Time since the last try.
+    pub fn age(&self) -> Option<Duration> {
+        self.last.map(|last| now().saturating_duration_since(last))
+    }
+}

@@ -1,0 +1,162 @@
+//! Who may ask.
+
+use sockjs_gateway::client::Transport;
+
+use crate::support::{ECHO, Folder, Gateway, LOOPBACK, err, mode_of, run};
+
+/// An address that strangers reach is refused before a port is bound, with what to write instead.
+#[tokio::test]
+async fn open_listeners_are_refused() {
+    for (listen, mode) in [
+        ("0.0.0.0:0", "0600"),
+        ("[::]:0", "0600"),
+        ("systemd", "0600"),
+        ("unix:/tmp/x.sock", "0666"),
+    ] {
+        for command in ["check", "run"] {
+            let (listen, mode) = (
+                format!("admin.listen={listen}"),
+                format!("admin.mode={mode}"),
+            );
+            let arguments = [
+                command,
+                "--to",
+                "echo:",
+                "--listen",
+                "127.0.0.1:0",
+                "--set",
+                &listen,
+                "--set",
+                &mode,
+            ];
+            let output = run(&arguments).await;
+            assert_eq!(output.status.code(), Some(64), "{listen}");
+            let message = err(&output);
+            assert!(message.contains("token_file"), "{listen}: {message}");
+            assert!(!message.contains("listening"), "{listen}: {message}");
+        }
+    }
+}
+
+/// Without the token nothing is told or changed; the page is there to ask for it, and health for orchestrators.
+#[tokio::test]
+async fn tokens_are_asked_for() {
+    const TOKEN: &str = "0123456789abcdef";
+    let folder = Folder::new();
+    let file = folder.write("token", &format!("{TOKEN}\n"));
+    let token_file = format!("token_file = {file:?}\n");
+    let gateway = Gateway::start_in(folder, &format!("{LOOPBACK}{token_file}{ECHO}")).await;
+    let wrong = [
+        "",
+        "Authorization: Bearer 0123456789abcdeF\r\n",
+        "Authorization: Basic 0123456789abcdef\r\n",
+    ];
+    for fields in wrong {
+        for path in [
+            "/api/v1/status",
+            "/api/v1/sessions",
+            "/api/v1/config",
+            "/api/v1/nothing",
+            "/metrics",
+        ] {
+            let (status, answer) = gateway.ask("GET", path, fields, "").await;
+            assert_eq!(status, 401, "{path}: {answer}");
+        }
+        let fields = format!("{fields}Content-Type: application/json\r\n");
+        assert_eq!(
+            gateway.ask("POST", "/api/v1/drain", &fields, "{}").await.0,
+            401
+        );
+    }
+    assert_eq!(gateway.get("/ready").await.0, 200);
+    assert!(
+        gateway
+            .text("GET", "/", "", "")
+            .await
+            .contains("<!DOCTYPE html>")
+    );
+    let right = format!("Authorization: Bearer {TOKEN}\r\n");
+    let (status, config) = gateway.ask("GET", "/api/v1/config", &right, "").await;
+    assert_eq!(status, 200);
+    assert!(!config.to_string().contains(TOKEN));
+    // The commands find the token where the gateway does.
+    assert!(gateway.command(&["status"]).await.status.success());
+    let admin = ["status", "--admin", &gateway.admin];
+    let output = run(&admin).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("token"), "{}", err(&output));
+}
+
+/// What a page of another site can make a browser send changes nothing and learns nothing.
+#[tokio::test]
+async fn other_sites_are_refused() {
+    let gateway = Gateway::start(&format!("{LOOPBACK}{ECHO}")).await;
+    let session = gateway.open(Transport::Websocket).await;
+    let json = "Content-Type: application/json\r\n";
+    for (fields, status) in [
+        ("Host: evil.example\r\n", 403),
+        ("Origin: http://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+    ] {
+        assert_eq!(
+            gateway.ask("GET", "/api/v1/status", fields, "").await.0,
+            status,
+            "{fields}"
+        );
+        let fields = format!("{fields}{json}");
+        assert_eq!(
+            gateway.ask("POST", "/api/v1/drain", &fields, "{}").await.0,
+            status,
+            "{fields}"
+        );
+    }
+    for kind in [
+        "",
+        "Content-Type: text/plain\r\n",
+        "Content-Type: application/x-www-form-urlencoded\r\n",
+    ] {
+        assert_eq!(
+            gateway.ask("POST", "/api/v1/drain", kind, "{}").await.0,
+            415,
+            "{kind}"
+        );
+    }
+    assert_eq!(gateway.get("/api/v1/drain").await.0, 405);
+    assert_eq!(
+        gateway
+            .text("GET", "/", "Host: evil.example\r\n", "")
+            .await
+            .get(9..12),
+        Some("403")
+    );
+    // A preflight is not approved.
+    let preflight = gateway
+        .text(
+            "OPTIONS",
+            "/api/v1/drain",
+            "Origin: http://evil.example\r\n",
+            "",
+        )
+        .await;
+    assert!(
+        !preflight.to_ascii_lowercase().contains("access-control"),
+        "{preflight}"
+    );
+    assert_eq!(gateway.get("/api/v1/status").await.1["draining"], false);
+    drop(session);
+}
+
+/// A Unix socket is its owner's, and gone with the program's end.
+#[tokio::test]
+async fn unix_sockets_are_their_owners() {
+    let folder = Folder::new();
+    let path = folder.path("admin.sock");
+    let admin = format!("[admin]\nlisten = \"unix:{}\"\n", path.display());
+    let gateway = Gateway::start_in(folder, &format!("{admin}{ECHO}")).await;
+    assert_eq!(mode_of(&path), 0o600);
+    assert_eq!(gateway.get("/api/v1/status").await.0, 200);
+    assert!(gateway.command(&["status"]).await.status.success());
+    gateway.stop().await;
+    assert!(!path.exists());
+}

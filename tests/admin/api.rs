@@ -1,0 +1,326 @@
+//! What the API does.
+
+use serde_json::{Value, json};
+use sockjs_gateway::client::Transport;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::support::{ECHO, Gateway, LOOPBACK, drive, echo, end, until, within};
+
+async fn gateway() -> Gateway {
+    Gateway::start(&format!("{LOOPBACK}tap_contents = true\n{ECHO}")).await
+}
+
+/// Sessions are found by what is known of them, in pages; those that have ended are not.
+#[tokio::test]
+async fn sessions_are_filtered_and_paged() {
+    let gateway = gateway().await;
+    let mut clients = Vec::new();
+    for transport in [
+        Transport::Websocket,
+        Transport::XhrStreaming,
+        Transport::XhrPolling,
+    ] {
+        clients.push(gateway.open(transport).await);
+        clients.push(gateway.open(transport).await);
+    }
+    let total = async |query: &str| {
+        let (status, list) = gateway.get(&format!("/api/v1/sessions?{query}")).await;
+        assert_eq!(status, 200, "{query}: {list}");
+        list["total"].as_u64().unwrap()
+    };
+    for (query, expected) in [
+        ("", 6),
+        ("transport=xhr-streaming", 2),
+        ("service=/echo", 6),
+        ("service=/other", 0),
+        ("user=ada", 0),
+        ("address=127.0.0.0/8", 6),
+        ("address=10.0.0.0/8", 0),
+        ("min_age=3600", 0),
+        ("max_age=3600", 6),
+        ("transport=websocket&state=receiving", 2),
+    ] {
+        assert_eq!(total(query).await, expected, "{query}");
+    }
+    let mut seen = Vec::new();
+    for offset in 0..6 {
+        let page = format!("/api/v1/sessions?sort=oldest&limit=1&offset={offset}");
+        let (_, list) = gateway.get(&page).await;
+        assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
+        seen.push(
+            list["sessions"][0]["transport"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
+    }
+    let opened = ["websocket", "xhr-streaming", "xhr-polling"];
+    assert_eq!(seen, opened.map(|name| [name, name]).concat());
+    let (status, wrong) = gateway.get("/api/v1/sessions?colour=red").await;
+    assert_eq!(status, 400);
+    assert!(
+        wrong["error"].as_str().unwrap().contains("transport"),
+        "{wrong}"
+    );
+    for mut client in clients {
+        client.close(1000, "").await.unwrap();
+    }
+    until("the end of the WebSockets", async || {
+        total("transport=websocket").await == 0
+    })
+    .await;
+}
+
+/// A session is never called by the id in its URL, and its own name opens nothing.
+#[tokio::test]
+async fn the_secret_id_is_not_shown() {
+    let gateway = gateway().await;
+    let url = format!("http://{}/echo", gateway.public);
+    let builder = sockjs_gateway::client::Builder::new(&url).unwrap();
+    let builder = builder.transports([Transport::XhrPolling]).unwrap();
+    let builder = builder.session("000", "s3cretsecret").unwrap();
+    let _client = within("a session", builder.connect()).await.unwrap();
+    let id = gateway.only_session().await;
+    for path in [
+        "sessions".to_owned(),
+        format!("sessions/{id}"),
+        "status".to_owned(),
+    ] {
+        let (_, answer) = gateway.get(&format!("/api/v1/{path}")).await;
+        assert!(!answer.to_string().contains("s3cret"), "{answer}");
+    }
+    assert_eq!(gateway.get("/api/v1/sessions/s3cretsecret").await.0, 400);
+    // Whoever tries it as a session's id opens another session.
+    let sent = format!("/echo/000/{id}/xhr_send");
+    let stream = TcpStream::connect(&gateway.public).await.unwrap();
+    drop(stream);
+    assert_eq!(gateway.public(&sent).await.0, 405);
+}
+
+/// By the first digits of its id, what it came to.
+#[tokio::test]
+async fn one_session_is_shown() {
+    let gateway = gateway().await;
+    let mut client = gateway.open(Transport::XhrStreaming).await;
+    echo(&mut client, "hello").await;
+    let id = gateway.only_session().await;
+    let (status, session) = gateway.get(&format!("/api/v1/sessions/{}", &id[..8])).await;
+    assert_eq!(status, 200);
+    assert_eq!(session["received"], json!({ "messages": 1, "bytes": 5 }));
+    assert_eq!(session["sent"], json!({ "messages": 1, "bytes": 5 }));
+    assert_eq!(session["end"], Value::Null);
+    let other = if id.starts_with('0') { "1111" } else { "0000" };
+    assert_eq!(
+        gateway.get(&format!("/api/v1/sessions/{other}")).await.0,
+        404
+    );
+    assert_eq!(gateway.get("/api/v1/sessions/xyz").await.0, 400);
+}
+
+/// On every transport, browsers see the operator's code and reason; nobody else's session ends.
+#[tokio::test]
+async fn kicks_end_who_is_meant() {
+    let gateway = gateway().await;
+    for transport in [
+        Transport::Websocket,
+        Transport::XhrStreaming,
+        Transport::XhrPolling,
+    ] {
+        let mut client = gateway.open(transport).await;
+        let id = gateway.only_session().await;
+        let body = json!({ "id": id, "code": 4001, "reason": "bye" }).to_string();
+        let (status, outcome) = gateway.post("/api/v1/kick", &body).await;
+        assert_eq!(
+            (status, outcome),
+            (200, json!({ "kicked": 1 })),
+            "{transport}"
+        );
+        assert_eq!(
+            end(&mut client).await,
+            (4001, "bye".to_owned()),
+            "{transport}"
+        );
+        until("no session", async || {
+            gateway.get("/api/v1/status").await.1["sessions"] == 0
+        })
+        .await;
+    }
+    let mut client = gateway.open(Transport::Websocket).await;
+    for (body, status) in [
+        (json!({}), 400),
+        (json!({ "service": "/other" }), 404),
+        (json!({ "id": "0000", "code": 1005 }), 400),
+        (json!({ "id": "0000", "reason": "x".repeat(124) }), 400),
+        (json!({ "whom": "all" }), 400),
+    ] {
+        assert_eq!(
+            gateway.post("/api/v1/kick", &body.to_string()).await.0,
+            status,
+            "{body}"
+        );
+    }
+    let (_, outcome) = gateway.post("/api/v1/kick", r#"{"user":"ada"}"#).await;
+    assert_eq!(outcome, json!({ "kicked": 0 }));
+    echo(&mut client, "still here").await;
+    let (_, outcome) = gateway.post("/api/v1/kick", r#"{"service":"/echo"}"#).await;
+    assert_eq!(outcome, json!({ "kicked": 1 }));
+    assert_eq!(end(&mut client).await.0, 4000);
+    // They are counted once a second.
+    until("the count", async || {
+        gateway.get("/api/v1/status").await.1["totals"]["ended"]["operator"] == 4
+    })
+    .await;
+}
+
+/// The events of a tap, until its end.
+async fn tapped(gateway: &Gateway, query: &str) -> tokio::task::JoinHandle<Vec<Value>> {
+    let id = gateway.only_session().await;
+    let mut stream = TcpStream::connect(&gateway.admin).await.unwrap();
+    let request = format!(
+        "GET /api/v1/sessions/{id}/tap?{query} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    while !text.contains(": tapped") {
+        let mut piece = [0; 4096];
+        let length = within("the tap", stream.read(&mut piece)).await.unwrap();
+        text.push_str(std::str::from_utf8(&piece[..length]).unwrap());
+    }
+    tokio::spawn(async move {
+        let mut rest = Vec::new();
+        within("the tap's end", stream.read_to_end(&mut rest))
+            .await
+            .unwrap();
+        text.push_str(std::str::from_utf8(&rest).unwrap());
+        let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        events
+            .map(|event| serde_json::from_str(event).unwrap())
+            .collect()
+    })
+}
+
+/// Both ways, in order, with what they say by choice only; the last tells how the session ended.
+#[tokio::test]
+async fn taps_tell_what_passes() {
+    let gateway = gateway().await;
+    for transport in [
+        Transport::Websocket,
+        Transport::XhrStreaming,
+        Transport::XhrPolling,
+    ] {
+        for contents in [false, true] {
+            let mut client = gateway.open(transport).await;
+            let events = tapped(&gateway, &format!("contents={contents}")).await;
+            echo(&mut client, "hello").await;
+            gateway.post("/api/v1/kick", r#"{"service":"/echo"}"#).await;
+            end(&mut client).await;
+            let mut events = within("the events", events).await.unwrap();
+            assert_eq!(
+                events.pop().unwrap(),
+                json!({ "cause": "operator", "code": 4000, "reason": "Ended by the operator" })
+            );
+            let what: Vec<_> = events
+                .iter()
+                .map(|event| {
+                    format!(
+                        "{} {}",
+                        event["direction"].as_str().unwrap(),
+                        event["frame"].as_str().unwrap()
+                    )
+                })
+                .filter(|what| what != "out heartbeat")
+                .collect();
+            assert_eq!(
+                what,
+                ["in messages", "out messages", "out close"],
+                "{transport}"
+            );
+            let said = events
+                .iter()
+                .filter(|event| event["contents"] == json!([{ "text": "hello" }]));
+            assert_eq!(said.count(), if contents { 2 } else { 0 }, "{transport}");
+            assert_eq!(events[0]["bytes"], 5, "{transport}");
+            until("no session", async || {
+                gateway.get("/api/v1/status").await.1["sessions"] == 0
+            })
+            .await;
+        }
+    }
+}
+
+/// Without `tap_contents` nobody reads what messages say.
+#[tokio::test]
+async fn contents_are_shown_where_it_is_allowed_only() {
+    let gateway = Gateway::start(&format!("{LOOPBACK}{ECHO}")).await;
+    let _client = gateway.open(Transport::Websocket).await;
+    let id = gateway.only_session().await;
+    let (status, answer) = gateway
+        .get(&format!("/api/v1/sessions/{id}/tap?contents=true"))
+        .await;
+    assert_eq!(status, 403);
+    assert!(answer["error"].as_str().unwrap().contains("tap_contents"));
+}
+
+/// A reload tells what has changed; a mistake is told, and changes nothing.
+#[tokio::test]
+async fn reloads_tell_what_came_of_them() {
+    let gateway = gateway().await;
+    let before = std::fs::read_to_string(gateway.file()).unwrap();
+    let more = format!("{before}[[service]]\nprefix = \"/more\"\nbackend = \"close:\"\n");
+    std::fs::write(gateway.file(), &more).unwrap();
+    let (status, outcome) = gateway.post("/api/v1/reload", "{}").await;
+    assert_eq!((status, &outcome["added"]), (200, &json!(["/more"])));
+    assert_eq!(gateway.public("/more").await.0, 200);
+    let (_, status) = gateway.get("/api/v1/status").await;
+    assert_eq!(status["services"][1]["name"], "more");
+    std::fs::write(gateway.file(), format!("{more}colour = \"red\"\n")).unwrap();
+    let (status, outcome) = gateway.post("/api/v1/reload", "{}").await;
+    assert_eq!(status, 422);
+    let mistake = outcome["mistakes"][0].as_str().unwrap();
+    assert!(
+        mistake.contains("gateway.toml:") && mistake.contains("colour"),
+        "{mistake}"
+    );
+    let (_, config) = gateway.get("/api/v1/config").await;
+    assert!(config.to_string().contains("service.more.prefix"));
+}
+
+/// A drain with a window goes on until it is taken back; who was not ended yet stays.
+#[tokio::test]
+async fn drains_can_be_taken_back() {
+    let gateway = gateway().await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(drive(gateway.open(Transport::Websocket).await));
+    }
+    gateway
+        .post(
+            "/api/v1/drain",
+            r#"{"window_seconds":3600,"code":4005,"reason":"moved"}"#,
+        )
+        .await;
+    let sessions = async || gateway.get("/api/v1/status").await.1["sessions"].clone();
+    // The first goes at once.
+    until("the first end", async || sessions().await == 3).await;
+    gateway.post("/api/v1/undrain", "{}").await;
+    let _new = drive(gateway.open(Transport::Websocket).await);
+    assert_eq!(sessions().await, 4);
+    let (_, status) = gateway.get("/api/v1/status").await;
+    assert_eq!(status["readiness"], "ready");
+    gateway.post("/api/v1/drain", "{}").await;
+    until("all ends", async || sessions().await == 0).await;
+    drop(clients);
+}
+
+/// For Prometheus, in the format that it wants.
+#[tokio::test]
+async fn metrics_are_served() {
+    let gateway = gateway().await;
+    let page = gateway.text("GET", "/metrics", "", "").await;
+    assert!(page.contains("text/plain; version=0.0.4"), "{page}");
+    let accept = "Accept: application/openmetrics-text;version=1.0.0\r\n";
+    let page = gateway.text("GET", "/metrics", accept, "").await;
+    assert!(page.contains("application/openmetrics-text"), "{page}");
+    assert!(page.ends_with("# EOF\n"), "{page}");
+}
