@@ -6,6 +6,7 @@ use futures_util::SinkExt as _;
 use futures_util::stream::SplitSink;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
 use crate::protocol::escape::{Plain, push_quoted};
@@ -33,15 +34,14 @@ impl Outbox {
     /// Sends messages: on SockJS in one array, on a raw WebSocket one after the other. Text only, unless it is raw.
     ///
     /// # Errors
-    /// How the session ends.
+    /// How the session ends; `None` when the receiver has read the server's close frame, and is about to tell.
     pub(super) async fn send(
         &mut self,
         shared: &Shared,
         messages: &[Message],
-    ) -> Result<(), CloseReason> {
-        let broken = |error| lost(format_args!("WebSocket connection broken: {error}"));
+    ) -> Result<(), Option<CloseReason>> {
         match self {
-            Self::Http(outbox) => outbox.send(shared, &array(messages)).await,
+            Self::Http(outbox) => Ok(outbox.send(shared, &array(messages)).await?),
             Self::Socket(sink) => {
                 let message = tungstenite::Message::text(array(messages));
                 sink.send(message).await.map_err(broken)
@@ -75,6 +75,16 @@ impl Outbox {
         };
         // When it cannot be sent, the receiver learns why.
         let _ = sink.send(tungstenite::Message::Close(Some(frame))).await;
+    }
+}
+
+/// What an error of a WebSocket means for [`Outbox::send`].
+fn broken(error: tungstenite::Error) -> Option<CloseReason> {
+    match error {
+        tungstenite::Error::Protocol(ProtocolError::SendAfterClosing)
+        | tungstenite::Error::ConnectionClosed
+        | tungstenite::Error::AlreadyClosed => None,
+        error => Some(lost(format_args!("WebSocket connection broken: {error}"))),
     }
 }
 
@@ -186,5 +196,24 @@ mod tests {
         let messages = ["a", "\"\\\n\0", "ä\u{2028}😀", ""].map(Message::from);
         assert_eq!(array(&messages), r#"["a","\"\\\n\u0000","ä\u2028😀",""]"#);
         assert_eq!(array(&[]), "[]");
+    }
+
+    /// A message that meets the server's close frame, which another task has just read, is no broken connection: the session ends
+    /// with the server's code.
+    #[tokio::test]
+    async fn sends_behind_a_close_frame_leave_the_end_to_the_receiver() {
+        use futures_util::StreamExt as _;
+        use tokio_tungstenite::tungstenite::protocol::Role;
+        let (near, far) = tokio::io::duplex(1024);
+        let near = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
+        let mut far = WebSocketStream::from_raw_socket(far, Role::Server, None).await;
+        let (mut sink, mut stream) = near.split();
+        far.close(None).await.expect("a close frame");
+        let read = stream.next().await.expect("a frame").expect("in order");
+        assert!(read.is_close());
+        let sent = sink.send(tungstenite::Message::text("late")).await;
+        assert_eq!(broken(sent.expect_err("closed")), None);
+        let other = tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake);
+        assert_eq!(broken(other).map(|reason| reason.code), Some(1006));
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::protocol::{CloseReason, Message};
 
 use super::error::{Error, Kind};
+use super::inbox::lost;
 use super::outbox::Outbox;
 use super::shared::Shared;
 
@@ -70,10 +71,15 @@ impl Sender {
         }
         if let Err(reason) = outbox.send(&self.shared, messages).await {
             self.outbox = None;
-            self.shared.fail(self.session, reason.clone());
+            if let Some(reason) = &reason {
+                self.shared.fail(self.session, reason.clone());
+            }
             // A close that came meanwhile says more than that the connection broke.
             let ended = self.shared.state.lock().ended.clone();
-            return Err(Kind::Closed(ended.unwrap_or(reason)).into());
+            let reason = ended
+                .or(reason)
+                .unwrap_or_else(|| lost("the server closes"));
+            return Err(Kind::Closed(reason).into());
         }
         Ok(())
     }

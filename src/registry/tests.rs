@@ -595,12 +595,9 @@ async fn session_that_nobody_drives_is_counted_as_ended() {
     assert_eq!(of.closed[EndCause::Interrupted as usize], 1);
 }
 
-/// There is one for each session: what a limit needs is beside it, and only there where the limit is on.
+/// There is one for each session. With its two counters it fits into 512 bytes, above which an allocator's next size is 640; what a limit needs
+/// is beside it, and only there where the limit is on.
 #[test]
 fn handles_stay_small() {
-    assert!(
-        size_of::<SessionHandle>() <= 480,
-        "{}",
-        size_of::<SessionHandle>()
-    );
+    assert!(size_of::<SessionHandle>() + 2 * size_of::<usize>() <= 512);
 }
