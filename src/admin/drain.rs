@@ -14,7 +14,7 @@ pub(super) struct Draining(Mutex<Option<AbortHandle>>);
 
 impl Draining {
     /// Refuses new sessions from now on and ends the living ones over `window`. One that was asked for before is given up: this one's
-    /// window holds, and the reason of the first.
+    /// window and reason hold for sessions that live; new ones are refused with the reason of the first.
     pub(super) fn begin(&self, gateway: &Gateway, reason: CloseReason, window: Duration) {
         let mut going_on = self.0.lock();
         // At once, so that whoever asked finds it so.

@@ -58,6 +58,7 @@ impl GatewayBuilder {
     }
 
     /// Who answers what is neither for a service nor for a page. A reload does not replace it.
+    #[cfg(feature = "cli")]
     pub(crate) fn outside(mut self, outside: Arc<dyn Outside>) -> Self {
         self.outside = Some(outside);
         self

@@ -45,8 +45,8 @@ impl Gateway {
         self.stop(reason);
     }
 
-    /// Refuses new sessions from now on; the living ones go on until a drain ends them.
-    pub(crate) fn close_doors(&self, reason: &CloseReason) {
+    /// Refuses new sessions with `reason` from now on; the living ones go on. [`Self::drain`] ends them, [`Self::undrain`] takes it back.
+    pub fn close_doors(&self, reason: &CloseReason) {
         self.refuse(reason);
     }
 
