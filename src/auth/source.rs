@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Uri};
 
 use crate::fields::Fields;
+use crate::identity::{cookies, take_out};
 
 /// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +43,9 @@ impl Source {
                     .find(|(name, _)| name == wanted)
                     .map(|(_, value)| value.into_owned())
             }
-            Self::Cookie(wanted) => fields
-                .get_all(&COOKIE)
-                .filter_map(|line| line.text())
-                .flat_map(|line| line.split(';'))
-                .find_map(|pair| {
-                    let (name, value) = pair.trim().split_once('=')?;
-                    (name == wanted).then(|| value.to_owned())
-                }),
+            Self::Cookie(wanted) => cookies(fields)
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.to_owned()),
         }
     }
 
@@ -58,7 +54,7 @@ impl Source {
         match self {
             Self::Header(name) => drop(headers.remove(name)),
             Self::Query(wanted) => strip_query(uri, wanted),
-            Self::Cookie(wanted) => strip_cookie(headers, wanted),
+            Self::Cookie(wanted) => take_out(headers, |name| name == wanted.as_bytes()),
         }
     }
 }
@@ -77,24 +73,6 @@ fn strip_query(uri: &mut Uri, wanted: &str) {
     let mut parts = std::mem::take(uri).into_parts();
     parts.path_and_query = target.parse().ok();
     *uri = Uri::from_parts(parts).unwrap_or_default();
-}
-
-fn strip_cookie(headers: &mut HeaderMap, wanted: &str) {
-    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
-    headers.remove(COOKIE);
-    for line in lines {
-        let is_other = |pair: &&[u8]| {
-            let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
-            name.trim_ascii() != wanted.as_bytes()
-        };
-        let pairs = line.as_bytes().split(|&byte| byte == b';');
-        let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).filter(is_other).collect();
-        if let Ok(value) = HeaderValue::from_bytes(&others.join(&b"; "[..]))
-            && !value.is_empty()
-        {
-            headers.append(COOKIE, value);
-        }
-    }
 }
 
 impl FromStr for Source {
@@ -130,6 +108,8 @@ impl fmt::Display for Source {
 
 #[cfg(test)]
 mod tests {
+    use http::header::{COOKIE, HeaderValue};
+
     use super::*;
 
     /// Only the token goes; what stands beside it stays, in its order.

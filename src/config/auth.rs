@@ -6,6 +6,7 @@ use http::header::HeaderName;
 
 use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Source};
 use crate::identity::{Authentication, SessionBinding};
+use crate::service::{ConfigError, Origins};
 
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
@@ -47,8 +48,11 @@ impl AuthTable {
 }
 
 impl Choice for SessionBinding {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("identity", Self::Identity), ("none", Self::None)];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("identity", Self::Identity),
+        ("cookie", Self::Cookie),
+        ("none", Self::None),
+    ];
 }
 
 impl Kind for Auths {
@@ -211,6 +215,20 @@ impl Config {
         built
     }
 
+    /// As they are written: also of those that have a mistake, which is told where it is.
+    fn names_of_auths(&self) -> Vec<&str> {
+        let tables = match self.given.get("auth").map(|value| &value.content) {
+            Some(Content::List(tables)) => tables.as_slice(),
+            _ => &[],
+        };
+        let named = tables.iter().filter_map(|table| find(table, "", "name"));
+        let texts = named.filter_map(|name| match &name.content {
+            Content::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+
     fn origin_of_auth(&self, index: usize, key: &str) -> Origin {
         let table = self.table("auth", index);
         let value = table.and_then(|table| find(table, "", key));
@@ -238,8 +256,7 @@ impl ServiceSettings {
             value.map(|value| value.origin.clone()).unwrap_or_default()
         };
         if let Some(name) = self.auth.as_deref().filter(|name| *name != NOBODY) {
-            let names = known.auths.iter();
-            let names: Vec<_> = names.filter_map(|auth| auth.name.as_deref()).collect();
+            let names = known.names_of_auths();
             if !names.contains(&name) {
                 let what = match names.is_empty() {
                     true => format!(
@@ -256,6 +273,13 @@ impl ServiceSettings {
             self.config.auth = built.get(name).cloned();
         } else if self.config.session_binding == Some(SessionBinding::Identity) {
             let what = "there is no identity without authentication; write auth, or leave this out";
+            let origin = origin("session_binding");
+            return Err(Mistake::new(&origin, "session_binding", what));
+        }
+        if self.config.session_binding == Some(SessionBinding::Cookie)
+            && self.config.origins == Origins::Any
+        {
+            let what = ConfigError::CookieForEveryOrigin.to_string();
             let origin = origin("session_binding");
             return Err(Mistake::new(&origin, "session_binding", what));
         }

@@ -121,7 +121,8 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             cors: OneOf<CorsFields> => config.cors;
             /// name of the `[[auth]]` that says who may open sessions; `"none"` where `[defaults]` names one and this service has none
             auth: Optional<Name> => auth, or "everybody whose origin is allowed";
-            /// what ties further requests to a session: `"identity"`, who opened it, or `"none"`, the session's id alone. Others get 404
+            /// what ties further requests to a session: `"identity"`, who opened it; `"cookie"`, a random cookie that is set when it is
+            /// opened; or `"none"`, the session's id alone. Others get 404
             session_binding: Optional<OneOf<SessionBinding>> => config.session_binding, or "`\"identity\"` with `auth`, else `\"none\"`";
             /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
             websocket: Flag => config.websocket;
@@ -131,7 +132,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             sockjs_url: ScriptUrl => config.sockjs_url, or "our own script";
             /// names of the transports that are on: `websocket`, `websocket-raw`, `xhr-polling`, `xhr-streaming`, `eventsource`,
             /// `htmlfile`, `jsonp-polling`
-            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`";
+            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`, and with `session_binding = \"cookie\"` and other origins without `eventsource` too";
             /// `PREFIX/doctor` is a page that tests what a user's network does to SockJS; see [doctor.md](doctor.md)
             doctor: Flag => config.doctor;
             /// results of the doctor that are kept, under a code, for a day; each takes up to 200 KiB of memory

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::identity::{Caller, Identity};
+use crate::identity::{Caller, Identity, Owner};
 use crate::moment::Moment;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
@@ -33,8 +33,7 @@ pub struct SessionHandle {
     /// Where it is counted.
     tally: Arc<Tally>,
     opened: Moment,
-    /// Who opened it, where services ask.
-    owner: Option<Arc<Identity>>,
+    owner: Owner,
 }
 
 /// What the lock protects.
@@ -86,7 +85,7 @@ impl SessionHandle {
         config: Arc<SessionConfig>,
         tally: Arc<Tally>,
         path: Option<Path>,
-        owner: Option<Arc<Identity>>,
+        owner: Owner,
     ) -> Arc<Self> {
         let (id, opened) = (Uuid::new_v4(), now());
         let mut session = Session::new(config, opened);
@@ -112,9 +111,14 @@ impl SessionHandle {
         self.id
     }
 
-    /// Who opened it.
-    pub fn owner(&self) -> Option<&Arc<Identity>> {
-        self.owner.as_ref()
+    /// Who opened it, where services ask.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.owner.identity()
+    }
+
+    /// Whom it belongs to.
+    pub(super) const fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Where it is counted.
@@ -149,7 +153,7 @@ impl SessionHandle {
 
     /// When the owner ceases to be who it is.
     fn expires(&self) -> Option<&(Moment, CloseReason)> {
-        self.owner.as_ref()?.expires.as_ref()
+        self.owner.identity()?.expires.as_ref()
     }
 
     /// Opens the lock, lets `act` decide, and wakes afterwards whom the session wants woken.

@@ -71,6 +71,7 @@ pub struct Registry {
     /// What new sessions are refused with, while they are.
     refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
+    foreign: Throttle,
     totals: Arc<Totals>,
     tallies: Tallies,
     /// Whether the backend dials.
@@ -128,6 +129,7 @@ impl Registry {
             budgets,
             refusing: RwLock::default(),
             refusals: Throttle::default(),
+            foreign: Throttle::default(),
             totals,
             tallies: Tallies::default(),
             dials: AtomicBool::new(dials),
@@ -197,8 +199,12 @@ impl Registry {
             Some(Entry::Living(handle)) if handle.is_there_for(caller) => {
                 return Found::Living(Arc::clone(handle));
             }
-            Some(Entry::Living(_)) => return Found::Foreign,
-            Some(Entry::Ended(tomb)) if !caller.reaches(tomb.owner.as_ref(), true) => {
+            Some(Entry::Living(_)) => {
+                drop(shard);
+                self.tell_foreign(caller);
+                return Found::Foreign;
+            }
+            Some(Entry::Ended(tomb)) if !caller.reaches(&tomb.owner, true) => {
                 return Found::Foreign;
             }
             Some(Entry::Ended(tomb)) => {
@@ -259,12 +265,33 @@ impl Registry {
         id: &SessionId,
         caller: &Caller,
     ) -> Result<Arc<SessionHandle>, Option<EndCause>> {
-        match self.shard(id).lock().get(id) {
+        let shard = self.shard(id).lock();
+        match shard.get(id) {
             Some(Entry::Living(handle)) if handle.is_there_for(caller) => Ok(Arc::clone(handle)),
-            Some(Entry::Ended(tomb)) if caller.reaches(tomb.owner.as_ref(), true) => {
+            Some(Entry::Ended(tomb)) if caller.reaches(&tomb.owner, true) => {
                 Err(Some(tomb.end.cause))
             }
+            Some(Entry::Living(_)) => {
+                drop(shard);
+                self.tell_foreign(caller);
+                Err(None)
+            }
             _ => Err(None),
+        }
+    }
+
+    fn tell_foreign(&self, caller: &Caller) {
+        if let Some(held_back) = self.foreign.admit() {
+            let cookies = caller.is_tied_by_cookies();
+            warn!(
+                held_back,
+                "a request for a session of somebody else is answered with 404{}",
+                match cookies {
+                    true =>
+                        ": its binding cookie is missing; browsers that keep out third-party cookies need session_binding = \"identity\" or \"none\"",
+                    false => "",
+                }
+            );
         }
     }
 

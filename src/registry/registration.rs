@@ -1,10 +1,10 @@
 //! A session's place in the registry, from its opening to its end.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use uuid::Uuid;
 
-use crate::identity::Identity;
+use crate::identity::Owner;
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
@@ -66,7 +66,7 @@ impl Registration {
     }
 
     /// The session is closed: its id answers with `end` for a while.
-    pub(super) fn close(&self, end: End, owner: Option<Arc<Identity>>) {
+    pub(super) fn close(&self, end: End, owner: Owner) {
         let Some(registry) = self.registry.upgrade() else {
             return;
         };

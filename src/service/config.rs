@@ -57,7 +57,8 @@ pub struct ServiceConfig {
     /// served below the prefix.
     pub sockjs_url: Option<String>,
     /// Names of the transports that are on. Default all where every origin is let in; else all but htmlfile and jsonp-polling,
-    /// which browsers ask for without `Origin`.
+    /// which browsers ask for without `Origin`; and, with sessions that are bound to cookies and other origins than the own, all but
+    /// eventsource, which sockjs-client asks other origins for without cookies.
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
@@ -108,6 +109,8 @@ pub enum ConfigError {
     NoTransport,
     /// Not a URL for the iframe's script.
     InvalidSockjsUrl(String),
+    /// Every page may use sessions that are bound to cookies.
+    CookieForEveryOrigin,
 }
 
 impl ServiceConfig {
@@ -136,13 +139,26 @@ impl ServiceConfig {
         }
     }
 
+    /// What ties further requests to sessions.
+    pub(super) fn binding(&self) -> SessionBinding {
+        self.session_binding.unwrap_or(match self.auth {
+            Some(_) => SessionBinding::Identity,
+            None => SessionBinding::None,
+        })
+    }
+
     /// Whether the transport of that name is on.
     pub(super) fn offers(&self, transport: &str) -> bool {
         match &self.transports {
             Some(names) => names.iter().any(|name| name == transport),
             None => {
-                let by_element = |known: &&&Transport| known.name == transport && known.by_element;
-                self.origins == Origins::Any || !TRANSPORTS.iter().any(|known| by_element(&known))
+                let others = self.origins != Origins::Same;
+                let is_off = |known: &Transport| match self.binding() {
+                    SessionBinding::Cookie => known.by_element || (others && known.without_cookies),
+                    _ => known.by_element && self.origins != Origins::Any,
+                };
+                let mut known = TRANSPORTS.iter();
+                !known.any(|known| known.name == transport && is_off(known))
             }
         }
     }
@@ -223,6 +239,9 @@ impl ServiceConfig {
                 return Err(ConfigError::UnknownTransport(name.clone()));
             }
         }
+        if self.origins == Origins::Any && self.binding() == SessionBinding::Cookie {
+            return Err(ConfigError::CookieForEveryOrigin);
+        }
         let is_url = |url: &str| {
             let starts = ["/", "http://", "https://"]
                 .iter()
@@ -260,6 +279,9 @@ impl fmt::Display for ConfigError {
                     names.join(", ")
                 )
             }
+            Self::CookieForEveryOrigin => f.write_str(
+                "session_binding \"cookie\" and origins \"*\" do not go together: browsers add the cookie for every page that may ask; list the origins",
+            ),
             Self::NoTransport => f.write_str(
                 "transports is empty; leave it out for all of them, or name at least one",
             ),

@@ -9,7 +9,7 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use tracing::warn;
 
 use crate::fields::Fields;
-use crate::identity::{Caller, SessionBinding};
+use crate::identity::{BindingCookies, Caller, SessionBinding, Tie};
 use crate::protocol::Route;
 use crate::protocol::info::Info;
 use crate::registry::{Counts, Peer, Wire, now};
@@ -147,7 +147,9 @@ impl Service {
                     answered,
                     self.offers_websocket(),
                 ),
-                cookie_needed: self.config.cookie_needed,
+                // sockjs-client asks without cookies by XDomainRequest, unless they are needed.
+                cookie_needed: self.config.cookie_needed
+                    || self.config.binding() == SessionBinding::Cookie,
                 base_url: None,
                 entropy: rand::random(),
             };
@@ -222,18 +224,22 @@ impl Service {
 
     /// Who makes a request, where the service wants to know.
     fn caller(&self, request: &Request) -> Caller {
-        let Some(auth) = &self.config.auth else {
-            return Caller::default();
-        };
-        let answer = auth.authenticate(&request.uri, &request.fields);
-        if let Err(refusal) = &answer {
+        let auth = self.config.auth.as_ref();
+        let answer = auth.map(|auth| auth.authenticate(&request.uri, &request.fields));
+        if let Some(Err(refusal)) = &answer {
             Counts::add(&self.context.registry.counts().unauthenticated, 1);
             if let Some(held_back) = self.unauthenticated.admit() {
                 warn!(service = %self.config.prefix, why = refusal.why, held_back, "authentication refused");
             }
         }
-        let binding = self.config.session_binding;
-        Caller::new(answer, binding.unwrap_or(SessionBinding::Identity))
+        let tie = match self.config.binding() {
+            SessionBinding::None => Tie::None,
+            SessionBinding::Identity => Tie::Identity,
+            SessionBinding::Cookie => {
+                Tie::Cookies(Box::new(BindingCookies::of(&request.fields, rand::random)))
+            }
+        };
+        Caller::new(answer, tie)
     }
 
     fn policies(&self, hints: Hints, request: &Fields) -> Policies {

@@ -27,9 +27,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 
-use crate::identity::{Authentication, Caller};
+use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
 use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
@@ -62,6 +62,8 @@ pub struct Transport {
     pub endpoints: &'static [Endpoint],
     /// Browsers ask for it with script or frame elements, which any page can make and which carry no `Origin`.
     pub by_element: bool,
+    /// sockjs-client asks other origins for it without cookies, whatever they are.
+    pub without_cookies: bool,
 }
 
 /// One URL of a transport.
@@ -268,9 +270,19 @@ impl Exchange {
         Some(network.open_websocket(now(), self.server(), self.peer.address))
     }
 
+    /// `Set-Cookie` for the answer that opens a session, where that is bound to a cookie which the browser has not.
+    fn binding_cookie(&self) -> Option<Box<HeaderValue>> {
+        let secure = self.peer.scheme == Some("https");
+        let cookie = self.caller.set_cookie(&self.service.prefix, secure);
+        cookie.map(Box::new)
+    }
+
     /// What the backend may want to know of the request that opens a session.
     fn handshake(&self) -> Handshake {
         let (mut uri, mut headers) = (self.request.uri.clone(), self.request.fields.to_map());
+        if self.caller.is_tied_by_cookies() {
+            BindingCookies::strip(&mut headers);
+        }
         if let Some(auth) = &self.service.auth {
             auth.strip(&mut uri, &mut headers);
         }
@@ -278,7 +290,7 @@ impl Exchange {
             uri,
             prefix: Arc::clone(&self.service.prefix),
             headers,
-            identity: self.caller.opens().ok().flatten(),
+            identity: self.caller.identity().cloned(),
             peer: self.peer.clone(),
             transport: self.transport,
         }

@@ -580,9 +580,23 @@ fn authenticators_that_cannot_work_are_refused() {
             "session_binding = \"identity\"",
             "there is no identity without authentication",
         ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "session_binding = \"cookie\"\norigins = \"*\"",
+            "do not go together",
+        ),
     ] {
         let file = format!("[[auth]]\n{auth}\n{SERVICE}\n{service}\n");
         let error = load(&file, &[], &[]).expect_err(expected);
         assert!(error.contains(expected), "{expected}: {error}");
     }
+}
+
+/// A mistake in an authenticator is told where it is, and not also for each service that names it.
+#[test]
+fn mistake_of_an_authenticator_is_told_once() {
+    let file = format!("[[auth]]\nname = \"a\"\nleeway = 3\n{SERVICE}\nauth = \"a\"\n");
+    let error = load(&file, &[], &[]).expect_err("leeway has no unit");
+    assert!(error.contains("auth.leeway"), "{error}");
+    assert!(!error.contains("no authenticator"), "{error}");
 }

@@ -1,0 +1,7 @@
+//! Who may open a session, and use it, against a gateway in this process.
+
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+mod binding;
+mod support;
+mod tokens;
