@@ -9,7 +9,7 @@ use http::{HeaderMap, Uri};
 use crate::fields::Fields;
 use crate::identity::{cookies, take_out};
 
-/// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`.
+/// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`, `message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The field; in `Authorization` behind `Bearer`. (RFC 6750 §2.1)
@@ -18,6 +18,8 @@ pub enum Source {
     Query(String),
     /// The cookie.
     Cookie(String),
+    /// The first message of the session.
+    Message,
 }
 
 /// Behind which a token stands in `Authorization`.
@@ -46,6 +48,7 @@ impl Source {
             Self::Cookie(wanted) => cookies(fields)
                 .find(|(name, _)| name == wanted)
                 .map(|(_, value)| value.to_owned()),
+            Self::Message => None,
         }
     }
 
@@ -55,6 +58,7 @@ impl Source {
             Self::Header(name) => drop(headers.remove(name)),
             Self::Query(wanted) => strip_query(uri, wanted),
             Self::Cookie(wanted) => take_out(headers, |name| name == wanted.as_bytes()),
+            Self::Message => {}
         }
     }
 }
@@ -88,8 +92,9 @@ impl FromStr for Source {
             )),
             "query" if !name.is_empty() => Ok(Self::Query(name.to_owned())),
             "cookie" if is_token => Ok(Self::Cookie(name.to_owned())),
+            "message" if !text.contains(':') => Ok(Self::Message),
             _ => Err(format!(
-                "{text:?} is no place of a token; write \"header\", \"header:NAME\", \"query:NAME\" or \"cookie:NAME\""
+                "{text:?} is no place of a token; write \"header\", \"header:NAME\", \"query:NAME\", \"cookie:NAME\" or \"message\""
             )),
         }
     }
@@ -102,6 +107,7 @@ impl fmt::Display for Source {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Message => f.write_str("message"),
         }
     }
 }

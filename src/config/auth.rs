@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use http::header::HeaderName;
 
-use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Source};
+use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Mtls, MtlsConfig, Source, SubjectFrom, Terms};
 use crate::identity::{Authentication, SessionBinding};
-use crate::service::{ConfigError, Origins};
 
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
@@ -25,8 +24,43 @@ pub struct AuthTable {
     pub(super) name: Option<String>,
     pub(super) secret_file: Option<std::path::PathBuf>,
     pub(super) jwks_file: Option<std::path::PathBuf>,
+    pub(super) client_certificate: Option<SubjectFrom>,
     pub(super) jwt: JwtConfig,
+    pub(super) terms: Terms,
 }
+
+/// How an authenticator proves who somebody is: the key that says so, and which keys beside it mean something.
+struct Way {
+    key: &'static str,
+    tokens: bool,
+}
+
+const WAYS: &[Way] = &[
+    Way {
+        key: "secret_file",
+        tokens: true,
+    },
+    Way {
+        key: "jwks_file",
+        tokens: true,
+    },
+    Way {
+        key: "client_certificate",
+        tokens: false,
+    },
+];
+
+/// Keys that are about tokens.
+const OF_TOKENS: &[&str] = &[
+    "from",
+    "message_timeout",
+    "audience",
+    "issuer",
+    "token_type",
+    "leeway",
+    "require_expiry",
+    "pass_token",
+];
 
 /// Authenticators.
 pub(super) struct Auths;
@@ -37,6 +71,9 @@ pub(super) struct Sources;
 /// Texts.
 pub(super) struct Texts;
 
+/// A text.
+pub(super) struct OneText;
+
 /// Fields of upstreams, and the claims that they get.
 pub(super) struct UpstreamFields;
 
@@ -45,6 +82,15 @@ impl AuthTable {
     pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
         self.secret_file.iter().chain(&self.jwks_file)
     }
+}
+
+impl Choice for SubjectFrom {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("cn", Self::CommonName),
+        ("dns", Self::Dns),
+        ("email", Self::Email),
+        ("uri", Self::Uri),
+    ];
 }
 
 impl Choice for SessionBinding {
@@ -60,26 +106,42 @@ impl Kind for Auths {
     const SHAPE: Shape = Shape::Tables(|| described(AUTH, &AuthTable::default(), &[]));
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        read_all(value, &AuthTable::default(), AUTH, |auth, _| {
-            match (&auth.name, &auth.secret_file, &auth.jwks_file) {
-                (None, ..) => Some((
-                    "name",
-                    "is missing; write the name that services call it by",
-                )),
-                (Some(name), ..) if name == NOBODY => Some((
-                    "name",
-                    "\"none\" stands for no authentication; write another name",
-                )),
-                (_, None, None) => Some((
-                    "",
-                    "has no key to verify tokens with; write jwks_file, or secret_file",
-                )),
-                (_, Some(_), Some(_)) => Some((
-                    "secret_file",
-                    "a shared secret and public keys cannot be mixed; leave out secret_file or jwks_file",
-                )),
-                _ => None,
+        read_all(value, &AuthTable::default(), AUTH, |auth, table| {
+            let mut ways = WAYS.iter().filter(|way| table.get(way.key).is_some());
+            let way = match (&auth.name, ways.next(), ways.next()) {
+                (None, ..) => {
+                    let what = "is missing; write the name that services call it by";
+                    return Some(("name", what));
+                }
+                (Some(name), ..) if name == NOBODY => {
+                    let what = "\"none\" stands for no authentication; write another name";
+                    return Some(("name", what));
+                }
+                (_, None, _) => {
+                    let what = "says nothing of how somebody proves who it is; write jwks_file, secret_file or client_certificate";
+                    return Some(("", what));
+                }
+                (_, Some(_), Some(second)) => {
+                    let what = "two ways to prove who somebody is cannot be mixed; leave out all but one, or write two [[auth]]";
+                    return Some((second.key, what));
+                }
+                (_, Some(way), None) => way,
+            };
+            let of_tokens = OF_TOKENS.iter().find(|key| table.get(key).is_some());
+            if let Some(key) = of_tokens.filter(|_| !way.tokens) {
+                return Some((
+                    key,
+                    "is about tokens, and there are none here; leave it out",
+                ));
             }
+            if table.get("message_timeout").is_some()
+                && !auth.jwt.sources.contains(&Source::Message)
+            {
+                let what =
+                    "is for tokens in messages; write \"message\" into from, or leave this out";
+                return Some(("message_timeout", what));
+            }
+            None
         })
     }
 
@@ -132,6 +194,22 @@ impl Kind for Texts {
     }
 }
 
+impl Kind for OneText {
+    type Held = String;
+    const SHAPE: Shape = Shape::Text("at+jwt");
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        match &value.content {
+            Content::Text(text) => Ok(text.clone()),
+            _ => Err(vec![Mistake::of_value(value, "a text; write it in quotes")]),
+        }
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        Some(Value::text(held))
+    }
+}
+
 impl Kind for UpstreamFields {
     type Held = Vec<(HeaderName, String)>;
     const SHAPE: Shape = Shape::Texts {
@@ -168,6 +246,12 @@ impl AuthTable {
         let wrong = |key, path: &std::path::Path, error: KeyError| {
             (key, format!("{}: {error}", path.display()))
         };
+        if let Some(subject_from) = self.client_certificate {
+            let mut config = MtlsConfig::default();
+            config.subject_from = subject_from;
+            config.terms = self.terms.clone();
+            return Ok(Authentication::new(Mtls::new(config)));
+        }
         let keys = match (&self.secret_file, &self.jwks_file) {
             (Some(path), _) => {
                 let secret = read("secret_file", path)?;
@@ -179,7 +263,9 @@ impl AuthTable {
                 .map_err(|error| wrong("jwks_file", path, error))?,
             (None, None) => return Err(("", "has no key".to_owned())),
         };
-        Ok(Authentication::new(Jwt::new(keys, self.jwt.clone())))
+        let mut config = self.jwt.clone();
+        config.terms = self.terms.clone();
+        Ok(Authentication::new(Jwt::new(keys, config)))
     }
 }
 
@@ -205,6 +291,11 @@ impl Config {
                 wrong("name", "is there twice; write another name".to_owned());
                 continue;
             }
+            if auth.client_certificate.is_some() && !self.asks_for_certificates() {
+                let what = "no listener asks clients for certificates; write client_ca into a [[listener]] with TLS";
+                wrong("client_certificate", what.to_owned());
+                continue;
+            }
             match auth.build() {
                 Ok(authentication) => {
                     built.insert(name, authentication);
@@ -213,6 +304,13 @@ impl Config {
             }
         }
         built
+    }
+
+    fn asks_for_certificates(&self) -> bool {
+        // Of listeners with a mistake it is not known.
+        let mut listeners = self.listeners.iter();
+        let unknown = self.listeners.is_empty() && self.given.get("listener").is_some();
+        unknown || listeners.any(|listener| listener.tls.client_ca.is_some())
     }
 
     /// As they are written: also of those that have a mistake, which is told where it is.
@@ -276,12 +374,9 @@ impl ServiceSettings {
             let origin = origin("session_binding");
             return Err(Mistake::new(&origin, "session_binding", what));
         }
-        if self.config.session_binding == Some(SessionBinding::Cookie)
-            && self.config.origins == Origins::Any
-        {
-            let what = ConfigError::CookieForEveryOrigin.to_string();
+        if let Err(error) = self.config.check_binding() {
             let origin = origin("session_binding");
-            return Err(Mistake::new(&origin, "session_binding", what));
+            return Err(Mistake::new(&origin, "session_binding", error.to_string()));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Every key there is: one row each, with its documentation, from which `docs/configuration.md`, the annotated default file and
 //! the schema are made.
 
+use crate::auth::SubjectFrom;
 use crate::backend::upstream::BinaryPolicy;
 use crate::identity::SessionBinding;
 use crate::network::{Pin, WebsocketProof};
@@ -9,7 +10,7 @@ use crate::service::CorsFields;
 use crate::session::SlowConsumer;
 use crate::transport::Chunks;
 
-use super::auth::{AuthTable, Auths, Sources, Texts, UpstreamFields};
+use super::auth::{AuthTable, Auths, OneText, Sources, Texts, UpstreamFields};
 use super::closing::{CloseCode, CloseText, Window};
 use super::key::{Key, Root, Section, keys};
 use super::kinds::{
@@ -266,32 +267,39 @@ pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
     /// what services call it by
     name: Optional<Name> => name, or "none; it must have one";
     /// JSON Web Key Set with the public keys that tokens are verified with (RS256 to PS512, ES256, ES384, EdDSA); read again at SIGHUP
-    jwks_file: File => jwks_file, or "`secret_file`";
+    jwks_file: File => jwks_file, or "what else there is to prove who it is";
     /// file with a shared secret of at least 32 bytes, for tokens with HS256, HS384, HS512; white space at its end does not count
-    secret_file: File => secret_file, or "`jwks_file`";
+    secret_file: File => secret_file, or "what else there is to prove who it is";
+    /// what of the certificate that a client shows to a listener with `client_ca` is its subject: `"cn"`, or the first of its alternative
+    /// names that is a `"dns"`, `"email"` or `"uri"`
+    client_certificate: Optional<OneOf<SubjectFrom>> => client_certificate, or "what else there is to prove who it is";
     /// where tokens are, the first place that has one: `"header"` (`Authorization: Bearer`), `"header:NAME"`, `"query:NAME"`,
-    /// `"cookie:NAME"`
+    /// `"cookie:NAME"`, `"message"` (the first message of the session)
     from: Sources => jwt.sources;
+    /// time for the first message to come, where `from` has `"message"`
+    message_timeout: Span => jwt.message_timeout;
     /// one of these must be in `aud`; empty for any
     audience: Texts => jwt.audience;
     /// one of these must be `iss`; empty for any
     issuer: Texts => jwt.issuer;
+    /// what `typ` of a token's header must be, like `"at+jwt"`
+    token_type: Optional<OneText> => jwt.token_type, or "anything";
     /// how far clocks may be apart
     leeway: Span => jwt.leeway;
     /// refuse tokens without `exp`
     require_expiry: Flag => jwt.require_expiry;
     /// fields that upstreams get, and the claims that are their values; a browser's own fields of these names are taken out
-    upstream_fields: UpstreamFields => jwt.upstream_fields;
+    upstream_fields: UpstreamFields => terms.upstream_fields;
     /// let upstreams see the token
     pass_token: Flag => jwt.pass_token;
     /// close code of refusals; from 3000 on, so that sockjs-client does not try the next transport
-    refused_code: Number<u16, 3000, 4999> => jwt.refused.code;
+    refused_code: Number<u16, 3000, 4999> => terms.refused.code;
     /// reason of refusals
-    refused_reason: CloseText => jwt.refused.reason;
-    /// close code of sessions whose token expires, and of who comes with an expired one
-    expired_code: Number<u16, 3000, 4999> => jwt.expired.code;
+    refused_reason: CloseText => terms.refused.reason;
+    /// close code of sessions whose token or certificate expires, and of who comes with an expired one
+    expired_code: Number<u16, 3000, 4999> => terms.expired.code;
     /// reason of those
-    expired_reason: CloseText => jwt.expired.reason;
+    expired_reason: CloseText => terms.expired.reason;
 };
 
 /// An entry of `listener`.

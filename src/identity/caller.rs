@@ -1,7 +1,7 @@
 //! Who makes a request, as far as it matters for sessions: whether it opens one, and which ones are there for it.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::HeaderValue;
 
@@ -13,14 +13,19 @@ use super::{Identity, Refusal};
 /// Whom a session belongs to. By default nobody.
 #[derive(Clone, Debug, Default)]
 pub struct Owner {
-    identity: Option<Arc<Identity>>,
+    identity: OnceLock<Arc<Identity>>,
     cookie: Option<Box<Secret>>,
 }
 
 impl Owner {
     /// Who opened it, where services ask.
-    pub const fn identity(&self) -> Option<&Arc<Identity>> {
-        self.identity.as_ref()
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.identity.get()
+    }
+
+    /// It is known now; the first time counts.
+    pub(crate) fn identify(&self, identity: &Arc<Identity>) {
+        self.identity.get_or_init(|| Arc::clone(identity));
     }
 }
 
@@ -63,6 +68,15 @@ impl Caller {
         }
     }
 
+    /// Of a request that is for a session which lives, and nobody has to know who makes it: it opens none.
+    pub(crate) fn unasked(tie: Tie) -> Self {
+        Self {
+            refusal: Some(CloseReason::INTERRUPTED),
+            tie,
+            ..Self::default()
+        }
+    }
+
     /// Who asks from `address`, after trusted proxies: sessions are counted by it, but never bound to it.
     pub fn at(self, address: Option<IpAddr>) -> Self {
         Self { address, ..self }
@@ -96,7 +110,10 @@ impl Caller {
         match &self.refusal {
             Some(reason) => Err(reason.clone()),
             None => Ok(Owner {
-                identity: self.identity.clone(),
+                identity: self
+                    .identity
+                    .clone()
+                    .map_or_else(OnceLock::new, OnceLock::from),
                 cookie: match &self.tie {
                     Tie::Cookies(cookies) => cookies.chosen().map(Box::new),
                     Tie::Identity | Tie::None => None,
@@ -154,6 +171,7 @@ mod tests {
             subject: subject.into(),
             fields: Vec::new(),
             expires: None,
+            proof: None,
         })
     }
 

@@ -116,6 +116,13 @@ impl SessionHandle {
         self.owner.identity()
     }
 
+    /// Who opened it is known now; the first time counts.
+    pub(super) fn identify(&self, identity: &Arc<Identity>) {
+        self.owner.identify(identity);
+        // It may expire.
+        self.locked(|state| state.session.handle_earlier_deadline());
+    }
+
     /// Whom it belongs to.
     pub(super) const fn owner(&self) -> &Owner {
         &self.owner

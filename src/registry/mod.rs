@@ -35,7 +35,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use crate::identity::Caller;
+use crate::identity::{Caller, Identity};
 use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{EndCause, SessionConfig, SessionId};
@@ -71,7 +71,6 @@ pub struct Registry {
     /// What new sessions are refused with, while they are.
     refusing: RwLock<Option<CloseReason>>,
     refusals: Throttle,
-    foreign: Throttle,
     totals: Arc<Totals>,
     tallies: Tallies,
     /// Whether the backend dials.
@@ -129,7 +128,6 @@ impl Registry {
             budgets,
             refusing: RwLock::default(),
             refusals: Throttle::default(),
-            foreign: Throttle::default(),
             totals,
             tallies: Tallies::default(),
             dials: AtomicBool::new(dials),
@@ -201,7 +199,7 @@ impl Registry {
             }
             Some(Entry::Living(_)) => {
                 drop(shard);
-                self.tell_foreign(caller);
+                self.counts().foreign(caller);
                 return Found::Foreign;
             }
             Some(Entry::Ended(tomb)) if !caller.reaches(&tomb.owner, true) => {
@@ -273,25 +271,18 @@ impl Registry {
             }
             Some(Entry::Living(_)) => {
                 drop(shard);
-                self.tell_foreign(caller);
+                self.counts().foreign(caller);
                 Err(None)
             }
             _ => Err(None),
         }
     }
 
-    fn tell_foreign(&self, caller: &Caller) {
-        if let Some(held_back) = self.foreign.admit() {
-            let cookies = caller.is_tied_by_cookies();
-            warn!(
-                held_back,
-                "a request for a session of somebody else is answered with 404{}",
-                match cookies {
-                    true =>
-                        ": its binding cookie is missing; browsers that keep out third-party cookies need session_binding = \"identity\" or \"none\"",
-                    false => "",
-                }
-            );
+    /// Who opened the living session with that id.
+    pub fn identity_of(&self, id: &SessionId) -> Option<Arc<Identity>> {
+        match self.shard(id).lock().get(id)? {
+            Entry::Living(handle) => handle.identity().cloned(),
+            Entry::Ended(_) => None,
         }
     }
 

@@ -77,7 +77,7 @@ pub struct ServiceConfig {
     pub doctor_results: usize,
     /// Who finds out who opens sessions. `None`, the default, lets everybody in whose origin is.
     pub auth: Option<Authentication>,
-    /// What ties further requests to a session. `None`, the default, is the identity where `auth` is set.
+    /// What ties further requests to a session. `None`, the default, is the identity where `auth` is set and asks for no message.
     pub session_binding: Option<SessionBinding>,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
@@ -111,6 +111,8 @@ pub enum ConfigError {
     InvalidSockjsUrl(String),
     /// Every page may use sessions that are bound to cookies.
     CookieForEveryOrigin,
+    /// Sessions are bound to an identity that only their first message shows.
+    IdentityByMessage,
 }
 
 impl ServiceConfig {
@@ -142,8 +144,8 @@ impl ServiceConfig {
     /// What ties further requests to sessions.
     pub(super) fn binding(&self) -> SessionBinding {
         self.session_binding.unwrap_or(match self.auth {
-            Some(_) => SessionBinding::Identity,
-            None => SessionBinding::None,
+            Some(_) if !self.awaits_messages() => SessionBinding::Identity,
+            _ => SessionBinding::None,
         })
     }
 
@@ -208,6 +210,28 @@ impl ServiceConfig {
             && self.transport.response_max_age == other.transport.response_max_age
     }
 
+    /// Finds what is wrong with `session_binding`.
+    ///
+    /// # Errors
+    /// It does not go together with what else is there.
+    pub(crate) fn check_binding(&self) -> Result<(), ConfigError> {
+        match self.session_binding {
+            Some(SessionBinding::Cookie) if self.origins == Origins::Any => {
+                Err(ConfigError::CookieForEveryOrigin)
+            }
+            Some(SessionBinding::Identity) if self.awaits_messages() => {
+                Err(ConfigError::IdentityByMessage)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether first messages may say who it is.
+    fn awaits_messages(&self) -> bool {
+        let auth = self.auth.as_ref();
+        auth.is_some_and(|auth| auth.message_timeout().is_some())
+    }
+
     /// Finds what is wrong.
     ///
     /// # Errors
@@ -239,9 +263,7 @@ impl ServiceConfig {
                 return Err(ConfigError::UnknownTransport(name.clone()));
             }
         }
-        if self.origins == Origins::Any && self.binding() == SessionBinding::Cookie {
-            return Err(ConfigError::CookieForEveryOrigin);
-        }
+        self.check_binding()?;
         let is_url = |url: &str| {
             let starts = ["/", "http://", "https://"]
                 .iter()
@@ -281,6 +303,9 @@ impl fmt::Display for ConfigError {
             }
             Self::CookieForEveryOrigin => f.write_str(
                 "session_binding \"cookie\" and origins \"*\" do not go together: browsers add the cookie for every page that may ask; list the origins",
+            ),
+            Self::IdentityByMessage => f.write_str(
+                "session_binding \"identity\" and tokens in messages do not go together: further requests have no token; write \"cookie\", or \"none\"",
             ),
             Self::NoTransport => f.write_str(
                 "transports is empty; leave it out for all of them, or name at least one",

@@ -1,5 +1,6 @@
 //! The gateway as an HTTP service: which service a request is for, and the policies around its transports.
 
+mod admission;
 mod config;
 mod cookie;
 mod cors;
@@ -7,6 +8,7 @@ mod dispatch;
 mod doctor;
 mod drain;
 mod forwarded;
+mod gate;
 mod measure;
 mod origin;
 mod page;
@@ -41,6 +43,7 @@ pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
+use gate::Gate;
 pub use origin::{AllowedOrigin, InvalidOrigin, Origins};
 use page::Page;
 pub(crate) use policies::Policies;
@@ -91,7 +94,6 @@ struct Service {
     script: &'static Page,
     script_name: &'static str,
     refusals: Throttle,
-    unauthenticated: Throttle,
     doctor: Option<DoctorService>,
 }
 
@@ -112,6 +114,8 @@ pub struct ConnectionInfo {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub secure: bool,
+    /// The certificate (DER) that the client showed, when it is verified.
+    pub certificate: Option<Arc<[u8]>>,
     /// Whether it came over a Unix socket, where there is no address.
     pub unix: bool,
     /// What was written, and whether it broke; from a server that tells.
@@ -166,7 +170,7 @@ impl Gateway {
                 return doctor.dispatch(request, rest, connection, &routes.trusted);
             }
             let peer = routes.trusted.peer(&request, connection);
-            return service.dispatch(request, rest, peer, connection.wire.clone());
+            return service.dispatch(request, rest, peer, connection);
         }
         let response = match self.0.pages.get(uri.path()) {
             Some(page) if request.method == Method::GET => page.answer(&request.fields),
@@ -341,6 +345,7 @@ impl GatewayBuilder {
 impl Service {
     fn new(config: ServiceConfig, backend: Arc<dyn Backend>, process: &Budgets) -> Self {
         let budgets = process.child(config.max_sessions, config.queue_memory);
+        let backend = Gate::around(backend, &config);
         let prefix = Arc::clone(&config.prefix);
         let registry = Registry::new(prefix, config.session.clone(), backend, budgets);
         registry.limit_clients(config.clients);
@@ -361,6 +366,7 @@ impl Service {
             networks,
             auth: config.auth.clone(),
             http10: Throttle::default(),
+            unauthenticated: Throttle::default(),
         };
         let (script_name, script) = page::iframe_script();
         let script_url = match &config.sockjs_url {
@@ -377,7 +383,6 @@ impl Service {
             script,
             script_name,
             refusals: Throttle::default(),
-            unauthenticated: Throttle::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 //! To add one: a file with a `TRANSPORT`, its line in [`TRANSPORTS`], and, for a new wrapping, an `impl Framing` in
 //! [`crate::protocol::framing`]. Dispatch, allowed methods, header policy and configuration read the table.
 
+mod answer;
 mod body;
 mod config;
 mod eventsource;
@@ -22,12 +23,9 @@ mod websocket;
 mod xhr;
 mod xhr_streaming;
 
-use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::{HeaderValue, Method, Response};
+use http::{HeaderValue, Method};
 
 use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
@@ -35,6 +33,7 @@ use crate::protocol::Route;
 use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
 use crate::session::SessionId;
 
+pub use answer::Answer;
 pub use body::Body;
 pub use config::{Chunks, TransportConfig};
 pub use pieces::{PieceSender, pieces};
@@ -149,50 +148,6 @@ impl Hints {
 /// What an endpoint does with a request.
 pub type Handler = fn(Exchange) -> Answer;
 
-/// The answer, or the future of it.
-pub enum Answer {
-    /// It is there.
-    Now(Response<Body>),
-    /// It takes its time.
-    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
-}
-
-impl Answer {
-    /// One that takes its time.
-    pub fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
-        Self::Later(Box::pin(answer))
-    }
-}
-
-impl From<Response<Body>> for Answer {
-    fn from(response: Response<Body>) -> Self {
-        Self::Now(response)
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
-            Self::Later(_) => f.write_str("Later"),
-        }
-    }
-}
-
-/// Not to be polled after it was ready.
-impl Future for Answer {
-    type Output = Response<Body>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
-        match &mut *self {
-            Self::Now(response) => {
-                Poll::Ready(std::mem::replace(response, Response::new(Body::empty())))
-            }
-            Self::Later(answer) => answer.as_mut().poll(context),
-        }
-    }
-}
-
 /// One request to a transport, with everything that belongs to it.
 #[derive(Debug)]
 pub struct Exchange {
@@ -227,6 +182,8 @@ pub struct ServiceContext {
     pub auth: Option<Authentication>,
     /// Warnings about proxies that send handshakes in HTTP/1.0.
     pub http10: Throttle,
+    /// Warnings about requests that nobody is let in with.
+    pub unauthenticated: Throttle,
 }
 
 impl Exchange {

@@ -6,6 +6,7 @@
 mod drain;
 mod http2;
 mod listeners;
+mod mtls;
 mod program;
 mod proxy_protocol;
 mod reload;

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod binding;
+mod keys;
+mod messages;
 mod support;
 mod tokens;

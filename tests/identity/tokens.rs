@@ -253,7 +253,7 @@ async fn backends_see_the_identity_and_not_the_token() {
         config.sources = ["query:token", "cookie:token", "header"]
             .map(|source| source.parse::<Source>().unwrap())
             .to_vec();
-        config.upstream_fields = vec![("x-user".parse().unwrap(), "sub".to_owned())];
+        config.terms.upstream_fields = vec![("x-user".parse().unwrap(), "sub".to_owned())];
     });
     let token = of("alice");
     let fields = format!(

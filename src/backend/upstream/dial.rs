@@ -523,6 +523,7 @@ mod tests {
             subject: "a".into(),
             fields: vec![field("x-user", "a"), field("x-api-key", "own")],
             expires: None,
+            proof: None,
         }));
         let dialler = Dialler::new("ws://up:9/s", config).expect("a valid URL");
         let request = dialler.request(Some(&handshake), &[]).expect("a request");

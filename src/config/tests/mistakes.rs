@@ -537,7 +537,7 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             "name = \"a\"",
             "",
-            "has no key to verify tokens with; write jwks_file, or secret_file",
+            "says nothing of how somebody proves who it is",
         ),
         (missing, "", "auth.name: is missing"),
         (
@@ -548,7 +548,7 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             &format!("name = \"a\"\n{both}"),
             "",
-            "leave out secret_file or jwks_file",
+            "two ways to prove who somebody is cannot be mixed",
         ),
         (
             &format!("name = \"a\"\n{missing}"),
