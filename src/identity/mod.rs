@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Uri};
 
 use crate::fields::Fields;
 use crate::moment::Moment;
@@ -62,6 +62,8 @@ pub struct Refusal {
 /// A request, as far as authenticators look at it.
 #[derive(Clone, Copy)]
 pub struct Inquiry<'a> {
+    /// Its method.
+    pub method: &'a Method,
     /// Its target.
     pub uri: &'a Uri,
     /// Its fields.

@@ -46,6 +46,7 @@ impl Service {
         let owner = named.filter(|_| auth.knows_again());
         let owner = owner.and_then(|session| registry.identity_of(session));
         let decision = auth.authenticate(&Inquiry {
+            method: &exchange.request.method,
             uri: &exchange.request.uri,
             fields: &exchange.request.fields,
             prefix: &self.config.prefix,
