@@ -65,7 +65,7 @@ const RULES: &[Rule] = &[
         may_import: &[
             "auth", "fields", "identity", "outward", "protocol", "registry",
         ],
-        must_not_name: &["hyper", "hyper_util", "parking_lot", "tungstenite"],
+        must_not_name: &["hyper", "hyper_util", "tungstenite"],
     },
     Rule {
         module: "throttle",

@@ -7,12 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, Uri};
 
-use crate::identity::{Authenticator, Decision, Identity, Inquiry, Refusal};
+use crate::identity::{Authenticator, Decision, Identity, Inquiry, Preparing, Refusal};
 use crate::registry::now;
 
 use super::claims::Claims;
 use super::clock::wall_clock;
 use super::key::{Keys, Verdict};
+use super::remote::{JwksConfig, RemoteKeys};
 use super::source::Source;
 use super::terms::Terms;
 
@@ -70,6 +71,7 @@ struct Inner {
 #[derive(Debug)]
 enum KeySource {
     Fixed(Keys),
+    Remote(RemoteKeys),
 }
 
 /// Longest token that is looked at, in bytes.
@@ -98,12 +100,49 @@ impl Jwt {
         Self(Arc::new(Inner { keys, config }))
     }
 
+    /// With the keys at a URL. They are read by [`Authenticator::prepare`], or else when the first token comes.
+    ///
+    /// # Errors
+    /// What is wrong with the URL or the certificates.
+    pub fn with_url(keys: JwksConfig, config: JwtConfig) -> Result<Self, String> {
+        let keys = KeySource::Remote(RemoteKeys::new(keys)?);
+        Ok(Self(Arc::new(Inner { keys, config })))
+    }
+
     /// Who the bearer of `token` is.
     fn decide(&self, token: &str) -> Decision {
-        let KeySource::Fixed(keys) = &self.0.keys;
-        let verified = self.0.verify(keys, token, wall_clock());
-        Decision::Now(verified.map_err(|wrong| self.0.refusal(wrong)))
+        let inner = &self.0;
+        let remote = match &inner.keys {
+            KeySource::Fixed(keys) => {
+                let verified = inner.verify(keys, token, wall_clock());
+                return Decision::Now(verified.map_err(|wrong| inner.refusal(wrong)));
+            }
+            KeySource::Remote(remote) => remote,
+        };
+        remote.start();
+        let refusal = match inner.verify_with_current(remote, token) {
+            Err(refusal) if refusal.is_of_keys => refusal,
+            decided => return Decision::Now(decided.map_err(|refusal| refusal.refusal)),
+        };
+        let Some(renewal) = remote.renewal() else {
+            return Decision::Now(Err(refusal.refusal));
+        };
+        let (jwt, token) = (self.clone(), token.to_owned());
+        Decision::Later(Box::pin(async move {
+            renewal.await;
+            let KeySource::Remote(remote) = &jwt.0.keys else {
+                return Err(refusal.refusal);
+            };
+            let decided = jwt.0.verify_with_current(remote, &token);
+            decided.map_err(|refusal| refusal.refusal)
+        }))
     }
+}
+
+/// A refusal, and whether other keys might change it.
+struct KeyedRefusal {
+    refusal: Refusal,
+    is_of_keys: bool,
 }
 
 impl Inner {
@@ -118,6 +157,24 @@ impl Inner {
                 expired: Some(identity),
             },
         }
+    }
+
+    fn verify_with_current(
+        &self,
+        remote: &RemoteKeys,
+        token: &str,
+    ) -> Result<Arc<Identity>, KeyedRefusal> {
+        let Some(keys) = remote.current() else {
+            return Err(KeyedRefusal {
+                refusal: self.config.terms.unavailable("the keys have not been read"),
+                is_of_keys: true,
+            });
+        };
+        let verified = self.verify(&keys, token, wall_clock());
+        verified.map_err(|wrong| KeyedRefusal {
+            is_of_keys: matches!(wrong, Wrong::UnknownKey),
+            refusal: self.refusal(wrong),
+        })
     }
 
     fn verify(&self, keys: &Keys, token: &str, seconds: f64) -> Result<Arc<Identity>, Wrong> {
@@ -250,8 +307,17 @@ impl Authenticator for Jwt {
 
     /// Signatures of shared secrets cost no more than to find out whether it is the same token.
     fn knows_again(&self) -> bool {
-        let KeySource::Fixed(keys) = &self.0.keys;
-        keys.are_public()
+        match &self.0.keys {
+            KeySource::Fixed(keys) => keys.are_public(),
+            KeySource::Remote(_) => true,
+        }
+    }
+
+    fn prepare(&self) -> Preparing<'_> {
+        match &self.0.keys {
+            KeySource::Fixed(_) => Box::pin(std::future::ready(Ok(()))),
+            KeySource::Remote(remote) => Box::pin(remote.prepare()),
+        }
     }
 
     fn message_timeout(&self) -> Option<Duration> {

@@ -34,6 +34,16 @@ pub(super) fn warn_of(config: &Config) {
     }
 }
 
+/// Lets authenticators get what they need from others, and logs what they could not get.
+pub(super) async fn prepare(config: &Config) {
+    for (auth, problem) in config.prepare().await {
+        error!(
+            auth,
+            problem, "nobody is let in until this is mended; it is tried again by itself"
+        );
+    }
+}
+
 /// Those that a configuration is made of.
 fn files(settings: &Settings, config: &Config) -> Vec<PathBuf> {
     settings.file().into_iter().chain(config.files()).collect()
@@ -61,6 +71,7 @@ impl Reload {
     /// program was started with. Done when a signal came because the terminal that the program was started in is gone.
     pub(super) async fn at(mut self, mut hang_up: HangUp, running: Config) {
         let mut watch = running.watch;
+        let mut current: Option<Config> = None;
         loop {
             tokio::select! {
                 terminal_gone = hang_up.recv() => {
@@ -86,12 +97,13 @@ impl Reload {
                 continue;
             }
             supervisor::reloading();
-            let reloaded = self.reload(settings, &running);
+            let reloaded = self.reload(settings, &running, current.as_ref()).await;
             supervisor::ready();
             match reloaded {
                 Ok(config) => {
                     watch = config.watch;
                     self.watched.replace(files(settings, &config));
+                    current = Some(config);
                 }
                 Err(mistakes) => {
                     for mistake in mistakes.lines() {
@@ -103,9 +115,16 @@ impl Reload {
         }
     }
 
-    /// What is in force then.
-    fn reload(&self, settings: &Settings, running: &Config) -> Result<Config, String> {
-        let config = settings.load(None)?;
+    /// What is in force then; before, it was `current`, or else what is `running` since the start.
+    async fn reload(
+        &self,
+        settings: &Settings,
+        running: &Config,
+        current: Option<&Config>,
+    ) -> Result<Config, String> {
+        let mut config = settings.load(None)?;
+        config.inherit(current.unwrap_or(running));
+        prepare(&config).await;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
         let certificates = self.certificates.reload(&listeners);

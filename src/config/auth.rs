@@ -1,17 +1,19 @@
 //! How tables of `auth` become authenticators, and the kinds of their values.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use http::header::HeaderName;
-
-use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Mtls, MtlsConfig, Source, SubjectFrom, Terms};
+use crate::auth::{
+    ForwardAuth, ForwardConfig, JwksConfig, Jwt, JwtConfig, KeyError, Keys, Mtls, MtlsConfig,
+    Source, SubjectFrom, Terms,
+};
 use crate::identity::{Authentication, SessionBinding};
 
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
-use super::kinds::{Choice, list, refused, upstream_field};
 use super::mistake::Mistake;
-use super::tables::{described, read_all, write_all};
+use super::tables::{described, read_all, show_all, write_all};
 use super::value::{Content, Origin, Table, Value};
 use super::{Config, ServiceSettings, find};
 
@@ -19,38 +21,69 @@ use super::{Config, ServiceSettings, find};
 const NOBODY: &str = "none";
 
 /// An authenticator as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthTable {
     pub(super) name: Option<String>,
-    pub(super) secret_file: Option<std::path::PathBuf>,
-    pub(super) jwks_file: Option<std::path::PathBuf>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) jwks_file: Option<PathBuf>,
+    pub(super) jwks_url: Option<String>,
     pub(super) client_certificate: Option<SubjectFrom>,
+    pub(super) forward_url: Option<String>,
+    pub(super) sources: Option<Vec<Source>>,
+    pub(super) pass_token: bool,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) timeout: Duration,
+    pub(super) jwks: JwksConfig,
+    pub(super) forward: ForwardConfig,
     pub(super) jwt: JwtConfig,
     pub(super) terms: Terms,
 }
 
-/// How an authenticator proves who somebody is: the key that says so, and which keys beside it mean something.
-struct Way {
-    key: &'static str,
-    tokens: bool,
+impl Default for AuthTable {
+    fn default() -> Self {
+        let jwks = JwksConfig::new("");
+        Self {
+            name: None,
+            secret_file: None,
+            jwks_file: None,
+            jwks_url: None,
+            client_certificate: None,
+            forward_url: None,
+            sources: None,
+            pass_token: false,
+            ca_file: None,
+            timeout: jwks.timeout,
+            jwks,
+            forward: ForwardConfig::new(""),
+            jwt: JwtConfig::default(),
+            terms: Terms::default(),
+        }
+    }
 }
 
-const WAYS: &[Way] = &[
-    Way {
-        key: "secret_file",
-        tokens: true,
-    },
-    Way {
-        key: "jwks_file",
-        tokens: true,
-    },
-    Way {
-        key: "client_certificate",
-        tokens: false,
-    },
+/// Keys that say how somebody proves who it is, and those that mean something beside each.
+const WAYS: &[(&str, &[&[&str]])] = &[
+    ("secret_file", &[OF_TOKENS]),
+    ("jwks_file", &[OF_TOKENS]),
+    (
+        "jwks_url",
+        &[OF_TOKENS, OF_URLS, &["jwks_refresh", "jwks_keep"]],
+    ),
+    ("client_certificate", &[]),
+    (
+        "forward_url",
+        &[
+            OF_URLS,
+            &[
+                "from",
+                "pass_token",
+                "subject_field",
+                "each_request",
+                "cache",
+            ],
+        ],
+    ),
 ];
-
-/// Keys that are about tokens.
 const OF_TOKENS: &[&str] = &[
     "from",
     "message_timeout",
@@ -61,44 +94,37 @@ const OF_TOKENS: &[&str] = &[
     "require_expiry",
     "pass_token",
 ];
+const OF_URLS: &[&str] = &[
+    "ca_file",
+    "timeout",
+    "unavailable_code",
+    "unavailable_reason",
+];
+
+/// Whether a key means something beside one of [`WAYS`].
+fn belongs(key: &str, beside: &[&[&str]]) -> bool {
+    beside.iter().any(|keys| keys.contains(&key))
+}
 
 /// Authenticators.
 pub(super) struct Auths;
 
-/// Places of tokens, at least one.
-pub(super) struct Sources;
-
-/// Texts.
-pub(super) struct Texts;
-
-/// A text.
-pub(super) struct OneText;
-
-/// Fields of upstreams, and the claims that they get.
-pub(super) struct UpstreamFields;
-
 impl AuthTable {
-    /// Its keys.
-    pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
-        self.secret_file.iter().chain(&self.jwks_file)
+    /// Its keys, and whom they are taken from.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = [&self.secret_file, &self.jwks_file, &self.ca_file];
+        files.into_iter().flatten()
     }
-}
 
-impl Choice for SubjectFrom {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("cn", Self::CommonName),
-        ("dns", Self::Dns),
-        ("email", Self::Email),
-        ("uri", Self::Uri),
-    ];
-}
+    fn awaits_messages(&self) -> bool {
+        let sources = self.sources.as_ref();
+        sources.is_some_and(|sources| sources.contains(&Source::Message))
+    }
 
-impl Choice for SessionBinding {
-    const NAMES: &'static [(&'static str, Self)] = &[
-        ("identity", Self::Identity),
-        ("cookie", Self::Cookie),
-        ("none", Self::None),
-    ];
+    /// Whether it knows something that it would have to ask for again.
+    fn asks_others(&self) -> bool {
+        self.jwks_url.is_some() || self.forward_url.is_some()
+    }
 }
 
 impl Kind for Auths {
@@ -107,8 +133,8 @@ impl Kind for Auths {
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
         read_all(value, &AuthTable::default(), AUTH, |auth, table| {
-            let mut ways = WAYS.iter().filter(|way| table.get(way.key).is_some());
-            let way = match (&auth.name, ways.next(), ways.next()) {
+            let mut ways = WAYS.iter().filter(|(key, _)| table.get(key).is_some());
+            let (way, beside) = match (&auth.name, ways.next(), ways.next()) {
                 (None, ..) => {
                     let what = "is missing; write the name that services call it by";
                     return Some(("name", what));
@@ -118,25 +144,25 @@ impl Kind for Auths {
                     return Some(("name", what));
                 }
                 (_, None, _) => {
-                    let what = "says nothing of how somebody proves who it is; write jwks_file, secret_file or client_certificate";
+                    let what = "says nothing of how somebody proves who it is; write jwks_url, jwks_file, secret_file, client_certificate or forward_url";
                     return Some(("", what));
                 }
-                (_, Some(_), Some(second)) => {
+                (_, Some(_), Some((second, _))) => {
                     let what = "two ways to prove who somebody is cannot be mixed; leave out all but one, or write two [[auth]]";
-                    return Some((second.key, what));
+                    return Some((second, what));
                 }
-                (_, Some(way), None) => way,
+                (_, Some((way, beside)), None) => (*way, *beside),
             };
-            let of_tokens = OF_TOKENS.iter().find(|key| table.get(key).is_some());
-            if let Some(key) = of_tokens.filter(|_| !way.tokens) {
-                return Some((
-                    key,
-                    "is about tokens, and there are none here; leave it out",
-                ));
+            // Keys that are beside some way, and not beside this.
+            let others = WAYS
+                .iter()
+                .flat_map(|(_, keys)| *keys)
+                .flat_map(|keys| *keys);
+            let mut others = others.filter(|key| !belongs(key, beside) && table.get(key).is_some());
+            if let Some(key) = others.next() {
+                return Some((key, without_meaning(way)));
             }
-            if table.get("message_timeout").is_some()
-                && !auth.jwt.sources.contains(&Source::Message)
-            {
+            if table.get("message_timeout").is_some() && !auth.awaits_messages() {
                 let what =
                     "is for tokens in messages; write \"message\" into from, or leave this out";
                 return Some(("message_timeout", what));
@@ -146,93 +172,11 @@ impl Kind for Auths {
     }
 
     fn write(held: &Self::Held) -> Option<Value> {
-        write_all(held, AUTH)
-    }
-}
-
-impl Kind for Sources {
-    type Held = Vec<Source>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "cookie:session",
-        or_one: false,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let expected = "a list of places, like [\"cookie:session\", \"query:token\", \"header\"]";
-        let sources = list(value, expected, str::parse)?;
-        if sources.is_empty() {
-            let what =
-                "the list is empty; leave it out for \"header\", or write at least one place";
-            return refused(value, what);
-        }
-        Ok(sources)
+        write_all(held, AUTH).map(|value| with_meaning(value, held))
     }
 
-    fn write(held: &Self::Held) -> Option<Value> {
-        Some(Value::list(held.iter().map(ToString::to_string)))
-    }
-}
-
-impl Kind for Texts {
-    type Held = Vec<String>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "https://login.example.com",
-        or_one: true,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        match &value.content {
-            Content::Text(text) => Ok(vec![text.clone()]),
-            _ => list(value, "a text, or a list of texts", |text| {
-                Ok(text.to_owned())
-            }),
-        }
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        Some(Value::list(held.iter().cloned()))
-    }
-}
-
-impl Kind for OneText {
-    type Held = String;
-    const SHAPE: Shape = Shape::Text("at+jwt");
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        match &value.content {
-            Content::Text(text) => Ok(text.clone()),
-            _ => Err(vec![Mistake::of_value(value, "a text; write it in quotes")]),
-        }
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        Some(Value::text(held))
-    }
-}
-
-impl Kind for UpstreamFields {
-    type Held = Vec<(HeaderName, String)>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "x-user=sub",
-        or_one: false,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let expected = "a list of fields and claims, like [\"x-user=sub\", \"x-roles=roles\"]";
-        list(value, expected, |text| {
-            let (name, claim) = text
-                .split_once('=')
-                .filter(|(_, claim)| !claim.is_empty())
-                .ok_or_else(|| {
-                    format!("{text:?} is no field and its claim; write them like \"x-user=sub\"")
-                })?;
-            Ok((upstream_field(name)?, claim.to_owned()))
-        })
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        let texts = held.iter().map(|(name, claim)| format!("{name}={claim}"));
-        Some(Value::list(texts))
+    fn show(held: &Self::Held) -> Option<Value> {
+        show_all(held, AUTH).map(|value| with_meaning(value, held))
     }
 }
 
@@ -246,32 +190,95 @@ impl AuthTable {
         let wrong = |key, path: &std::path::Path, error: KeyError| {
             (key, format!("{}: {error}", path.display()))
         };
+        let of_url = |key: &'static str| move |what: String| (key, what);
         if let Some(subject_from) = self.client_certificate {
             let mut config = MtlsConfig::default();
             config.subject_from = subject_from;
             config.terms = self.terms.clone();
             return Ok(Authentication::new(Mtls::new(config)));
         }
-        let keys = match (&self.secret_file, &self.jwks_file) {
-            (Some(path), _) => {
+        if let Some(url) = &self.forward_url {
+            let mut config = self.forward.clone();
+            config.url.clone_from(url);
+            config.ca_file.clone_from(&self.ca_file);
+            config.timeout = self.timeout;
+            if let Some(sources) = &self.sources {
+                config.sources.clone_from(sources);
+            }
+            config.pass_token = self.pass_token;
+            config.terms = self.terms.clone();
+            let built = ForwardAuth::new(config).map_err(of_url("forward_url"));
+            return built.map(Authentication::new);
+        }
+        let mut config = self.jwt.clone();
+        if let Some(sources) = &self.sources {
+            config.sources.clone_from(sources);
+        }
+        config.pass_token = self.pass_token;
+        config.terms = self.terms.clone();
+        let keys = match (&self.secret_file, &self.jwks_file, &self.jwks_url) {
+            (Some(path), ..) => {
                 let secret = read("secret_file", path)?;
                 // Editors end files with a newline.
                 let secret = secret.trim_ascii_end();
                 Keys::secret(secret).map_err(|error| wrong("secret_file", path, error))?
             }
-            (None, Some(path)) => Keys::set(&read("jwks_file", path)?)
+            (None, Some(path), _) => Keys::set(&read("jwks_file", path)?)
                 .map_err(|error| wrong("jwks_file", path, error))?,
-            (None, None) => return Err(("", "has no key".to_owned())),
+            (None, None, Some(url)) => {
+                let mut jwks = self.jwks.clone();
+                jwks.url.clone_from(url);
+                jwks.ca_file.clone_from(&self.ca_file);
+                jwks.timeout = self.timeout;
+                let built = Jwt::with_url(jwks, config).map_err(of_url("jwks_url"));
+                return built.map(Authentication::new);
+            }
+            (None, None, None) => return Err(("", "has no key".to_owned())),
         };
-        let mut config = self.jwt.clone();
-        config.terms = self.terms.clone();
         Ok(Authentication::new(Jwt::new(keys, config)))
+    }
+}
+
+/// What can only be said beside something else is left out without it, so that what is written can be read.
+fn with_meaning(mut value: Value, held: &[AuthTable]) -> Value {
+    let Content::List(values) = &mut value.content else {
+        return value;
+    };
+    for (value, auth) in values.iter_mut().zip(held) {
+        let Content::Table(table) = &mut value.content else {
+            continue;
+        };
+        let mut ways = WAYS.iter();
+        let way = ways.find(|(key, _)| table.get(key).is_some());
+        let beside = way.map_or(&[][..], |(_, beside)| beside);
+        let all = WAYS
+            .iter()
+            .flat_map(|(_, keys)| *keys)
+            .flat_map(|keys| *keys);
+        for key in all.filter(|key| !belongs(key, beside)) {
+            table.take(key);
+        }
+        if !auth.awaits_messages() {
+            table.take("message_timeout");
+        }
+    }
+    value
+}
+
+/// What is said of a key that means nothing beside this way.
+fn without_meaning(way: &str) -> &'static str {
+    match way {
+        "client_certificate" => "means nothing beside client_certificate; leave it out",
+        "forward_url" => "means nothing beside forward_url; leave it out",
+        "jwks_url" => "means nothing beside jwks_url; leave it out",
+        "jwks_file" => "means nothing beside jwks_file; leave it out",
+        _ => "means nothing beside secret_file; leave it out",
     }
 }
 
 impl Config {
     /// The authenticators by their names, and what is wrong with them.
-    pub(super) fn authenticators(
+    pub(super) fn build_authenticators(
         &self,
         mistakes: &mut Vec<Mistake>,
     ) -> HashMap<String, Authentication> {
@@ -304,6 +311,36 @@ impl Config {
             }
         }
         built
+    }
+
+    /// Takes over the authenticators of `earlier` that are the same and know what they would have to ask others for again.
+    pub fn inherit(&mut self, earlier: &Self) {
+        for auth in self.auths.iter().filter(|auth| auth.asks_others()) {
+            let name = auth.name.as_deref().unwrap_or_default();
+            let known = earlier.auths.contains(auth);
+            let Some(known) = earlier.authenticators.get(name).filter(|_| known) else {
+                continue;
+            };
+            let replaced = self.authenticators.insert(name.to_owned(), known.clone());
+            for service in &mut self.services {
+                let config = &mut service.settings.config;
+                if config.auth.is_some() && config.auth == replaced {
+                    config.auth = Some(known.clone());
+                }
+            }
+        }
+    }
+
+    /// Lets authenticators get what they need from others, all at once; for each that could not, its name and what is wrong.
+    pub async fn prepare(&self) -> Vec<(String, String)> {
+        let preparing = self.authenticators.iter().map(|(name, auth)| async move {
+            let problem = auth.prepare().await.err()?;
+            Some((name.clone(), problem))
+        });
+        let prepared = futures_util::future::join_all(preparing).await;
+        let mut problems: Vec<_> = prepared.into_iter().flatten().collect();
+        problems.sort();
+        problems
     }
 
     fn asks_for_certificates(&self) -> bool {

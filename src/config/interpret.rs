@@ -30,7 +30,7 @@ impl Config {
         if mistakes.is_empty() {
             config.check_listeners(&mut mistakes);
         }
-        let built = config.authenticators(&mut mistakes);
+        let built = config.build_authenticators(&mut mistakes);
         let mut pattern = ServiceSettings::default();
         if let Some(entry) = defaults {
             read_defaults(&mut pattern, &entry, &mut mistakes);
@@ -59,6 +59,7 @@ impl Config {
                 mistake
             }));
         }
+        config.authenticators = built;
         if mistakes.is_empty() {
             return Ok(config);
         }

@@ -3,6 +3,7 @@
 //! To add a key: its field in the `Config` of the module that owns it, and its row in `keys.rs`.
 
 mod auth;
+mod auth_kinds;
 mod closing;
 mod document;
 mod interpret;
@@ -21,6 +22,7 @@ mod tests;
 mod units;
 mod value;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::UpstreamConfig;
+use crate::identity::Authentication;
 use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
 use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
@@ -66,6 +69,8 @@ pub struct Config {
     pub watch: Option<Duration>,
     /// The services.
     pub services: Vec<ConfiguredService>,
+    /// The authenticators by their names.
+    authenticators: HashMap<String, Authentication>,
     /// What was said, and where.
     given: Table,
 }
@@ -114,6 +119,7 @@ impl Config {
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
             services: Vec::new(),
+            authenticators: HashMap::new(),
             given: Table::default(),
         }
     }

@@ -160,6 +160,8 @@ impl Asker {
 /// Without the URL's query, in which there may be a secret.
 impl fmt::Debug for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Asker").field(&self.address.authority).finish()
+        f.debug_tuple("Asker")
+            .field(&self.address.authority)
+            .finish()
     }
 }

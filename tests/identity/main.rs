@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod asked;
 mod binding;
+mod forward;
+mod jwks;
 mod keys;
 mod messages;
 mod support;
