@@ -178,8 +178,8 @@ impl Key {
         };
         let material = match (key.kty.as_str(), key.crv.as_deref()) {
             ("RSA", _) => Material::Rsa {
-                modulus: modulus(bytes(&key.n)?)?,
-                exponent: without_zeros(bytes(&key.e)?),
+                modulus: modulus(&bytes(&key.n)?)?,
+                exponent: without_zeros(&bytes(&key.e)?),
             },
             ("EC", Some("P-256")) => Material::P256(point(32)?),
             ("EC", Some("P-384")) => Material::P384(point(48)?),
@@ -268,13 +268,13 @@ fn is_key(secret: &[u8]) -> bool {
 }
 
 /// Some write numbers with a zero in front, which they must not. (RFC 7518 §6.3.1.1)
-fn without_zeros(number: Vec<u8>) -> Vec<u8> {
+fn without_zeros(number: &[u8]) -> Vec<u8> {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     number[zeros..].to_owned()
 }
 
 /// The modulus of an RSA key of 2048 bits or more; up to 8192, for whose work is that of the gateway. (RFC 7518 §3.3)
-fn modulus(number: Vec<u8>) -> Option<Vec<u8>> {
+fn modulus(number: &[u8]) -> Option<Vec<u8>> {
     let number = without_zeros(number);
     let bits = number.len() * 8 - number.first()?.leading_zeros() as usize;
     (2048..=8192).contains(&bits).then_some(number)

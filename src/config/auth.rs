@@ -192,9 +192,10 @@ impl AuthTable {
         };
         let of_url = |key: &'static str| move |what: String| (key, what);
         if let Some(subject_from) = self.client_certificate {
-            let mut config = MtlsConfig::default();
-            config.subject_from = subject_from;
-            config.terms = self.terms.clone();
+            let config = MtlsConfig {
+                subject_from,
+                terms: self.terms.clone(),
+            };
             return Ok(Authentication::new(Mtls::new(config)));
         }
         if let Some(url) = &self.forward_url {

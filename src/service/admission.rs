@@ -70,8 +70,7 @@ impl Service {
                 exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
                 handler(exchange)
             }
-            Decision::Later(answer) => Answer::after(async move {
-                let answer = answer.await;
+            Decision::Later(answer) => Answer::after(answer, move |answer| {
                 tell(&exchange.service, &answer);
                 exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
                 handler(exchange)

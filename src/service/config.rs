@@ -143,10 +143,11 @@ impl ServiceConfig {
 
     /// What ties further requests to sessions.
     pub(super) fn binding(&self) -> SessionBinding {
-        self.session_binding.unwrap_or(match self.auth {
-            Some(_) if !self.awaits_messages() => SessionBinding::Identity,
-            _ => SessionBinding::None,
-        })
+        match (self.session_binding, &self.auth) {
+            (Some(binding), _) => binding,
+            (None, Some(_)) if !self.awaits_messages() => SessionBinding::Identity,
+            (None, _) => SessionBinding::None,
+        }
     }
 
     /// Whether the transport of that name is on.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures_util::FutureExt as _;
 use http::Response;
 
 use super::body::Body;
@@ -22,9 +23,12 @@ impl Answer {
         Self::Later(Box::pin(answer))
     }
 
-    /// The one that comes of `first`, whose memory is given back then.
-    pub fn after(first: impl Future<Output = Self> + Send + 'static) -> Self {
-        Self::later(After::First(Box::pin(first)))
+    /// The one that `then` gives once `first` is there, whose memory is given back then.
+    pub fn after<T>(
+        first: impl Future<Output = T> + Send + 'static,
+        then: impl FnOnce(T) -> Self + Send + 'static,
+    ) -> Self {
+        Self::later(After::First(Box::pin(first.map(then))))
     }
 }
 
