@@ -8,8 +8,12 @@ mod connection;
 mod link;
 
 pub(crate) use address::Address;
-pub(crate) use answer::{AnswerFields, Kept};
 #[cfg(feature = "auth")]
 pub(crate) use asker::Asker;
 pub(crate) use connection::Connection;
-pub(crate) use link::{Link, Tls, dial};
+pub(crate) use link::{Tls, dial};
+#[cfg(feature = "client")]
+pub(crate) use {
+    answer::{AnswerFields, Kept},
+    link::Link,
+};
