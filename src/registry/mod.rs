@@ -35,7 +35,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 use tracing::warn;
 
-use crate::identity::{Caller, Identity};
+use crate::identity::Caller;
 use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{EndCause, SessionConfig, SessionId};
@@ -275,14 +275,6 @@ impl Registry {
                 Err(None)
             }
             _ => Err(None),
-        }
-    }
-
-    /// Who opened the living session with that id.
-    pub fn identity_of(&self, id: &SessionId) -> Option<Arc<Identity>> {
-        match self.shard(id).lock().get(id)? {
-            Entry::Living(handle) => handle.identity().cloned(),
-            Entry::Ended(_) => None,
         }
     }
 

@@ -1,15 +1,15 @@
 //! A session's place in the registry, from its opening to its end.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use uuid::Uuid;
 
-use crate::identity::Owner;
+use crate::identity::{Identity, Owner};
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
 use super::clients::ClientPlace;
-use super::shard::Tomb;
+use super::shard::{Entry, Tomb};
 use super::{Registry, clock};
 
 /// Where a session is registered.
@@ -31,6 +31,16 @@ impl Place {
         Self {
             _of_service: of_service,
             _of_client: of_client.map(Box::new),
+        }
+    }
+}
+
+impl Registry {
+    /// Who opened the living session with that id.
+    pub fn identity_of(&self, id: &SessionId) -> Option<Arc<Identity>> {
+        match self.shard(id).lock().get(id)? {
+            Entry::Living(handle) => handle.identity().cloned(),
+            Entry::Ended(_) => None,
         }
     }
 }
