@@ -328,6 +328,7 @@ impl Prepared {
         if !demo {
             reload::warn_of(&config);
         }
+        reload::prepare(&config).await;
         if demo {
             info!(
                 "demo: open to pages of every site, for trying out only; open the address below in a browser"

@@ -75,6 +75,12 @@ pub mod identity;
 pub mod metrics;
 pub mod moment;
 pub mod network;
+#[cfg(any(feature = "auth", feature = "client"))]
+#[cfg_attr(
+    not(all(feature = "auth", feature = "client")),
+    allow(dead_code, reason = "each of the two uses a part")
+)]
+mod outward;
 #[cfg(feature = "cli")]
 mod probe;
 pub mod protocol;

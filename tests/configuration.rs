@@ -162,6 +162,33 @@ fn deep_check_dials_the_upstreams() {
     assert_eq!(output.status.code(), Some(1));
 }
 
+/// `check --deep` also asks whom authenticators ask, and names the one that gets no answer.
+#[test]
+fn deep_check_asks_whom_authenticators_ask() {
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = nobody.local_addr().expect("a bound port");
+    drop(nobody);
+    let service = "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\nauth = \"users\"\n";
+    for key in ["jwks_url", "forward_url"] {
+        let auth = format!("[[auth]]\nname = \"users\"\n{key} = \"http://{address}/?secret\"\n");
+        let file = File::new(key, &format!("{auth}{service}"));
+        assert!(printed(&["check", "--config", file.path()]).contains("is valid"));
+        let output = run(&["check", "--config", file.path(), "--deep"]);
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        let said = err(&output);
+        assert!(
+            said.contains("auth \"users\": NOT working: cannot connect"),
+            "{said}"
+        );
+        let output = run(&["check", "--config", file.path(), "--deep", "--json"]);
+        let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+        assert_eq!(told["auth_problems"][0]["name"], "users");
+        assert_eq!(output.status.code(), Some(1));
+        let shown = printed(&["config", "show", "--config", file.path()]);
+        assert!(!shown.contains("secret\""), "{shown}");
+    }
+}
+
 /// Arguments are over variables, and those over the file; `config show` says so.
 #[test]
 fn show_says_where_values_come_from() {

@@ -131,7 +131,7 @@ impl Query {
         let opening = session.opening();
         let age = now().saturating_duration_since(opening.at);
         let transport = self.transport.as_deref();
-        let subject = session.owner().map(|owner| &*owner.subject);
+        let subject = session.identity().map(|owner| &*owner.subject);
         transport.is_none_or(|wanted| wanted == opening.transport)
             && self.min_age.is_none_or(|least| age >= least)
             && self.max_age.is_none_or(|most| age <= most)
@@ -242,7 +242,7 @@ fn told(session: &SessionHandle, look: &Look, prefix: &str) -> Value {
         "service": prefix,
         "transport": opening.transport,
         "address": opening.address,
-        "user": session.owner().map(|owner| &owner.subject),
+        "user": session.identity().map(|owner| &owner.subject),
         "state": name(look.standing),
         "age_seconds": age.as_secs(),
         "received": { "messages": traffic.messages_in, "bytes": traffic.bytes_in },
@@ -298,7 +298,7 @@ pub(super) fn show(admin: &Admin, id: &str) -> Result<Value, Wrong> {
             "reason": &*end.reason.reason,
         })
     });
-    let owner = session.owner();
+    let owner = session.identity();
     let expires = owner.and_then(|owner| owner.expires.as_ref());
     let expires = expires.map(|(at, _)| at.saturating_duration_since(now()).as_secs());
     value["issuer"] = json!(owner.and_then(|owner| owner.issuer.as_ref()));

@@ -59,15 +59,22 @@ impl Claims {
     }
 
     /// A claim as a field's value: texts as they are, lists of texts with commas, numbers and booleans as JSON has them.
-    pub(super) fn field(&self, name: &str) -> Option<String> {
-        match self.0.get(name)? {
-            Value::String(text) => Some(text.clone()),
-            Value::Array(values) => {
+    ///
+    /// # Errors
+    /// A text of a list has a comma itself: one would be read as two.
+    pub(super) fn field(&self, name: &str) -> Result<Option<String>, &'static str> {
+        Ok(match self.0.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            Some(Value::Array(values)) => {
                 let texts: Option<Vec<_>> = values.iter().map(Value::as_str).collect();
-                Some(texts?.join(","))
+                let texts = texts.unwrap_or_default();
+                if texts.iter().any(|text| text.contains(',')) {
+                    return Err("a claim is a list of texts with commas");
+                }
+                (!texts.is_empty()).then(|| texts.join(","))
             }
-            value @ (Value::Number(_) | Value::Bool(_)) => Some(value.to_string()),
-            Value::Null | Value::Object(_) => None,
-        }
+            Some(value @ (Value::Number(_) | Value::Bool(_))) => Some(value.to_string()),
+            None | Some(Value::Null | Value::Object(_)) => None,
+        })
     }
 }

@@ -1,21 +1,21 @@
 //! JSON Web Tokens in JWS compact serialization. (RFC 7519, RFC 7515 §7.1, RFC 8725)
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Uri};
 
-use crate::fields::Fields;
-use crate::identity::{Authenticator, Identity, Refusal};
-use crate::protocol::CloseReason;
+use crate::identity::{Authenticator, Decision, Identity, Inquiry, Preparing, Refusal};
 use crate::registry::now;
 
 use super::claims::Claims;
-use super::key::Keys;
+use super::clock::wall_clock;
+use super::key::{Keys, Verdict};
+use super::remote::{JwksConfig, RemoteKeys};
 use super::source::Source;
+use super::terms::Terms;
 
 /// What an operator can set about tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +31,14 @@ pub struct JwtConfig {
     pub leeway: Duration,
     /// Whether a token without `exp` is refused. Default yes.
     pub require_expiry: bool,
-    /// Fields that upstreams get, and the claims that are their values. Default none.
-    pub upstream_fields: Vec<(HeaderName, String)>,
     /// Whether backends see the token. Default no.
     pub pass_token: bool,
-    /// What a browser without a token that is right gets. Default 4401 `Unauthorized`.
-    pub refused: CloseReason,
-    /// What a session ends with when its token expires, and what one gets who comes with an expired one. Default 4402
-    /// `Token expired`.
-    pub expired: CloseReason,
+    /// The time that the first message of a session has to come, where it is a source. Default 10 s.
+    pub message_timeout: Duration,
+    /// What `typ` must be, like `at+jwt`, without regard to case. Default anything. (RFC 8725 §3.11)
+    pub token_type: Option<String>,
+    /// How it refuses, and what upstreams get.
+    pub terms: Terms,
 }
 
 impl Default for JwtConfig {
@@ -50,161 +49,312 @@ impl Default for JwtConfig {
             issuer: Vec::new(),
             leeway: Duration::from_secs(30),
             require_expiry: true,
-            upstream_fields: Vec::new(),
             pass_token: false,
-            refused: CloseReason::new(4401, "Unauthorized"),
-            expired: CloseReason::new(4402, "Token expired"),
+            message_timeout: Duration::from_secs(10),
+            token_type: None,
+            terms: Terms::default(),
         }
     }
 }
 
-/// Verifies tokens.
+/// Verifies tokens. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Jwt(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct Jwt {
-    keys: Keys,
+struct Inner {
+    keys: KeySource,
     config: JwtConfig,
+}
+
+/// Where keys come from.
+#[derive(Debug)]
+enum KeySource {
+    Fixed(Keys),
+    Remote(RemoteKeys),
 }
 
 /// Longest token that is looked at, in bytes.
 const LONGEST: usize = 16 * 1024;
 
-/// A token that is right, but for its time.
-struct Verified {
-    identity: Identity,
-    is_over: bool,
+/// Why a token does not hold.
+enum Wrong {
+    /// For good.
+    Token(&'static str),
+    /// But for its time: it was right, until it expired.
+    Expired(Arc<Identity>),
+    /// There is no such key.
+    UnknownKey,
+}
+
+impl From<&'static str> for Wrong {
+    fn from(why: &'static str) -> Self {
+        Self::Token(why)
+    }
 }
 
 impl Jwt {
     /// With these keys.
     pub fn new(keys: Keys, config: JwtConfig) -> Self {
-        Self { keys, config }
+        let keys = KeySource::Fixed(keys);
+        Self(Arc::new(Inner { keys, config }))
     }
 
-    fn verify(&self, token: &str, seconds: f64) -> Result<Verified, &'static str> {
+    /// With the keys at a URL. They are read by [`Authenticator::prepare`], or else when the first token comes.
+    ///
+    /// # Errors
+    /// What is wrong with the URL or the certificates.
+    pub fn with_url(keys: JwksConfig, config: JwtConfig) -> Result<Self, String> {
+        let keys = KeySource::Remote(RemoteKeys::new(keys)?);
+        Ok(Self(Arc::new(Inner { keys, config })))
+    }
+
+    /// Who the bearer of `token` is.
+    fn decide(&self, token: &str) -> Decision {
+        let inner = &self.0;
+        let remote = match &inner.keys {
+            KeySource::Fixed(keys) => {
+                let verified = inner.verify(keys, token, wall_clock());
+                return Decision::Now(verified.map_err(|wrong| inner.refusal(wrong)));
+            }
+            KeySource::Remote(remote) => remote,
+        };
+        remote.start();
+        let refusal = match inner.verify_with_current(remote, token) {
+            Err(refusal) if refusal.is_of_keys => refusal,
+            decided => return Decision::Now(decided.map_err(|refusal| refusal.refusal)),
+        };
+        let Some(renewal) = remote.renewal() else {
+            return Decision::Now(Err(refusal.refusal));
+        };
+        let (jwt, token) = (self.clone(), token.to_owned());
+        Decision::Later(Box::pin(async move {
+            renewal.await;
+            let KeySource::Remote(remote) = &jwt.0.keys else {
+                return Err(refusal.refusal);
+            };
+            let decided = jwt.0.verify_with_current(remote, &token);
+            decided.map_err(|refusal| refusal.refusal)
+        }))
+    }
+}
+
+/// A refusal, and whether other keys might change it.
+struct KeyedRefusal {
+    refusal: Refusal,
+    is_of_keys: bool,
+}
+
+impl Inner {
+    fn refusal(&self, wrong: Wrong) -> Refusal {
+        let terms = &self.config.terms;
+        match wrong {
+            Wrong::Token(why) => terms.refuse(why),
+            Wrong::UnknownKey => terms.refuse("no key fits its algorithm and kid"),
+            Wrong::Expired(identity) => Refusal {
+                reason: terms.expired.clone(),
+                why: "it has expired",
+                expired: Some(identity),
+            },
+        }
+    }
+
+    fn verify_with_current(
+        &self,
+        remote: &RemoteKeys,
+        token: &str,
+    ) -> Result<Arc<Identity>, KeyedRefusal> {
+        let Some(keys) = remote.current() else {
+            return Err(KeyedRefusal {
+                refusal: self.config.terms.unavailable("the keys have not been read"),
+                is_of_keys: true,
+            });
+        };
+        let verified = self.verify(&keys, token, wall_clock());
+        verified.map_err(|wrong| KeyedRefusal {
+            is_of_keys: matches!(wrong, Wrong::UnknownKey),
+            refusal: self.refusal(wrong),
+        })
+    }
+
+    fn verify(&self, keys: &Keys, token: &str, seconds: f64) -> Result<Arc<Identity>, Wrong> {
         if token.len() > LONGEST {
-            return Err("the token is too long");
+            return Err(Wrong::Token("the token is too long"));
         }
         let mut parts = token.split('.');
         let (Some(head), Some(payload), Some(signature), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
-            return Err("not a signed token");
+            return Err(Wrong::Token("not a signed token"));
         };
         let header = decode(head).ok_or("its header is not JSON with unique names")?;
         // Extensions that must be understood: none is. (RFC 7515 §4.1.11)
         if header.0.contains_key("crit") {
-            return Err("it has a critical extension");
+            return Err(Wrong::Token("it has a critical extension"));
         }
         let id = match header.0.get("kid") {
             None => None,
             Some(id) => Some(id.as_str().ok_or("its kid is not a text")?),
         };
+        if let Some(wanted) = &self.config.token_type
+            && !header.text("typ").is_some_and(|own| is_type(own, wanted))
+        {
+            return Err(Wrong::Token("it is of another type"));
+        }
         let algorithm = header.text("alg").ok_or("it has no algorithm")?;
         let signed = &token.as_bytes()[..head.len() + 1 + payload.len()];
         let signature = URL_SAFE_NO_PAD.decode(signature);
         let signature = signature.map_err(|_| "its signature is not base64url")?;
-        if !self.keys.verify(algorithm, id, signed, &signature) {
-            return Err("no key verifies its signature with its algorithm");
+        match keys.verify(algorithm, id, signed, &signature) {
+            Verdict::Right => {}
+            Verdict::Wrong => return Err(Wrong::Token("its signature is wrong")),
+            Verdict::UnknownKey => return Err(Wrong::UnknownKey),
+            Verdict::SeveralKeys => {
+                return Err(Wrong::Token(
+                    "several keys fit, and it has no kid that tells which",
+                ));
+            }
         }
         let claims = decode(payload).ok_or("its claims are not JSON with unique names")?;
-        self.judge(&claims, seconds)
+        let proof = keys.are_public().then(|| digest(token));
+        self.judge(&claims, proof, seconds)
     }
 
-    fn judge(&self, claims: &Claims, seconds: f64) -> Result<Verified, &'static str> {
+    fn judge(
+        &self,
+        claims: &Claims,
+        proof: Option<[u8; 32]>,
+        seconds: f64,
+    ) -> Result<Arc<Identity>, Wrong> {
         let config = &self.config;
         if !config.audience.is_empty() && !claims.has_one_of("aud", &config.audience) {
-            return Err("it is for another audience");
+            return Err(Wrong::Token("it is for another audience"));
         }
         let issuer = claims.text("iss");
         let is_known = |issuer: &str| config.issuer.iter().any(|known| known == issuer);
         if !config.issuer.is_empty() && !issuer.is_some_and(is_known) {
-            return Err("it is of another issuer");
+            return Err(Wrong::Token("it is of another issuer"));
         }
         let subject = claims.text("sub").filter(|subject| !subject.is_empty());
         let subject = subject.ok_or("it has no subject")?;
         let leeway = config.leeway.as_secs_f64();
         let begins = claims.date("nbf").map_err(|()| "its nbf is not a number")?;
         if begins.is_some_and(|begins| begins - leeway > seconds) {
-            return Err("it is not valid yet");
+            return Err(Wrong::Token("it is not valid yet"));
         }
         let ends = claims.date("exp").map_err(|()| "its exp is not a number")?;
         if ends.is_none() && config.require_expiry {
-            return Err("it has no exp");
-        }
-        let mut fields = Vec::with_capacity(config.upstream_fields.len());
-        for (name, claim) in &config.upstream_fields {
-            if let Some(text) = claims.field(claim) {
-                let value = HeaderValue::from_bytes(text.as_bytes());
-                fields.push((name.clone(), value.map_err(|_| "a claim is no field")?));
-            }
+            return Err(Wrong::Token("it has no exp"));
         }
         let left = ends.map(|ends| ends + leeway - seconds);
         let expires = left.map(|left| {
             // What is centuries away is as good as never.
             let left = Duration::try_from_secs_f64(left.clamp(0.0, 1e10)).unwrap_or_default();
-            (now() + left, config.expired.clone())
+            (now() + left, config.terms.expired.clone())
         });
-        Ok(Verified {
-            is_over: left.is_some_and(|left| left <= 0.0),
-            identity: Identity {
-                issuer: issuer.map(Into::into),
-                subject: subject.into(),
-                fields,
-                expires,
-            },
-        })
+        let identity = Arc::new(Identity {
+            issuer: issuer.map(Into::into),
+            subject: subject.into(),
+            fields: config.terms.fields(claims)?,
+            expires,
+            proof,
+        });
+        match left {
+            Some(left) if left <= 0.0 => Err(Wrong::Expired(identity)),
+            _ => Ok(identity),
+        }
+    }
+
+    /// The owner of a session who comes with the token that opened it: what a signature costs need not be paid again.
+    fn known_again(&self, owner: &Arc<Identity>, token: &str) -> Option<Decision> {
+        if owner.proof? != digest(token) {
+            return None;
+        }
+        let expires = owner.expires.as_ref();
+        let expired = expires.is_some_and(|(moment, _)| *moment <= now());
+        Some(Decision::Now(match expired {
+            true => Err(self.refusal(Wrong::Expired(Arc::clone(owner)))),
+            false => Ok(Arc::clone(owner)),
+        }))
     }
 }
 
 impl Authenticator for Jwt {
-    fn authenticate(&self, uri: &Uri, fields: &Fields) -> Result<Arc<Identity>, Refusal> {
-        let refusal = |why| Refusal {
-            reason: self.config.refused.clone(),
-            why,
-            expired: None,
+    fn authenticate(&self, inquiry: &Inquiry<'_>) -> Decision {
+        let config = &self.0.config;
+        let mut sources = config.sources.iter();
+        let token = sources.find_map(|source| source.find(inquiry.uri, inquiry.fields));
+        let Some(token) = token else {
+            return match config.sources.contains(&Source::Message) {
+                true => Decision::ByMessage,
+                false => Decision::Now(Err(config.terms.refuse("there is no token"))),
+            };
         };
-        let mut sources = self.config.sources.iter();
-        let token = sources.find_map(|source| source.find(uri, fields));
-        let token = token.ok_or_else(|| refusal("there is no token"))?;
-        let verified = self.verify(&token, wall_clock()).map_err(refusal)?;
-        let identity = Arc::new(verified.identity);
-        if verified.is_over {
-            return Err(Refusal {
-                reason: self.config.expired.clone(),
-                why: "it has expired",
-                expired: Some(identity),
-            });
-        }
-        Ok(identity)
+        let known = inquiry
+            .owner
+            .and_then(|owner| self.0.known_again(owner, &token));
+        known.unwrap_or_else(|| self.decide(&token))
     }
 
     fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) {
-        if !self.config.pass_token {
-            for source in &self.config.sources {
+        if !self.0.config.pass_token {
+            for source in &self.0.config.sources {
                 source.strip(uri, headers);
             }
         }
-        // Some servers take `x_user` for `x-user`.
-        let plain = |name: &HeaderName| name.as_str().replace('_', "-");
-        let own = self.config.upstream_fields.iter();
-        let own: Vec<_> = own.map(|(name, _)| plain(name)).collect();
-        let forged = headers.keys().filter(|name| own.contains(&plain(name)));
-        for name in forged.cloned().collect::<Vec<_>>() {
-            headers.remove(name);
+        self.0.config.terms.strip(headers);
+    }
+
+    /// Signatures of shared secrets cost no more than to find out whether it is the same token.
+    fn knows_again(&self) -> bool {
+        match &self.0.keys {
+            KeySource::Fixed(keys) => keys.are_public(),
+            KeySource::Remote(_) => true,
         }
     }
+
+    fn prepare(&self) -> Preparing<'_> {
+        match &self.0.keys {
+            KeySource::Fixed(_) => Box::pin(std::future::ready(Ok(()))),
+            KeySource::Remote(remote) => Box::pin(remote.prepare()),
+        }
+    }
+
+    fn message_timeout(&self) -> Option<Duration> {
+        let config = &self.0.config;
+        config
+            .sources
+            .contains(&Source::Message)
+            .then_some(config.message_timeout)
+    }
+
+    fn authenticate_message(&self, text: Option<&str>) -> Decision {
+        match text {
+            Some(token) => self.decide(token.trim()),
+            None => Decision::Now(Err(self
+                .0
+                .config
+                .terms
+                .refuse("no token came as the first message"))),
+        }
+    }
+}
+
+/// Whether both are the same media type; `application/` may be left out. (RFC 7515 §4.1.9)
+fn is_type(own: &str, wanted: &str) -> bool {
+    let short = |name: &str| {
+        name.to_ascii_lowercase()
+            .trim_start_matches("application/")
+            .to_owned()
+    };
+    short(own) == short(wanted)
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    let digest = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+    digest.as_ref().try_into().unwrap_or_default()
 }
 
 fn decode(part: &str) -> Option<Claims> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-}
-
-/// Seconds since 1970.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "tokens say calendar time, and nothing else does"
-)]
-fn wall_clock() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
 }

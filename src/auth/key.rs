@@ -28,16 +28,29 @@ enum Material {
     Ed25519(Vec<u8>),
 }
 
+/// What is to be said of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Right,
+    Wrong,
+    UnknownKey,
+    SeveralKeys,
+}
+
 /// Keys cannot be used. `Display` says what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {
     /// A secret of so many bytes.
     ShortSecret(usize),
+    /// What was given as a secret is a key or certificate in a text form: who knows a public key could sign with it.
+    KeyAsSecret,
     /// Not a JSON Web Key Set.
     NotASet(String),
     /// The set has a shared secret in it.
     SecretInSet,
+    /// The set has a private key in it.
+    PrivateInSet,
     /// No key of the set verifies signatures.
     NoKey,
     /// The set has more keys than this.
@@ -51,7 +64,7 @@ const MOST_KEYS: usize = 100;
 
 #[derive(Deserialize)]
 struct WrittenSet {
-    keys: Vec<WrittenKey>,
+    keys: Vec<serde_json::Value>,
 }
 
 /// RFC 7517 §4, RFC 7518 §6, RFC 8037 §2
@@ -60,6 +73,7 @@ struct WrittenKey {
     kty: String,
     #[serde(rename = "use")]
     usage: Option<String>,
+    key_ops: Option<Vec<String>>,
     kid: Option<String>,
     alg: Option<String>,
     crv: Option<String>,
@@ -73,8 +87,11 @@ impl Keys {
     /// A shared secret, for HS256, and HS384 and HS512 when it is as long as their hashes. (RFC 7518 §3.2)
     ///
     /// # Errors
-    /// It has less than 32 bytes.
+    /// It has less than 32 bytes, or is a key or a certificate. (RFC 8725 §2.1)
     pub fn secret(secret: &[u8]) -> Result<Self, KeyError> {
+        if is_key(secret) {
+            return Err(KeyError::KeyAsSecret);
+        }
         if secret.len() < SHORTEST_SECRET {
             return Err(KeyError::ShortSecret(secret.len()));
         }
@@ -95,14 +112,26 @@ impl Keys {
         if set.keys.len() > MOST_KEYS {
             return Err(KeyError::TooMany(MOST_KEYS));
         }
-        if set.keys.iter().any(|key| key.kty == "oct") {
+        if set.keys.iter().any(|key| key["kty"] == "oct") {
             return Err(KeyError::SecretInSet);
         }
-        let keys: Vec<_> = set.keys.into_iter().filter_map(Key::read).collect();
+        if set.keys.iter().any(|key| key.get("d").is_some()) {
+            return Err(KeyError::PrivateInSet);
+        }
+        // Keys that are not understood, or lack something, are ignored. (RFC 7517 §5)
+        let written = set.keys.into_iter();
+        let written = written.filter_map(|key| serde_json::from_value(key).ok());
+        let keys: Vec<_> = written.filter_map(Key::read).collect();
         if keys.is_empty() {
             return Err(KeyError::NoKey);
         }
         Ok(Self(keys))
+    }
+
+    /// Whether these are public keys.
+    pub(super) fn are_public(&self) -> bool {
+        let is_secret = |key: &Key| matches!(key.material, Material::Secret(_));
+        !self.0.iter().any(is_secret)
     }
 
     /// Whether `signature` is right, by the one key that `algorithm` and `id` point to.
@@ -112,7 +141,7 @@ impl Keys {
         id: Option<&str>,
         signed: &[u8],
         signature: &[u8],
-    ) -> bool {
+    ) -> Verdict {
         // A secret has no id: whatever a token calls it, there is only one.
         let is_meant = |key: &&Key| {
             key.takes(algorithm)
@@ -122,9 +151,11 @@ impl Keys {
         };
         let mut meant = self.0.iter().filter(is_meant);
         match (meant.next(), meant.next()) {
-            (Some(key), None) => key.verify(algorithm, signed, signature),
+            (Some(key), None) if key.verify(algorithm, signed, signature) => Verdict::Right,
+            (Some(_), None) => Verdict::Wrong,
+            (None, _) => Verdict::UnknownKey,
             // To try them all would be to work for whoever asks.
-            _ => false,
+            (Some(_), Some(_)) => Verdict::SeveralKeys,
         }
     }
 }
@@ -132,6 +163,10 @@ impl Keys {
 impl Key {
     fn read(key: WrittenKey) -> Option<Self> {
         if key.usage.as_deref().is_some_and(|usage| usage != "sig") {
+            return None;
+        }
+        let verifies = |operations: &Vec<String>| operations.iter().any(|one| one == "verify");
+        if !key.key_ops.as_ref().is_none_or(verifies) {
             return None;
         }
         let bytes = |text: &Option<String>| URL_SAFE_NO_PAD.decode(text.as_deref()?).ok();
@@ -143,8 +178,8 @@ impl Key {
         };
         let material = match (key.kty.as_str(), key.crv.as_deref()) {
             ("RSA", _) => Material::Rsa {
-                modulus: bytes(&key.n)?,
-                exponent: bytes(&key.e)?,
+                modulus: modulus(&bytes(&key.n)?)?,
+                exponent: without_zeros(&bytes(&key.e)?),
             },
             ("EC", Some("P-256")) => Material::P256(point(32)?),
             ("EC", Some("P-384")) => Material::P384(point(48)?),
@@ -216,6 +251,35 @@ impl Key {
     }
 }
 
+/// Whether this is a key or a certificate: in PEM, JSON, or DER, or as OpenSSH has them.
+fn is_key(secret: &[u8]) -> bool {
+    let forms: [&[u8]; 3] = [b"-----BEGIN ", b"ssh-", b"ecdsa-sha2-"];
+    let text = secret.trim_ascii();
+    let json = || serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(text).ok();
+    let is_jwk =
+        || json().is_some_and(|map| ["kty", "keys"].iter().any(|name| map.contains_key(*name)));
+    let is_der = match secret {
+        [0x30, 0x82, high, low, rest @ ..] => {
+            usize::from(u16::from_be_bytes([*high, *low])) == rest.len()
+        }
+        _ => false,
+    };
+    forms.iter().any(|form| text.starts_with(form)) || is_der || is_jwk()
+}
+
+/// Some write numbers with a zero in front, which they must not. (RFC 7518 §6.3.1.1)
+fn without_zeros(number: &[u8]) -> Vec<u8> {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number[zeros..].to_owned()
+}
+
+/// The modulus of an RSA key of 2048 bits or more; up to 8192, for whose work is that of the gateway. (RFC 7518 §3.3)
+fn modulus(number: &[u8]) -> Option<Vec<u8>> {
+    let number = without_zeros(number);
+    let bits = number.len() * 8 - number.first()?.leading_zeros() as usize;
+    (2048..=8192).contains(&bits).then_some(number)
+}
+
 /// Nothing of the keys themselves.
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -230,6 +294,9 @@ impl fmt::Display for KeyError {
                 f,
                 "the secret has {length} bytes; one for tokens must have {SHORTEST_SECRET} or more, as `openssl rand -hex 32` makes them"
             ),
+            Self::KeyAsSecret => f.write_str(
+                "this is a key or a certificate, not a shared secret: whoever knows it could sign; write public keys as a JSON Web Key Set, with jwks_file",
+            ),
             Self::NotASet(why) => write!(
                 f,
                 "not a JSON Web Key Set: {why}; it must look like {{\"keys\": [{{\"kty\": \"RSA\", …}}]}}"
@@ -237,8 +304,11 @@ impl fmt::Display for KeyError {
             Self::SecretInSet => f.write_str(
                 "the set has a shared secret (\"kty\": \"oct\") in it; public keys and secrets cannot be mixed: take it out, or write secret_file",
             ),
+            Self::PrivateInSet => f.write_str(
+                "the set has a private key (\"d\") in it, with which whoever reads the set can sign; leave only the public members of the keys",
+            ),
             Self::NoKey => f.write_str(
-                "the set has no key that verifies signatures; it needs one of RSA, P-256, P-384 or Ed25519",
+                "the set has no key that verifies signatures; it needs one of RSA (2048 to 8192 bits), P-256, P-384 or Ed25519",
             ),
             Self::TooMany(most) => write!(f, "the set has more than {most} keys; leave out those that no longer sign"),
         }

@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::header::{AUTHORIZATION, COOKIE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, Uri};
 
 use crate::fields::Fields;
+use crate::identity::{cookies, take_out};
 
-/// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`.
+/// Where a token is looked for: `header`, `header:NAME`, `query:NAME`, `cookie:NAME`, `message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// The field; in `Authorization` behind `Bearer`. (RFC 6750 §2.1)
@@ -17,6 +18,8 @@ pub enum Source {
     Query(String),
     /// The cookie.
     Cookie(String),
+    /// The first message of the session.
+    Message,
 }
 
 /// Behind which a token stands in `Authorization`.
@@ -42,14 +45,10 @@ impl Source {
                     .find(|(name, _)| name == wanted)
                     .map(|(_, value)| value.into_owned())
             }
-            Self::Cookie(wanted) => fields
-                .get_all(&COOKIE)
-                .filter_map(|line| line.text())
-                .flat_map(|line| line.split(';'))
-                .find_map(|pair| {
-                    let (name, value) = pair.trim().split_once('=')?;
-                    (name == wanted).then(|| value.to_owned())
-                }),
+            Self::Cookie(wanted) => cookies(fields)
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.to_owned()),
+            Self::Message => None,
         }
     }
 
@@ -58,7 +57,8 @@ impl Source {
         match self {
             Self::Header(name) => drop(headers.remove(name)),
             Self::Query(wanted) => strip_query(uri, wanted),
-            Self::Cookie(wanted) => strip_cookie(headers, wanted),
+            Self::Cookie(wanted) => take_out(headers, |name| name == wanted.as_bytes()),
+            Self::Message => {}
         }
     }
 }
@@ -79,24 +79,6 @@ fn strip_query(uri: &mut Uri, wanted: &str) {
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
-fn strip_cookie(headers: &mut HeaderMap, wanted: &str) {
-    let lines: Vec<_> = headers.get_all(COOKIE).iter().cloned().collect();
-    headers.remove(COOKIE);
-    for line in lines {
-        let is_other = |pair: &&[u8]| {
-            let name = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
-            name.trim_ascii() != wanted.as_bytes()
-        };
-        let pairs = line.as_bytes().split(|&byte| byte == b';');
-        let others: Vec<_> = pairs.map(<[u8]>::trim_ascii).filter(is_other).collect();
-        if let Ok(value) = HeaderValue::from_bytes(&others.join(&b"; "[..]))
-            && !value.is_empty()
-        {
-            headers.append(COOKIE, value);
-        }
-    }
-}
-
 impl FromStr for Source {
     type Err = String;
 
@@ -110,8 +92,9 @@ impl FromStr for Source {
             )),
             "query" if !name.is_empty() => Ok(Self::Query(name.to_owned())),
             "cookie" if is_token => Ok(Self::Cookie(name.to_owned())),
+            "message" if !text.contains(':') => Ok(Self::Message),
             _ => Err(format!(
-                "{text:?} is no place of a token; write \"header\", \"header:NAME\", \"query:NAME\" or \"cookie:NAME\""
+                "{text:?} is no place of a token; write \"header\", \"header:NAME\", \"query:NAME\", \"cookie:NAME\" or \"message\""
             )),
         }
     }
@@ -124,12 +107,15 @@ impl fmt::Display for Source {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
             Self::Cookie(name) => write!(f, "cookie:{name}"),
+            Self::Message => f.write_str("message"),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::{COOKIE, HeaderValue};
+
     use super::*;
 
     /// Only the token goes; what stands beside it stays, in its order.

@@ -44,24 +44,28 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let config = match sources.and_then(|sources| Config::load(&sources)) {
         Ok(config) => config,
         Err(LoadError(mistakes)) if arguments.json => {
-            print(&format!("{:#}\n", outcome(&mistakes, &[], &[])));
+            print(&format!("{:#}\n", outcome(&mistakes, &[], &[], &[])));
             return Ok(ExitCode::from(USAGE));
         }
         Err(error) => return Err(error.to_string()),
     };
-    let problems = if arguments.deep {
-        Some(reach_all(&config)?)
+    let (problems, unprepared) = if arguments.deep {
+        let (problems, unprepared) = reach_all(&config)?;
+        (Some(problems), unprepared)
     } else {
-        None
+        (None, Vec::new())
     };
-    let failed = problems.iter().flatten().any(Option::is_some);
+    let failed = problems.iter().flatten().any(Option::is_some) || !unprepared.is_empty();
     let warnings = config.warnings();
     let text = if arguments.json {
         let services = services(&config, problems.as_deref());
-        format!("{:#}\n", outcome(&[], &warnings, &services))
+        format!("{:#}\n", outcome(&[], &warnings, &services, &unprepared))
     } else {
         for warning in &warnings {
             say(&format!("warning: {warning}"));
+        }
+        for (auth, problem) in &unprepared {
+            say(&format!("auth {auth:?}: NOT working: {problem}"));
         }
         summary(&config, problems.as_deref())
     };
@@ -69,8 +73,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     Ok(if failed { ExitCode::FAILURE } else { printed })
 }
 
-/// Tries to reach all backends at once; for each, what is wrong.
-fn reach_all(config: &Config) -> Result<Vec<Option<String>>, String> {
+/// For each service, what is wrong with its backend.
+type Problems = Vec<Option<String>>;
+/// The names of authenticators, and what is wrong with them.
+type Unprepared = Vec<(String, String)>;
+
+/// Tries to reach all backends, and whom authenticators ask, at once.
+fn reach_all(config: &Config) -> Result<(Problems, Unprepared), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -79,8 +88,10 @@ fn reach_all(config: &Config) -> Result<Vec<Option<String>>, String> {
         .services
         .iter()
         .map(|service| service.backend.reach());
-    let outcomes = runtime.block_on(join_all(attempts));
-    Ok(outcomes.into_iter().map(Result::err).collect())
+    let (outcomes, unprepared) =
+        runtime.block_on(async { tokio::join!(join_all(attempts), config.prepare()) });
+    let problems = outcomes.into_iter().map(Result::err).collect();
+    Ok((problems, unprepared))
 }
 
 fn summary(config: &Config, problems: Option<&[Option<String>]>) -> String {
@@ -128,13 +139,23 @@ fn services(config: &Config, problems: Option<&[Option<String>]>) -> Vec<Value> 
     service.collect()
 }
 
-fn outcome(mistakes: &[Mistake], warnings: &[Mistake], services: &[Value]) -> Value {
+fn outcome(
+    mistakes: &[Mistake],
+    warnings: &[Mistake],
+    services: &[Value],
+    unprepared: &[(String, String)],
+) -> Value {
+    let auths = unprepared
+        .iter()
+        .map(|(auth, problem)| json!({ "name": auth, "problem": problem }));
+    let auths: Vec<_> = auths.collect();
     let told = |list: &[Mistake]| list.iter().map(told).collect::<Vec<_>>();
     json!({
         "valid": mistakes.is_empty(),
         "mistakes": told(mistakes),
         "warnings": told(warnings),
         "services": services,
+        "auth_problems": auths,
     })
 }
 

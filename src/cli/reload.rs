@@ -39,6 +39,16 @@ pub(super) fn warn_of(config: &Config) {
     }
 }
 
+/// Lets authenticators get what they need from others, and logs what they could not get.
+pub(super) async fn prepare(config: &Config) {
+    for (auth, problem) in config.prepare().await {
+        error!(
+            auth,
+            problem, "nobody is let in until this is mended; it is tried again by itself"
+        );
+    }
+}
+
 /// Those that a configuration is made of.
 fn files(settings: &Settings, config: &Config) -> Vec<PathBuf> {
     settings.file().into_iter().chain(config.files()).collect()
@@ -72,6 +82,7 @@ impl Reload {
         running: Config,
     ) {
         let mut watch = running.watch;
+        let mut current: Option<Config> = None;
         loop {
             let mut who = None;
             tokio::select! {
@@ -93,8 +104,10 @@ impl Reload {
                     info!("files have changed");
                 }
             }
-            let outcome = self.reload(&running).map(|(config, outcome)| {
+            let reloaded = self.reload(&running, current.as_ref()).await;
+            let outcome = reloaded.map(|(config, outcome)| {
                 watch = config.watch;
+                current = Some(config);
                 outcome
             });
             if let Some(who) = who {
@@ -103,8 +116,13 @@ impl Reload {
         }
     }
 
-    /// What is in force then, and what has changed; else the mistakes. Both are logged.
-    fn reload(&mut self, running: &Config) -> Result<(Config, ReloadOutcome), Vec<String>> {
+    /// What is in force then, and what has changed; else the mistakes. Both are logged. Before, it was `current`, or else what is
+    /// `running` since the start.
+    async fn reload(
+        &mut self,
+        running: &Config,
+        current: Option<&Config>,
+    ) -> Result<(Config, ReloadOutcome), Vec<String>> {
         let Some(settings) = &self.settings else {
             let what = "there is no configuration to reload";
             info!("{what}");
@@ -116,7 +134,7 @@ impl Reload {
             return Err(vec![what.to_owned()]);
         }
         supervisor::reloading();
-        let taken_over = self.take_over(settings, running);
+        let taken_over = self.take_over(settings, running, current).await;
         supervisor::ready();
         match taken_over {
             Ok((config, outcome)) => {
@@ -133,12 +151,15 @@ impl Reload {
         }
     }
 
-    fn take_over(
+    async fn take_over(
         &self,
         settings: &Settings,
         running: &Config,
+        current: Option<&Config>,
     ) -> Result<(Config, ReloadOutcome), String> {
-        let config = settings.load(None)?;
+        let mut config = settings.load(None)?;
+        config.inherit(current.unwrap_or(running));
+        prepare(&config).await;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
         let certificates = self.certificates.reload(&listeners);

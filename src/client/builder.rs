@@ -10,12 +10,12 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::address::Address;
 use super::error::Error;
-use super::link::Tls;
 use super::shared::Lines;
 use super::transport::Transport;
 use super::{Client, connect};
+use crate::outward::Address;
+use crate::outward::Tls;
 
 /// How a lost session is followed by a new one: after a random time between nothing and `initial`, then up to twice that,
 /// and so on up to `max` ("full jitter", so that the clients of a server that restarts do not come back at once).

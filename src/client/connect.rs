@@ -13,20 +13,20 @@ use tokio_tungstenite::tungstenite::{self, Error as WsError};
 
 use crate::protocol::CloseReason;
 
-use super::address::Address;
 use super::builder::Config;
 use super::error::{Error, Kind};
 use super::frames::ServerFrame;
-use super::http::Connection;
 use super::inbox::{HttpInbox, Inbox, SocketInbox, lost, refusal};
 use super::info::Info;
-use super::link::dial;
 use super::outbox::{HttpOutbox, Outbox};
 use super::receiver::Receiver;
 use super::sender::Sender;
 use super::shared::{Place, Shared};
 use super::transport::{Transport, attempt_timeout, falls_back};
 use super::{Client, Opened};
+use crate::outward::Address;
+use crate::outward::Connection;
+use crate::outward::dial;
 
 /// Time for `/info`. (sockjs-client, `InfoAjax.timeout`)
 const INFO_TIMEOUT: Duration = Duration::from_secs(8);
@@ -189,7 +189,7 @@ pub(super) async fn ask_info(
     connection.start(shared.request(address, "GET", &target, &[], ""));
     let head = poll_fn(|context| connection.poll_head(context)).await;
     let head = head.map_err(lost)?;
-    shared.take_cookies(address, &target, head.cookies);
+    shared.take_cookies(address, &target, head.kept);
     let mut content = Vec::new();
     while poll_fn(|context| connection.poll_body(context, &mut content))
         .await

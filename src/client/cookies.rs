@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::outward::{AnswerFields, Kept};
+
 /// Cookies in a jar; the oldest goes.
 const MAX_COOKIES: usize = 50;
 /// Bytes of a name and value. (RFC 6265 §6.1: at least 4096)
@@ -40,6 +42,12 @@ impl SetCookies {
                 date: dates.next().and_then(text),
             })
         })
+    }
+}
+
+impl Kept for Option<Box<SetCookies>> {
+    fn of(fields: AnswerFields<'_>) -> Self {
+        SetCookies::new(fields.values("set-cookie"), fields.values("date"))
     }
 }
 

@@ -12,10 +12,10 @@ use tokio_tungstenite::tungstenite::{self, error::CapacityError};
 use crate::protocol::{CloseReason, Message};
 
 use super::frames::{FrameError, ServerFrame, Unwrapper, Wrapping};
-use super::http::Connection;
-use super::link::{Link, dial};
 use super::shared::{Place, Shared};
 use super::transport::Transport;
+use crate::outward::Connection;
+use crate::outward::{Link, dial};
 
 /// Wait before an event stream is asked for again, as in sockjs-client; and before anything is after an answer without a
 /// frame, so that a broken server is not asked in a tight loop.
@@ -255,7 +255,7 @@ impl HttpInbox {
         match ready!(connection.poll_head(context)) {
             Ok(head) => {
                 self.again = false;
-                shared.take_cookies(&self.place.address, &self.target, head.cookies);
+                shared.take_cookies(&self.place.address, &self.target, head.kept);
                 if head.status.as_u16() == 200 {
                     let limit = shared.config.max_frame_size;
                     self.unwrapper = Unwrapper::new(self.transport.wrapping(), limit);

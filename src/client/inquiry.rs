@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::builder::Builder;
 use super::connect::ask_info;
 use super::error::{Error, Kind};
-use super::http::Connection;
 use super::shared::Shared;
+use crate::outward::Connection;
 
 /// Asks a service for its `/info`.
 pub(crate) struct Inquiry {

@@ -39,19 +39,15 @@
 //!
 //! And what not: JSONP, iframes and XDR, which are about browsers.
 
-mod address;
-mod answer;
 mod builder;
 mod connect;
 mod cookies;
 mod error;
 pub(crate) mod frames;
-mod http;
 mod inbox;
 mod info;
 #[cfg(feature = "cli")]
 mod inquiry;
-mod link;
 mod outbox;
 mod receiver;
 mod sender;

@@ -12,11 +12,11 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use crate::protocol::escape::{Plain, push_quoted};
 use crate::protocol::{CloseReason, Message};
 
-use super::http::Connection;
 use super::inbox::{lost, refusal};
-use super::link::{Link, dial};
 use super::shared::{Place, Shared};
 use super::transport::SEND_SEGMENT;
+use crate::outward::Connection;
+use crate::outward::{Link, dial};
 
 /// Bytes of an answer to a send that are read before its connection is given up.
 const MAX_ANSWER: usize = 16 * 1024;
@@ -158,7 +158,7 @@ impl HttpOutbox {
                 let head = poll_fn(|context| connection.poll_head(context)).await;
                 // It may have arrived: sending it again could make two of it.
                 let head = head.map_err(|error| lost(format_args!("Sending error: {error}")))?;
-                shared.take_cookies(&self.place.address, &self.target, head.cookies);
+                shared.take_cookies(&self.place.address, &self.target, head.kept);
                 *self.status.insert(head.status.as_u16())
             }
         };

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use crate::protocol::CloseReason;
 
 use super::Opened;
-use super::address::Address;
 use super::builder::Config;
 use super::cookies::{Jar, Scope, SetCookies};
 use super::outbox::Outbox;
+use crate::outward::Address;
 
 /// Sent unless another `user-agent` is set.
 const AGENT: &str = concat!("sockjs-gateway/", env!("CARGO_PKG_VERSION"));

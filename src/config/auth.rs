@@ -1,17 +1,19 @@
 //! How tables of `auth` become authenticators, and the kinds of their values.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
 
-use http::header::HeaderName;
-
-use crate::auth::{Jwt, JwtConfig, KeyError, Keys, Source};
+use crate::auth::{
+    ForwardAuth, ForwardConfig, JwksConfig, Jwt, JwtConfig, KeyError, Keys, Mtls, MtlsConfig,
+    Source, SubjectFrom, Terms,
+};
 use crate::identity::{Authentication, SessionBinding};
 
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
-use super::kinds::{Choice, list, refused, upstream_field};
 use super::mistake::Mistake;
-use super::tables::{described, read_all, write_all};
+use super::tables::{described, read_all, show_all, write_all};
 use super::value::{Content, Origin, Table, Value};
 use super::{Config, ServiceSettings, find};
 
@@ -19,36 +21,110 @@ use super::{Config, ServiceSettings, find};
 const NOBODY: &str = "none";
 
 /// An authenticator as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthTable {
     pub(super) name: Option<String>,
-    pub(super) secret_file: Option<std::path::PathBuf>,
-    pub(super) jwks_file: Option<std::path::PathBuf>,
+    pub(super) secret_file: Option<PathBuf>,
+    pub(super) jwks_file: Option<PathBuf>,
+    pub(super) jwks_url: Option<String>,
+    pub(super) client_certificate: Option<SubjectFrom>,
+    pub(super) forward_url: Option<String>,
+    pub(super) sources: Option<Vec<Source>>,
+    pub(super) pass_token: bool,
+    pub(super) ca_file: Option<PathBuf>,
+    pub(super) timeout: Duration,
+    pub(super) jwks: JwksConfig,
+    pub(super) forward: ForwardConfig,
     pub(super) jwt: JwtConfig,
+    pub(super) terms: Terms,
+}
+
+impl Default for AuthTable {
+    fn default() -> Self {
+        let jwks = JwksConfig::new("");
+        Self {
+            name: None,
+            secret_file: None,
+            jwks_file: None,
+            jwks_url: None,
+            client_certificate: None,
+            forward_url: None,
+            sources: None,
+            pass_token: false,
+            ca_file: None,
+            timeout: jwks.timeout,
+            jwks,
+            forward: ForwardConfig::new(""),
+            jwt: JwtConfig::default(),
+            terms: Terms::default(),
+        }
+    }
+}
+
+/// Keys that say how somebody proves who it is, and those that mean something beside each.
+const WAYS: &[(&str, &[&[&str]])] = &[
+    ("secret_file", &[OF_TOKENS]),
+    ("jwks_file", &[OF_TOKENS]),
+    (
+        "jwks_url",
+        &[OF_TOKENS, OF_URLS, &["jwks_refresh", "jwks_keep"]],
+    ),
+    ("client_certificate", &[]),
+    (
+        "forward_url",
+        &[
+            OF_URLS,
+            &[
+                "from",
+                "pass_token",
+                "subject_field",
+                "each_request",
+                "cache",
+            ],
+        ],
+    ),
+];
+const OF_TOKENS: &[&str] = &[
+    "from",
+    "message_timeout",
+    "audience",
+    "issuer",
+    "token_type",
+    "leeway",
+    "require_expiry",
+    "pass_token",
+];
+const OF_URLS: &[&str] = &[
+    "ca_file",
+    "timeout",
+    "unavailable_code",
+    "unavailable_reason",
+];
+
+/// Whether a key means something beside one of [`WAYS`].
+fn belongs(key: &str, beside: &[&[&str]]) -> bool {
+    beside.iter().any(|keys| keys.contains(&key))
 }
 
 /// Authenticators.
 pub(super) struct Auths;
 
-/// Places of tokens, at least one.
-pub(super) struct Sources;
-
-/// Texts.
-pub(super) struct Texts;
-
-/// Fields of upstreams, and the claims that they get.
-pub(super) struct UpstreamFields;
-
 impl AuthTable {
-    /// Its keys.
-    pub(super) fn files(&self) -> impl Iterator<Item = &std::path::PathBuf> {
-        self.secret_file.iter().chain(&self.jwks_file)
+    /// Its keys, and whom they are taken from.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = [&self.secret_file, &self.jwks_file, &self.ca_file];
+        files.into_iter().flatten()
     }
-}
 
-impl Choice for SessionBinding {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("identity", Self::Identity), ("none", Self::None)];
+    fn awaits_messages(&self) -> bool {
+        let sources = self.sources.as_ref();
+        sources.is_some_and(|sources| sources.contains(&Source::Message))
+    }
+
+    /// Whether it knows something that it would have to ask for again.
+    fn asks_others(&self) -> bool {
+        self.jwks_url.is_some() || self.forward_url.is_some()
+    }
 }
 
 impl Kind for Auths {
@@ -56,101 +132,51 @@ impl Kind for Auths {
     const SHAPE: Shape = Shape::Tables(|| described(AUTH, &AuthTable::default(), &[]));
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        read_all(value, &AuthTable::default(), AUTH, |auth, _| {
-            match (&auth.name, &auth.secret_file, &auth.jwks_file) {
-                (None, ..) => Some((
-                    "name",
-                    "is missing; write the name that services call it by",
-                )),
-                (Some(name), ..) if name == NOBODY => Some((
-                    "name",
-                    "\"none\" stands for no authentication; write another name",
-                )),
-                (_, None, None) => Some((
-                    "",
-                    "has no key to verify tokens with; write jwks_file, or secret_file",
-                )),
-                (_, Some(_), Some(_)) => Some((
-                    "secret_file",
-                    "a shared secret and public keys cannot be mixed; leave out secret_file or jwks_file",
-                )),
-                _ => None,
+        read_all(value, &AuthTable::default(), AUTH, |auth, table| {
+            let mut ways = WAYS.iter().filter(|(key, _)| table.get(key).is_some());
+            let (way, beside) = match (&auth.name, ways.next(), ways.next()) {
+                (None, ..) => {
+                    let what = "is missing; write the name that services call it by";
+                    return Some(("name", what));
+                }
+                (Some(name), ..) if name == NOBODY => {
+                    let what = "\"none\" stands for no authentication; write another name";
+                    return Some(("name", what));
+                }
+                (_, None, _) => {
+                    let what = "says nothing of how somebody proves who it is; write jwks_url, jwks_file, secret_file, client_certificate or forward_url";
+                    return Some(("", what));
+                }
+                (_, Some(_), Some((second, _))) => {
+                    let what = "two ways to prove who somebody is cannot be mixed; leave out all but one, or write two [[auth]]";
+                    return Some((second, what));
+                }
+                (_, Some((way, beside)), None) => (*way, *beside),
+            };
+            // Keys that are beside some way, and not beside this.
+            let others = WAYS
+                .iter()
+                .flat_map(|(_, keys)| *keys)
+                .flat_map(|keys| *keys);
+            let mut others = others.filter(|key| !belongs(key, beside) && table.get(key).is_some());
+            if let Some(key) = others.next() {
+                return Some((key, without_meaning(way)));
             }
+            if table.get("message_timeout").is_some() && !auth.awaits_messages() {
+                let what =
+                    "is for tokens in messages; write \"message\" into from, or leave this out";
+                return Some(("message_timeout", what));
+            }
+            None
         })
     }
 
     fn write(held: &Self::Held) -> Option<Value> {
-        write_all(held, AUTH)
-    }
-}
-
-impl Kind for Sources {
-    type Held = Vec<Source>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "cookie:session",
-        or_one: false,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let expected = "a list of places, like [\"cookie:session\", \"query:token\", \"header\"]";
-        let sources = list(value, expected, str::parse)?;
-        if sources.is_empty() {
-            let what =
-                "the list is empty; leave it out for \"header\", or write at least one place";
-            return refused(value, what);
-        }
-        Ok(sources)
+        write_all(held, AUTH).map(|value| with_meaning(value, held))
     }
 
-    fn write(held: &Self::Held) -> Option<Value> {
-        Some(Value::list(held.iter().map(ToString::to_string)))
-    }
-}
-
-impl Kind for Texts {
-    type Held = Vec<String>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "https://login.example.com",
-        or_one: true,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        match &value.content {
-            Content::Text(text) => Ok(vec![text.clone()]),
-            _ => list(value, "a text, or a list of texts", |text| {
-                Ok(text.to_owned())
-            }),
-        }
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        Some(Value::list(held.iter().cloned()))
-    }
-}
-
-impl Kind for UpstreamFields {
-    type Held = Vec<(HeaderName, String)>;
-    const SHAPE: Shape = Shape::Texts {
-        example: "x-user=sub",
-        or_one: false,
-    };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let expected = "a list of fields and claims, like [\"x-user=sub\", \"x-roles=roles\"]";
-        list(value, expected, |text| {
-            let (name, claim) = text
-                .split_once('=')
-                .filter(|(_, claim)| !claim.is_empty())
-                .ok_or_else(|| {
-                    format!("{text:?} is no field and its claim; write them like \"x-user=sub\"")
-                })?;
-            Ok((upstream_field(name)?, claim.to_owned()))
-        })
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        let texts = held.iter().map(|(name, claim)| format!("{name}={claim}"));
-        Some(Value::list(texts))
+    fn show(held: &Self::Held) -> Option<Value> {
+        show_all(held, AUTH).map(|value| with_meaning(value, held))
     }
 }
 
@@ -164,24 +190,96 @@ impl AuthTable {
         let wrong = |key, path: &std::path::Path, error: KeyError| {
             (key, format!("{}: {error}", path.display()))
         };
-        let keys = match (&self.secret_file, &self.jwks_file) {
-            (Some(path), _) => {
+        let of_url = |key: &'static str| move |what: String| (key, what);
+        if let Some(subject_from) = self.client_certificate {
+            let config = MtlsConfig {
+                subject_from,
+                terms: self.terms.clone(),
+            };
+            return Ok(Authentication::new(Mtls::new(config)));
+        }
+        if let Some(url) = &self.forward_url {
+            let mut config = self.forward.clone();
+            config.url.clone_from(url);
+            config.ca_file.clone_from(&self.ca_file);
+            config.timeout = self.timeout;
+            if let Some(sources) = &self.sources {
+                config.sources.clone_from(sources);
+            }
+            config.pass_token = self.pass_token;
+            config.terms = self.terms.clone();
+            let built = ForwardAuth::new(config).map_err(of_url("forward_url"));
+            return built.map(Authentication::new);
+        }
+        let mut config = self.jwt.clone();
+        if let Some(sources) = &self.sources {
+            config.sources.clone_from(sources);
+        }
+        config.pass_token = self.pass_token;
+        config.terms = self.terms.clone();
+        let keys = match (&self.secret_file, &self.jwks_file, &self.jwks_url) {
+            (Some(path), ..) => {
                 let secret = read("secret_file", path)?;
                 // Editors end files with a newline.
                 let secret = secret.trim_ascii_end();
                 Keys::secret(secret).map_err(|error| wrong("secret_file", path, error))?
             }
-            (None, Some(path)) => Keys::set(&read("jwks_file", path)?)
+            (None, Some(path), _) => Keys::set(&read("jwks_file", path)?)
                 .map_err(|error| wrong("jwks_file", path, error))?,
-            (None, None) => return Err(("", "has no key".to_owned())),
+            (None, None, Some(url)) => {
+                let mut jwks = self.jwks.clone();
+                jwks.url.clone_from(url);
+                jwks.ca_file.clone_from(&self.ca_file);
+                jwks.timeout = self.timeout;
+                let built = Jwt::with_url(jwks, config).map_err(of_url("jwks_url"));
+                return built.map(Authentication::new);
+            }
+            (None, None, None) => return Err(("", "has no key".to_owned())),
         };
-        Ok(Authentication::new(Jwt::new(keys, self.jwt.clone())))
+        Ok(Authentication::new(Jwt::new(keys, config)))
+    }
+}
+
+/// What can only be said beside something else is left out without it, so that what is written can be read.
+fn with_meaning(mut value: Value, held: &[AuthTable]) -> Value {
+    let Content::List(values) = &mut value.content else {
+        return value;
+    };
+    for (value, auth) in values.iter_mut().zip(held) {
+        let Content::Table(table) = &mut value.content else {
+            continue;
+        };
+        let mut ways = WAYS.iter();
+        let way = ways.find(|(key, _)| table.get(key).is_some());
+        let beside = way.map_or(&[][..], |(_, beside)| beside);
+        let all = WAYS
+            .iter()
+            .flat_map(|(_, keys)| *keys)
+            .flat_map(|keys| *keys);
+        for key in all.filter(|key| !belongs(key, beside)) {
+            table.take(key);
+        }
+        if !auth.awaits_messages() {
+            table.take("message_timeout");
+        }
+    }
+    value
+}
+
+/// What is said of a key that means nothing beside this way.
+fn without_meaning(way: &str) -> &'static str {
+    match way {
+        "client_certificate" => "means nothing beside client_certificate; leave it out",
+        "forward_url" => "means nothing beside forward_url; leave it out",
+        "jwks_url" => "means nothing beside jwks_url; leave it out",
+        "jwks_file" => "means nothing beside jwks_file; leave it out",
+        _ => "means nothing beside secret_file; leave it out",
     }
 }
 
 impl Config {
     /// The authenticators by their names, and what is wrong with them.
-    pub(super) fn authenticators(
+    pub(super) fn build_authenticators(
         &self,
         mistakes: &mut Vec<Mistake>,
     ) -> HashMap<String, Authentication> {
@@ -201,6 +299,11 @@ impl Config {
                 wrong("name", "is there twice; write another name".to_owned());
                 continue;
             }
+            if auth.client_certificate.is_some() && !self.asks_for_certificates() {
+                let what = "no listener asks clients for certificates; write client_ca into a [[listener]] with TLS";
+                wrong("client_certificate", what.to_owned());
+                continue;
+            }
             match auth.build() {
                 Ok(authentication) => {
                     built.insert(name, authentication);
@@ -209,6 +312,57 @@ impl Config {
             }
         }
         built
+    }
+
+    /// Takes over the authenticators of `earlier` that are the same and know what they would have to ask others for again.
+    pub fn inherit(&mut self, earlier: &Self) {
+        for auth in self.auths.iter().filter(|auth| auth.asks_others()) {
+            let name = auth.name.as_deref().unwrap_or_default();
+            let known = earlier.auths.contains(auth);
+            let Some(known) = earlier.authenticators.get(name).filter(|_| known) else {
+                continue;
+            };
+            let replaced = self.authenticators.insert(name.to_owned(), known.clone());
+            for service in &mut self.services {
+                let config = &mut service.settings.config;
+                if config.auth.is_some() && config.auth == replaced {
+                    config.auth = Some(known.clone());
+                }
+            }
+        }
+    }
+
+    /// Lets authenticators get what they need from others, all at once; for each that could not, its name and what is wrong.
+    pub async fn prepare(&self) -> Vec<(String, String)> {
+        let preparing = self.authenticators.iter().map(|(name, auth)| async move {
+            let problem = auth.prepare().await.err()?;
+            Some((name.clone(), problem))
+        });
+        let prepared = futures_util::future::join_all(preparing).await;
+        let mut problems: Vec<_> = prepared.into_iter().flatten().collect();
+        problems.sort();
+        problems
+    }
+
+    fn asks_for_certificates(&self) -> bool {
+        // Of listeners with a mistake it is not known.
+        let mut listeners = self.listeners.iter();
+        let unknown = self.listeners.is_empty() && self.given.get("listener").is_some();
+        unknown || listeners.any(|listener| listener.tls.client_ca.is_some())
+    }
+
+    /// As they are written: also of those that have a mistake, which is told where it is.
+    fn names_of_auths(&self) -> Vec<&str> {
+        let tables = match self.given.get("auth").map(|value| &value.content) {
+            Some(Content::List(tables)) => tables.as_slice(),
+            _ => &[],
+        };
+        let named = tables.iter().filter_map(|table| find(table, "", "name"));
+        let texts = named.filter_map(|name| match &name.content {
+            Content::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
     }
 
     fn origin_of_auth(&self, index: usize, key: &str) -> Origin {
@@ -238,8 +392,7 @@ impl ServiceSettings {
             value.map(|value| value.origin.clone()).unwrap_or_default()
         };
         if let Some(name) = self.auth.as_deref().filter(|name| *name != NOBODY) {
-            let names = known.auths.iter();
-            let names: Vec<_> = names.filter_map(|auth| auth.name.as_deref()).collect();
+            let names = known.names_of_auths();
             if !names.contains(&name) {
                 let what = match names.is_empty() {
                     true => format!(
@@ -258,6 +411,10 @@ impl ServiceSettings {
             let what = "there is no identity without authentication; write auth, or leave this out";
             let origin = origin("session_binding");
             return Err(Mistake::new(&origin, "session_binding", what));
+        }
+        if let Err(error) = self.config.check_binding() {
+            let origin = origin("session_binding");
+            return Err(Mistake::new(&origin, "session_binding", error.to_string()));
         }
         Ok(())
     }

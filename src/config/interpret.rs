@@ -32,7 +32,7 @@ impl Config {
             config.check_listeners(&mut mistakes);
             config.check_admin(&mut mistakes);
         }
-        let built = config.authenticators(&mut mistakes);
+        let built = config.build_authenticators(&mut mistakes);
         let mut pattern = ServiceSettings::default();
         if let Some(entry) = defaults {
             read_defaults(&mut pattern, &entry, &mut mistakes);
@@ -65,6 +65,7 @@ impl Config {
             }));
         }
         config.check_health_paths(&mut mistakes);
+        config.authenticators = built;
         if mistakes.is_empty() {
             return Ok(config);
         }

@@ -1,6 +1,7 @@
 //! Every key there is: one row each, with its documentation, from which `docs/configuration.md`, the annotated default file and
 //! the schema are made.
 
+use crate::auth::SubjectFrom;
 use crate::backend::upstream::BinaryPolicy;
 use crate::identity::SessionBinding;
 use crate::network::{Pin, WebsocketProof};
@@ -10,7 +11,8 @@ use crate::session::{RateExceeded, SlowConsumer};
 use crate::transport::Chunks;
 
 use super::admin::UrlPath;
-use super::auth::{AuthTable, Auths, Sources, Texts, UpstreamFields};
+use super::auth::{AuthTable, Auths};
+use super::auth_kinds::{AnswerField, HttpUrl, OneText, Sources, Texts, UpstreamFields};
 use super::closing::{CloseCode, CloseText, Window};
 use super::key::{Key, Root, Section, keys};
 use super::kinds::{
@@ -169,7 +171,8 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             cors: OneOf<CorsFields> => config.cors;
             /// name of the `[[auth]]` that says who may open sessions; `"none"` where `[defaults]` names one and this service has none
             auth: Optional<Name> => auth, or "everybody whose origin is allowed";
-            /// what ties further requests to a session: `"identity"`, who opened it, or `"none"`, the session's id alone. Others get 404
+            /// what ties further requests to a session: `"identity"`, who opened it; `"cookie"`, a random cookie that is set when it is
+            /// opened; or `"none"`, the session's id alone. Others get 404
             session_binding: Optional<OneOf<SessionBinding>> => config.session_binding, or "`\"identity\"` with `auth`, else `\"none\"`";
             /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
             websocket: Flag => config.websocket;
@@ -179,7 +182,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             sockjs_url: ScriptUrl => config.sockjs_url, or "our own script";
             /// names of the transports that are on: `websocket`, `websocket-raw`, `xhr-polling`, `xhr-streaming`, `eventsource`,
             /// `htmlfile`, `jsonp-polling`
-            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`";
+            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`, and with `session_binding = \"cookie\"` and other origins without `eventsource` too";
             /// `PREFIX/doctor` is a page that tests what a user's network does to SockJS; see [doctor.md](doctor.md)
             doctor: Flag => config.doctor;
             /// results of the doctor that are kept, under a code, for a day; each takes up to 200 KiB of memory
@@ -338,32 +341,62 @@ pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
     /// what services call it by
     name: Optional<Name> => name, or "none; it must have one";
     /// JSON Web Key Set with the public keys that tokens are verified with (RS256 to PS512, ES256, ES384, EdDSA); read again at SIGHUP
-    jwks_file: File => jwks_file, or "`secret_file`";
+    jwks_file: File => jwks_file, or "what else there is to prove who it is";
+    /// the same at a URL, `https://…`, read again every `jwks_refresh` and when a token comes with a key that is not known (at most every 10 s)
+    jwks_url: Optional<HttpUrl> => jwks_url, or "what else there is to prove who it is";
+    /// how often `jwks_url` is read
+    jwks_refresh: Span => jwks.refresh;
+    /// how long its keys hold while it cannot be read
+    jwks_keep: Span => jwks.keep;
     /// file with a shared secret of at least 32 bytes, for tokens with HS256, HS384, HS512; white space at its end does not count
-    secret_file: File => secret_file, or "`jwks_file`";
+    secret_file: File => secret_file, or "what else there is to prove who it is";
+    /// what of the certificate that a client shows to a listener with `client_ca` is its subject: `"cn"`, or the first of its alternative
+    /// names that is a `"dns"`, `"email"` or `"uri"`
+    client_certificate: Optional<OneOf<SubjectFrom>> => client_certificate, or "what else there is to prove who it is";
+    /// a server, `http://…` or `https://…`, that is asked whether to let somebody in, with GET: 2xx says yes
+    forward_url: Optional<HttpUrl> => forward_url, or "what else there is to prove who it is";
+    /// field of its answer that has the subject
+    subject_field: Optional<AnswerField> => forward.subject_field, or "what it is shown tells people apart";
+    /// ask it for each request, and not only when a session opens or comes with something else than then
+    each_request: Flag => forward.each_request;
+    /// how long it is not asked again about the same; up to 10 000 answers are kept
+    cache: SpanOrOff => forward.cache;
+    /// time for an answer of `jwks_url` or `forward_url`
+    timeout: Span => timeout;
+    /// certificates (PEM) that `jwks_url` or `forward_url` may be signed by
+    ca_file: File => ca_file, or "the system's";
     /// where tokens are, the first place that has one: `"header"` (`Authorization: Bearer`), `"header:NAME"`, `"query:NAME"`,
-    /// `"cookie:NAME"`
-    from: Sources => jwt.sources;
+    /// `"cookie:NAME"`, `"message"` (the first message of the session); with `forward_url`, what the server is shown
+    from: Optional<Sources> => sources, or "`[\"header\"]`; with `forward_url` `[\"header:cookie\", \"header\"]`";
+    /// time for the first message to come, where `from` has `"message"`
+    message_timeout: Span => jwt.message_timeout;
     /// one of these must be in `aud`; empty for any
     audience: Texts => jwt.audience;
     /// one of these must be `iss`; empty for any
     issuer: Texts => jwt.issuer;
+    /// what `typ` of a token's header must be, like `"at+jwt"`
+    token_type: Optional<OneText> => jwt.token_type, or "anything";
     /// how far clocks may be apart
     leeway: Span => jwt.leeway;
     /// refuse tokens without `exp`
     require_expiry: Flag => jwt.require_expiry;
-    /// fields that upstreams get, and the claims that are their values; a browser's own fields of these names are taken out
-    upstream_fields: UpstreamFields => jwt.upstream_fields;
+    /// fields that upstreams get, and the claims that are their values, with `forward_url` the fields of the answer; a browser's own
+    /// fields of these names are taken out
+    upstream_fields: UpstreamFields => terms.upstream_fields;
     /// let upstreams see the token
-    pass_token: Flag => jwt.pass_token;
+    pass_token: Flag => pass_token;
     /// close code of refusals; from 3000 on, so that sockjs-client does not try the next transport
-    refused_code: Number<u16, 3000, 4999> => jwt.refused.code;
+    refused_code: Number<u16, 3000, 4999> => terms.refused.code;
     /// reason of refusals
-    refused_reason: CloseText => jwt.refused.reason;
-    /// close code of sessions whose token expires, and of who comes with an expired one
-    expired_code: Number<u16, 3000, 4999> => jwt.expired.code;
+    refused_reason: CloseText => terms.refused.reason;
+    /// close code of sessions whose token or certificate expires, and of who comes with an expired one
+    expired_code: Number<u16, 3000, 4999> => terms.expired.code;
     /// reason of those
-    expired_reason: CloseText => jwt.expired.reason;
+    expired_reason: CloseText => terms.expired.reason;
+    /// close code while `forward_url` does not answer, or no keys have come from `jwks_url`
+    unavailable_code: Number<u16, 3000, 4999> => terms.unavailable.code;
+    /// reason of that
+    unavailable_reason: CloseText => terms.unavailable.reason;
 };
 
 /// An entry of `listener`.

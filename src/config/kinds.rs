@@ -357,6 +357,10 @@ impl<K: Kind> Kind for Optional<K> {
     fn write(held: &Self::Held) -> Option<Value> {
         held.as_ref().and_then(K::write)
     }
+
+    fn show(held: &Self::Held) -> Option<Value> {
+        held.as_ref().and_then(K::show)
+    }
 }
 
 impl<T: Choice> Kind for OneOf<T> {

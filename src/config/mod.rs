@@ -4,6 +4,7 @@
 
 mod admin;
 mod auth;
+mod auth_kinds;
 mod closing;
 mod conditions;
 mod document;
@@ -23,6 +24,7 @@ mod tests;
 mod units;
 mod value;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use crate::admin::AdminConfig;
 use crate::backend::UpstreamConfig;
+use crate::identity::Authentication;
 use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
 use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
@@ -71,6 +74,8 @@ pub struct Config {
     pub watch: Option<Duration>,
     /// The services.
     pub services: Vec<ConfiguredService>,
+    /// The authenticators by their names.
+    authenticators: HashMap<String, Authentication>,
     /// What was said, and where.
     given: Table,
 }
@@ -120,6 +125,7 @@ impl Config {
             server: ServerConfig::default(),
             gateway: GatewayConfig::default(),
             services: Vec::new(),
+            authenticators: HashMap::new(),
             given: Table::default(),
         }
     }

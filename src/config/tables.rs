@@ -92,16 +92,25 @@ pub(super) fn read_all<C: Clone>(
 }
 
 pub(super) fn write_all<C>(held: &[C], keys: &[Key<C>]) -> Option<Value> {
+    Some(lists(held, keys, |key, one| (key.get)(one)))
+}
+
+/// As [`write_all`], without secrets.
+pub(super) fn show_all<C>(held: &[C], keys: &[Key<C>]) -> Option<Value> {
+    Some(lists(held, keys, |key, one| (key.show)(one)))
+}
+
+fn lists<C>(held: &[C], keys: &[Key<C>], write: impl Fn(&Key<C>, &C) -> Option<Value>) -> Value {
     let table = |one: &C| {
         let mut table = Table::default();
         for key in keys {
-            if let Some(value) = (key.get)(one) {
+            if let Some(value) = write(key, one) {
                 table.set(key.field.name, value);
             }
         }
         Value::new(Content::Table(table), Default::default())
     };
-    Some(Value::list(held.iter().map(table)))
+    Value::list(held.iter().map(table))
 }
 
 /// What people are told of the keys; defaults of what `needed` names are none.

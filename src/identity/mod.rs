@@ -1,17 +1,30 @@
 //! Who opened a session, and whether a further request comes from the same: what an authenticator says of a request. How tokens are
 //! verified is in [`crate::auth`].
 
+mod binding;
+mod caller;
+mod cookies;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
-use http::{HeaderMap, Uri};
+use http::{HeaderMap, Method, Uri};
 
 use crate::fields::Fields;
 use crate::moment::Moment;
 use crate::protocol::CloseReason;
+
+pub(crate) use binding::BindingCookies;
+pub use binding::SessionBinding;
+pub(crate) use caller::Tie;
+pub use caller::{Caller, Owner};
+#[cfg(feature = "auth")]
+pub(crate) use cookies::{cookies, take_out};
 
 /// Who somebody is, as an authenticator says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +37,8 @@ pub struct Identity {
     pub fields: Vec<(HeaderName, HeaderValue)>,
     /// When it ceases to hold, and the close frame that a session of it ends with then. `None` is never.
     pub expires: Option<(Moment, CloseReason)>,
+    /// A digest of what proved it, by which the authenticator knows it again.
+    pub proof: Option<[u8; 32]>,
 }
 
 impl Identity {
@@ -44,16 +59,107 @@ pub struct Refusal {
     pub expired: Option<Arc<Identity>>,
 }
 
-/// Finds out who makes a request, from its target and fields alone.
+/// A request, as far as authenticators look at it.
+#[derive(Clone, Copy)]
+pub struct Inquiry<'a> {
+    /// Its method.
+    pub method: &'a Method,
+    /// Its target.
+    pub uri: &'a Uri,
+    /// Its fields.
+    pub fields: &'a Fields,
+    /// Path prefix of the service.
+    pub prefix: &'a str,
+    /// Address of the browser, after trusted proxies.
+    pub address: Option<IpAddr>,
+    /// `http` or `https`, when known.
+    pub scheme: Option<&'static str>,
+    /// Host and port that the browser asked for.
+    pub host: Option<&'a str>,
+    /// The certificate (DER) that the client showed on this connection, verified. `None` for a trusted proxy's.
+    pub certificate: Option<&'a [u8]>,
+    /// Who opened the session that it names, while that lives, and where [`Authenticator::knows_again`].
+    pub owner: Option<&'a Arc<Identity>>,
+}
+
+/// An answer that takes its time.
+pub type Deciding = Pin<Box<dyn Future<Output = Result<Arc<Identity>, Refusal>> + Send>>;
+
+/// What an authenticator says of a request.
+pub enum Decision {
+    /// At once: who makes it, or why nobody is let in.
+    Now(Result<Arc<Identity>, Refusal>),
+    /// Somebody else has to be asked. The future must end, in a time of its own.
+    Later(Deciding),
+    /// The first message of the session will tell: [`Authenticator::authenticate_message`].
+    ByMessage,
+}
+
+/// Finds out who makes a request.
 pub trait Authenticator: fmt::Debug + Send + Sync {
-    /// Who makes it. Called for each request of a session, so it must be quick.
-    ///
-    /// # Errors
-    /// Why nobody is let in.
-    fn authenticate(&self, uri: &Uri, fields: &Fields) -> Result<Arc<Identity>, Refusal>;
+    /// Who makes it. Called for each request of a session, unless [`Self::asks_others`].
+    fn authenticate(&self, inquiry: &Inquiry<'_>) -> Decision;
 
     /// Takes out of a request what proves the identity, and every field that only an identity may set, before backends see it.
     fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap);
+
+    /// Whether [`Inquiry::owner`] is looked up, by which the owner of a session can be known again for less. By default not.
+    fn knows_again(&self) -> bool {
+        false
+    }
+
+    /// Whether answers cost others work: then requests of a session that is bound to something else than the identity are not asked
+    /// about. By default not.
+    fn asks_others(&self) -> bool {
+        false
+    }
+
+    /// The time that a session has to show who it is with its first message, where [`Decision::ByMessage`] may be said. By default it
+    /// is never said.
+    fn message_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Who sent this as the first message of a session; `None` is who sent none in time, or no text.
+    fn authenticate_message(&self, text: Option<&str>) -> Decision {
+        let _ = text;
+        Decision::Now(Err(Refusal {
+            reason: CloseReason::new(4401, "Unauthorized"),
+            why: "messages prove nothing here",
+            expired: None,
+        }))
+    }
+
+    /// Gets what it needs from others. Called when the program starts, and to see whether the configuration works; what fails is
+    /// tried again later.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    fn prepare(&self) -> Preparing<'_> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// What comes of [`Authenticator::prepare`].
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = Result<(), String>> + Send + 'a>>;
+
+/// Without what proves an identity.
+impl fmt::Debug for Inquiry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inquiry")
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now(answer) => f.debug_tuple("Now").field(answer).finish(),
+            Self::Later(_) => f.write_str("Later"),
+            Self::ByMessage => f.write_str("ByMessage"),
+        }
+    }
 }
 
 /// An authenticator that services share. Two are equal when they are the same one.
@@ -82,124 +188,3 @@ impl PartialEq for Authentication {
 }
 
 impl Eq for Authentication {}
-
-/// What ties further requests to the session that they name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionBinding {
-    /// The identity that opened it.
-    Identity,
-    /// Nothing but the session's id.
-    None,
-}
-
-/// Who makes a request, as far as it matters for sessions. By default anybody, who may do anything.
-#[derive(Clone, Debug, Default)]
-pub struct Caller {
-    identity: Option<Arc<Identity>>,
-    refusal: Option<CloseReason>,
-    bound: bool,
-    address: Option<IpAddr>,
-    transport: &'static str,
-}
-
-impl Caller {
-    /// As an authenticator answered; further requests are tied to the session by `binding`.
-    pub fn new(answer: Result<Arc<Identity>, Refusal>, binding: SessionBinding) -> Self {
-        let (identity, refusal) = match answer {
-            Ok(identity) => (Some(identity), None),
-            Err(refusal) => (refusal.expired, Some(refusal.reason)),
-        };
-        Self {
-            identity,
-            refusal,
-            bound: binding == SessionBinding::Identity,
-            address: None,
-            transport: "",
-        }
-    }
-
-    /// Who asks from `address`, after trusted proxies: sessions are counted by it, but never bound to it.
-    pub fn at(self, address: Option<IpAddr>) -> Self {
-        Self { address, ..self }
-    }
-
-    /// Where the request came from.
-    pub fn address(&self) -> Option<IpAddr> {
-        self.address
-    }
-
-    /// Who asks on the transport of that name: sessions are counted by the one that opened them.
-    pub fn on(self, transport: &'static str) -> Self {
-        Self { transport, ..self }
-    }
-
-    /// The name of the transport; empty when nobody said.
-    pub fn transport(&self) -> &'static str {
-        self.transport
-    }
-
-    /// Whom a session that is opened now belongs to.
-    ///
-    /// # Errors
-    /// The close frame to answer with: none may be opened.
-    pub fn opens(&self) -> Result<Option<Arc<Identity>>, CloseReason> {
-        match &self.refusal {
-            Some(reason) => Err(reason.clone()),
-            None => Ok(self.identity.clone()),
-        }
-    }
-
-    /// Whether a session of `owner` is there for this caller. Once it `ended`, also for one whose token has expired since.
-    pub fn reaches(&self, owner: Option<&Arc<Identity>>, ended: bool) -> bool {
-        if !self.bound {
-            return true;
-        }
-        let is_owner = match (owner, &self.identity) {
-            (Some(owner), Some(own)) => owner.is_same(own),
-            _ => false,
-        };
-        is_owner && (ended || self.refusal.is_none())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn identity(issuer: &str, subject: &str) -> Arc<Identity> {
-        Arc::new(Identity {
-            issuer: Some(issuer.into()),
-            subject: subject.into(),
-            fields: Vec::new(),
-            expires: None,
-        })
-    }
-
-    /// Only the owner reaches a session: not another subject, nor the same subject of another issuer, nor nobody.
-    #[test]
-    fn sessions_are_there_for_their_owner_only() {
-        let owner = identity("i", "a");
-        let caller = |identity| Caller::new(Ok(identity), SessionBinding::Identity);
-        assert!(caller(identity("i", "a")).reaches(Some(&owner), false));
-        assert!(!caller(identity("i", "b")).reaches(Some(&owner), false));
-        assert!(!caller(identity("j", "a")).reaches(Some(&owner), false));
-        assert!(!caller(identity("i", "a")).reaches(None, false));
-        let free = Caller::new(Ok(identity("i", "b")), SessionBinding::None);
-        assert!(free.reaches(Some(&owner), false));
-    }
-
-    /// An expired token opens nothing and uses nothing, but its owner is told how the session ended.
-    #[test]
-    fn expired_token_is_told_of_the_end_only() {
-        let owner = identity("i", "a");
-        let refusal = Refusal {
-            reason: CloseReason::new(4402, "expired"),
-            why: "expired",
-            expired: Some(Arc::clone(&owner)),
-        };
-        let caller = Caller::new(Err(refusal), SessionBinding::Identity);
-        assert!(caller.opens().is_err());
-        assert!(!caller.reaches(Some(&owner), false));
-        assert!(caller.reaches(Some(&owner), true));
-    }
-}

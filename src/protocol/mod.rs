@@ -31,6 +31,7 @@ pub mod info;
 pub mod message;
 mod once;
 pub mod path;
+mod query;
 mod scan;
 
 pub use callback::{Callback, CallbackError};
@@ -39,3 +40,4 @@ pub use framing::Framing;
 pub use message::DecodeError;
 pub(crate) use once::Once;
 pub use path::Route;
+pub(crate) use query::browser_query;

@@ -103,7 +103,7 @@ impl Registry {
             openings,
             ..
         } = self.settings();
-        let places = self.places(clients, caller.address(), owner.as_ref());
+        let places = self.places(clients, caller.address(), owner.identity());
         let places = places.map_err(refuse)?;
         self.keeps_pace(openings, clients, caller.address())
             .map_err(refuse)?;

@@ -178,6 +178,7 @@ mod tests {
                 subject: subject.into(),
                 fields: Vec::new(),
                 expires,
+                proof: None,
             })))
         };
         let clients = Arc::new(Clients::default());

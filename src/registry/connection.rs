@@ -201,6 +201,19 @@ impl Connection {
         self.handshake.as_deref()
     }
 
+    /// Who opened the session, where the service authenticates.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.sender.handle.identity()
+    }
+
+    /// It is known now who opened the session.
+    pub(crate) fn identify(&mut self, identity: Arc<Identity>) {
+        self.sender.handle.identify(&identity);
+        if let Some(handshake) = &mut self.handshake {
+            handshake.identity = Some(identity);
+        }
+    }
+
     /// Takes the handshake out, so that its memory can be given back early.
     pub fn take_handshake(&mut self) -> Option<Box<Handshake>> {
         self.handshake.take()

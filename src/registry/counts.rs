@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
+use crate::identity::Caller;
 use crate::throttle::Throttle;
 
 /// What happened since the start of the service. Events are rare, so one counter each is enough.
@@ -51,6 +52,7 @@ pub struct Counts {
     pub closed_excessive: AtomicU64,
     told: Throttle,
     told_of_rate: Throttle,
+    told_of_foreign: Throttle,
 }
 
 /// How often one limit was reached.
@@ -91,6 +93,7 @@ impl Counts {
             unauthenticated: _,
             told: _,
             told_of_rate: _,
+            told_of_foreign: _,
         } = self;
         [
             ("max_sessions", "sessions refused, because of the service's or of all", too_many_sessions),
@@ -138,6 +141,24 @@ impl Counts {
 
     pub(crate) fn add(counter: &AtomicU64, events: usize) {
         counter.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// A request was for a session that belongs to somebody else.
+    pub(super) fn foreign(&self, caller: &Caller) {
+        let Some(held_back) = self.told_of_foreign.admit() else {
+            return;
+        };
+        if caller.is_tied_by_cookies() {
+            warn!(
+                held_back,
+                "request answered 404: it has not the cookie that its session is bound to; browsers that keep out third-party cookies need session_binding = \"identity\" or \"none\""
+            );
+        } else {
+            warn!(
+                held_back,
+                "request answered 404: its session is somebody else's (session_binding = \"identity\")"
+            );
+        }
     }
 
     pub(super) fn closed_slow_consumer(&self) {

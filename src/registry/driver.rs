@@ -135,7 +135,7 @@ impl Driver {
         self.sleep = None;
         if let Some(end) = self.handle.ended() {
             summary::tell(&self.handle, &end);
-            self.registration.close(end, self.handle.owner().cloned());
+            self.registration.close(end, self.handle.owner().clone());
         }
     }
 

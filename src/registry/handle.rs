@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::identity::{Caller, Identity};
+use crate::identity::{Caller, Identity, Owner};
 use crate::moment::Moment;
 use crate::network::{Path, Proof, Report};
 use crate::protocol::{CloseReason, Frame, Message};
@@ -37,8 +37,7 @@ pub struct SessionHandle {
     /// Where it is counted.
     tally: Arc<Tally>,
     opened: Moment,
-    /// Who opened it, where services ask.
-    owner: Option<Arc<Identity>>,
+    owner: Owner,
     /// Where the browser is, after trusted proxies.
     /// Boxed: with a few bytes more, the allocator would round the handle up by a quarter.
     address: Option<Box<IpAddr>>,
@@ -91,7 +90,7 @@ impl SessionHandle {
         config: Arc<SessionConfig>,
         tally: Arc<Tally>,
         path: Option<Path>,
-        owner: Option<Arc<Identity>>,
+        owner: Owner,
         address: Option<IpAddr>,
     ) -> Arc<Self> {
         let (id, opened) = (Uuid::new_v4(), now());
@@ -120,9 +119,21 @@ impl SessionHandle {
         self.id
     }
 
-    /// Who opened it.
-    pub fn owner(&self) -> Option<&Arc<Identity>> {
-        self.owner.as_ref()
+    /// Who opened it, where services ask.
+    pub fn identity(&self) -> Option<&Arc<Identity>> {
+        self.owner.identity()
+    }
+
+    /// Who opened it is known now; the first time counts.
+    pub(super) fn identify(&self, identity: &Arc<Identity>) {
+        self.owner.identify(identity);
+        // It may expire.
+        self.locked(|state| state.session.handle_earlier_deadline());
+    }
+
+    /// Whom it belongs to.
+    pub(super) const fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Where it is counted.
@@ -147,7 +158,7 @@ impl SessionHandle {
 
     /// When the owner ceases to be who it is.
     fn expires(&self) -> Option<&(Moment, CloseReason)> {
-        self.owner.as_ref()?.expires.as_ref()
+        self.owner.identity()?.expires.as_ref()
     }
 
     /// Opens the lock, lets `act` decide, and wakes afterwards whom the session wants woken.

@@ -221,8 +221,12 @@ impl Registry {
             Some(Entry::Living(handle)) if handle.is_there_for(caller) => {
                 return Found::Living(Arc::clone(handle));
             }
-            Some(Entry::Living(_)) => return Found::Foreign,
-            Some(Entry::Ended(tomb)) if !caller.reaches(tomb.owner.as_ref(), true) => {
+            Some(Entry::Living(_)) => {
+                drop(shard);
+                self.counts().foreign(caller);
+                return Found::Foreign;
+            }
+            Some(Entry::Ended(tomb)) if !caller.reaches(&tomb.owner, true) => {
                 return Found::Foreign;
             }
             Some(Entry::Ended(tomb)) => {
@@ -284,10 +288,16 @@ impl Registry {
         id: &SessionId,
         caller: &Caller,
     ) -> Result<Arc<SessionHandle>, Option<EndCause>> {
-        match self.shard(id).lock().get(id) {
+        let shard = self.shard(id).lock();
+        match shard.get(id) {
             Some(Entry::Living(handle)) if handle.is_there_for(caller) => Ok(Arc::clone(handle)),
-            Some(Entry::Ended(tomb)) if caller.reaches(tomb.owner.as_ref(), true) => {
+            Some(Entry::Ended(tomb)) if caller.reaches(&tomb.owner, true) => {
                 Err(Some(tomb.end.cause))
+            }
+            Some(Entry::Living(_)) => {
+                drop(shard);
+                self.counts().foreign(caller);
+                Err(None)
             }
             _ => Err(None),
         }

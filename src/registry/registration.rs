@@ -4,12 +4,12 @@ use std::sync::{Arc, Weak};
 
 use uuid::Uuid;
 
-use crate::identity::Identity;
+use crate::identity::{Identity, Owner};
 use crate::session::{End, SessionId};
 
 use super::budget::Reservation;
 use super::clients::ClientPlace;
-use super::shard::Tomb;
+use super::shard::{Entry, Tomb};
 use super::{Registry, clock};
 
 /// Where a session is registered.
@@ -39,6 +39,16 @@ impl Place {
         Self {
             _of_service: of_service,
             _of_client: counted.then(|| Box::new(of_client)),
+        }
+    }
+}
+
+impl Registry {
+    /// Who opened the living session with that id.
+    pub fn identity_of(&self, id: &SessionId) -> Option<Arc<Identity>> {
+        match self.shard(id).lock().get(id)? {
+            Entry::Living(handle) => handle.identity().cloned(),
+            Entry::Ended(_) => None,
         }
     }
 }
@@ -74,7 +84,7 @@ impl Registration {
     }
 
     /// The session is closed: its id answers with `end` for a while.
-    pub(super) fn close(&self, end: End, owner: Option<Arc<Identity>>) {
+    pub(super) fn close(&self, end: End, owner: Owner) {
         let Some(registry) = self.registry.upgrade() else {
             return;
         };

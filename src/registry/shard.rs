@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::identity::Identity;
+use crate::identity::Owner;
 use crate::moment::Moment;
 use crate::session::{End, SessionId, Traffic};
 
@@ -37,7 +37,7 @@ pub(super) enum Entry {
 pub(super) struct Tomb {
     pub(super) end: End,
     /// Whom it belonged to.
-    pub(super) owner: Option<Arc<Identity>>,
+    pub(super) owner: Owner,
     /// A receiver was told so.
     pub(super) told: bool,
 }

@@ -343,7 +343,7 @@ impl Below {
             let handshake = seat.gateway.connections().handshake();
             let (accepted, outcome) = tls.accept(stream).await;
             handshake.ended(outcome);
-            stream = accepted?;
+            (stream, info.certificate) = accepted?;
             info.secure = true;
         }
         Ok((stream, info))

@@ -61,7 +61,8 @@ pub struct ServiceConfig {
     /// served below the prefix.
     pub sockjs_url: Option<String>,
     /// Names of the transports that are on. Default all where every origin is let in; else all but htmlfile and jsonp-polling,
-    /// which browsers ask for without `Origin`.
+    /// which browsers ask for without `Origin`; and, with sessions that are bound to cookies and other origins than the own, all but
+    /// eventsource, which sockjs-client asks other origins for without cookies.
     pub transports: Option<Vec<String>>,
     /// The most sessions at a time. Default 100 000.
     pub max_sessions: usize,
@@ -82,7 +83,7 @@ pub struct ServiceConfig {
     pub doctor_results: usize,
     /// Who finds out who opens sessions. `None`, the default, lets everybody in whose origin is.
     pub auth: Option<Authentication>,
-    /// What ties further requests to a session. `None`, the default, is the identity where `auth` is set.
+    /// What ties further requests to a session. `None`, the default, is the identity where `auth` is set and asks for no message.
     pub session_binding: Option<SessionBinding>,
     /// Timing and queues of sessions.
     pub session: SessionConfig,
@@ -116,6 +117,10 @@ pub enum ConfigError {
     InvalidSockjsUrl(String),
     /// A service has this path, and the gateway's health is to be there.
     HealthAtPrefix(String),
+    /// Every page may use sessions that are bound to cookies.
+    CookieForEveryOrigin,
+    /// Sessions are bound to an identity that only their first message shows.
+    IdentityByMessage,
 }
 
 impl ServiceConfig {
@@ -145,13 +150,27 @@ impl ServiceConfig {
         }
     }
 
+    /// What ties further requests to sessions.
+    pub(super) fn binding(&self) -> SessionBinding {
+        match (self.session_binding, &self.auth) {
+            (Some(binding), _) => binding,
+            (None, Some(_)) if !self.awaits_messages() => SessionBinding::Identity,
+            (None, _) => SessionBinding::None,
+        }
+    }
+
     /// Whether the transport of that name is on.
     pub(super) fn offers(&self, transport: &str) -> bool {
         match &self.transports {
             Some(names) => names.iter().any(|name| name == transport),
             None => {
-                let by_element = |known: &&&Transport| known.name == transport && known.by_element;
-                self.origins == Origins::Any || !TRANSPORTS.iter().any(|known| by_element(&known))
+                let others = self.origins != Origins::Same;
+                let is_off = |known: &Transport| match self.binding() {
+                    SessionBinding::Cookie => known.by_element || (others && known.without_cookies),
+                    _ => known.by_element && self.origins != Origins::Any,
+                };
+                let mut known = TRANSPORTS.iter();
+                !known.any(|known| known.name == transport && is_off(known))
             }
         }
     }
@@ -201,6 +220,28 @@ impl ServiceConfig {
             && self.transport.response_max_age == other.transport.response_max_age
     }
 
+    /// Finds what is wrong with `session_binding`.
+    ///
+    /// # Errors
+    /// It does not go together with what else is there.
+    pub(crate) fn check_binding(&self) -> Result<(), ConfigError> {
+        match self.session_binding {
+            Some(SessionBinding::Cookie) if self.origins == Origins::Any => {
+                Err(ConfigError::CookieForEveryOrigin)
+            }
+            Some(SessionBinding::Identity) if self.awaits_messages() => {
+                Err(ConfigError::IdentityByMessage)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether first messages may say who it is.
+    fn awaits_messages(&self) -> bool {
+        let auth = self.auth.as_ref();
+        auth.is_some_and(|auth| auth.message_timeout().is_some())
+    }
+
     /// Finds what is wrong.
     ///
     /// # Errors
@@ -232,6 +273,7 @@ impl ServiceConfig {
                 return Err(ConfigError::UnknownTransport(name.clone()));
             }
         }
+        self.check_binding()?;
         let is_url = |url: &str| {
             let starts = ["/", "http://", "https://"]
                 .iter()
@@ -269,6 +311,12 @@ impl fmt::Display for ConfigError {
                     names.join(", ")
                 )
             }
+            Self::CookieForEveryOrigin => f.write_str(
+                "session_binding \"cookie\" and origins \"*\" do not go together: browsers add the cookie for every page that may ask; list the origins",
+            ),
+            Self::IdentityByMessage => f.write_str(
+                "session_binding \"identity\" and tokens in messages do not go together: further requests have no token; write \"cookie\", or \"none\"",
+            ),
             Self::NoTransport => f.write_str(
                 "transports is empty; leave it out for all of them, or name at least one",
             ),

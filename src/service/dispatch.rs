@@ -12,7 +12,7 @@ use crate::fields::Fields;
 use crate::identity::{Caller, SessionBinding};
 use crate::protocol::Route;
 use crate::protocol::info::Info;
-use crate::registry::{Counts, Peer, Wire, now};
+use crate::registry::{Counts, Peer, now};
 use crate::session::SessionId;
 use crate::transport::{
     Address, Answer, Body, Endpoint, Exchange, Hints, Request, Transport, empty, endpoint_at, text,
@@ -20,7 +20,7 @@ use crate::transport::{
 
 use super::cors;
 use super::policies::{Cors, NO_CACHE, NO_SNIFF, Policies, Put as _};
-use super::{CorsFields, Service, ServiceConfig};
+use super::{ConnectionInfo, CorsFields, Service, ServiceConfig};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=UTF-8");
 
@@ -91,7 +91,7 @@ impl Service {
         request: Request,
         path: &str,
         peer: Peer,
-        wire: Option<Arc<Wire>>,
+        connection: &ConnectionInfo,
     ) -> Dispatched {
         let response = match Route::parse(path) {
             None => not_found(),
@@ -110,7 +110,7 @@ impl Service {
             Some(Route::File(_)) => not_found(),
             Some(Route::RawWebsocket) => {
                 return match endpoint_at(Address::RawWebsocket) {
-                    Some(found) => self.endpoint(found, None, request, peer, wire),
+                    Some(found) => self.endpoint(found, None, request, peer, connection),
                     None => not_found().into(),
                 };
             }
@@ -118,7 +118,9 @@ impl Service {
                 session, transport, ..
             }) => {
                 return match (endpoint_at(Address::Session(transport)), session.parse()) {
-                    (Some(found), Ok(id)) => self.endpoint(found, Some(id), request, peer, wire),
+                    (Some(found), Ok(id)) => {
+                        self.endpoint(found, Some(id), request, peer, connection)
+                    }
                     _ => not_found().into(),
                 };
             }
@@ -147,7 +149,9 @@ impl Service {
                     answered,
                     self.offers_websocket(),
                 ),
-                cookie_needed: self.config.cookie_needed,
+                // sockjs-client asks without cookies by XDomainRequest, unless they are needed.
+                cookie_needed: self.config.cookie_needed
+                    || self.config.binding() == SessionBinding::Cookie,
                 base_url: None,
                 entropy: rand::random(),
             };
@@ -176,7 +180,7 @@ impl Service {
         session: Option<SessionId>,
         request: Request,
         peer: Peer,
-        wire: Option<Arc<Wire>>,
+        connection: &ConnectionInfo,
     ) -> Dispatched {
         let hints = endpoint.hints;
         let permits = |config: &ServiceConfig| config.permits(transport.name, hints.websocket);
@@ -203,37 +207,20 @@ impl Service {
             return response.into();
         }
         let policies = self.policies(hints, &request.fields);
-        let caller = self.caller(&request);
-        let caller = caller.at(peer.address).on(transport.name);
         let exchange = Exchange {
-            caller,
+            caller: Caller::default(),
             request,
             service: Arc::clone(&self.context),
             session,
             peer,
-            wire,
+            wire: connection.wire.clone(),
             transport: transport.name,
         };
+        let certificate = connection.certificate.as_deref();
         Dispatched {
-            answer: (endpoint.handler)(exchange),
+            answer: self.admit(exchange, certificate, endpoint.handler),
             policies,
         }
-    }
-
-    /// Who makes a request, where the service wants to know.
-    fn caller(&self, request: &Request) -> Caller {
-        let Some(auth) = &self.config.auth else {
-            return Caller::default();
-        };
-        let answer = auth.authenticate(&request.uri, &request.fields);
-        if let Err(refusal) = &answer {
-            Counts::add(&self.context.registry.counts().unauthenticated, 1);
-            if let Some(held_back) = self.unauthenticated.admit() {
-                warn!(service = %self.config.prefix, why = refusal.why, held_back, "authentication refused");
-            }
-        }
-        let binding = self.config.session_binding;
-        Caller::new(answer, binding.unwrap_or(SessionBinding::Identity))
     }
 
     fn policies(&self, hints: Hints, request: &Fields) -> Policies {

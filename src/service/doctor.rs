@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::Method;
 
 use crate::doctor::{Doctor, PAGES, SeenRequest, ServiceFacts, serve};
-use crate::registry::{Budgets, Wire};
+use crate::registry::Budgets;
 use crate::transport::{Request, TRANSPORTS};
 
 use super::dispatch::{Dispatched, method_not_allowed, not_found};
@@ -93,9 +93,8 @@ impl DoctorService {
         if let Some(rest) = path.strip_prefix("/sockjs")
             && (rest.is_empty() || rest.starts_with('/'))
         {
-            let wire: Option<Arc<Wire>> = connection.wire.clone();
             let noted = self.doctor.note(rest, &request.method, seen);
-            let dispatched = self.sockjs.dispatch(request, rest, peer, wire);
+            let dispatched = self.sockjs.dispatch(request, rest, peer, connection);
             let Some(noted) = noted else {
                 return dispatched;
             };

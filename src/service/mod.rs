@@ -1,5 +1,6 @@
 //! The gateway as an HTTP service: which service a request is for, and the policies around its transports.
 
+mod admission;
 mod builder;
 mod config;
 mod cookie;
@@ -8,6 +9,7 @@ mod dispatch;
 mod doctor;
 mod drain;
 mod forwarded;
+mod gate;
 mod health;
 mod look;
 mod measure;
@@ -45,6 +47,7 @@ pub use config::{ConfigError, CorsFields, GatewayConfig, ServiceConfig};
 pub(crate) use dispatch::Dispatched;
 use doctor::DoctorService;
 pub use forwarded::{TrustedProxies, parse_networks};
+use gate::Gate;
 pub use health::{HealthConfig, Readiness, UpstreamHealth};
 pub(crate) use look::Outside;
 pub use look::ServiceLook;
@@ -99,7 +102,6 @@ struct Service {
     script: &'static Page,
     script_name: &'static str,
     refusals: Throttle,
-    unauthenticated: Throttle,
     doctor: Option<DoctorService>,
 }
 
@@ -120,6 +122,8 @@ pub struct ConnectionInfo {
     pub peer: Option<SocketAddr>,
     /// Whether it is TLS.
     pub secure: bool,
+    /// The certificate (DER) that the client showed, when it is verified.
+    pub certificate: Option<Arc<[u8]>>,
     /// Whether it came over a Unix socket, where there is no address.
     pub unix: bool,
     /// What was written, and whether it broke; from a server that tells.
@@ -160,7 +164,7 @@ impl Gateway {
                 return doctor.dispatch(request, rest, connection, &routes.trusted);
             }
             let peer = routes.trusted.peer(&request, connection);
-            return service.dispatch(request, rest, peer, connection.wire.clone());
+            return service.dispatch(request, rest, peer, connection);
         }
         let response = match self.0.pages.get(uri.path()) {
             Some(page) if request.method == Method::GET => page.answer(&request.fields),
@@ -254,6 +258,7 @@ where
 impl Service {
     fn new(config: ServiceConfig, backend: Arc<dyn Backend>, process: &Budgets) -> Self {
         let budgets = process.child(config.max_sessions, config.queue_memory);
+        let backend = Gate::around(backend, &config);
         let prefix = Arc::clone(&config.prefix);
         let registry = Registry::new(prefix, config.session.clone(), backend, budgets);
         registry.limit_openings(config.openings, config.clients);
@@ -274,6 +279,7 @@ impl Service {
             networks,
             auth: config.auth.clone(),
             http10: Throttle::default(),
+            unauthenticated: Throttle::default(),
         };
         let (script_name, script) = page::iframe_script();
         let script_url = match &config.sockjs_url {
@@ -290,7 +296,6 @@ impl Service {
             script,
             script_name,
             refusals: Throttle::default(),
-            unauthenticated: Throttle::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::protocol::CloseReason;
 use crate::registry::Backend;
 
+use super::gate::Gate;
 use super::routes::Routes;
 use super::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Service, ServiceConfig};
 
@@ -125,7 +126,7 @@ impl Service {
     /// The same service with another config and backend: its sessions stay, and what it learnt where that still means the same.
     fn renewed(self: &Arc<Self>, config: ServiceConfig, backend: Arc<dyn Backend>) -> Arc<Self> {
         let registry = &self.context.registry;
-        registry.renew(config.session.clone(), backend);
+        registry.renew(config.session.clone(), Gate::around(backend, &config));
         registry.limit_openings(config.openings, config.clients);
         registry
             .budgets()

@@ -41,6 +41,11 @@ impl Session {
             .min()
     }
 
+    /// A deadline that the driver sets itself has become earlier: it looks again.
+    pub fn handle_earlier_deadline(&mut self) {
+        self.wakes.driver = true;
+    }
+
     pub(super) fn check_deadline(&mut self) {
         let earlier = match (self.deadline(), self.armed) {
             (Some(deadline), Some(armed)) => deadline < armed,

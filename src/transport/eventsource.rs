@@ -32,6 +32,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     }],
     by_element: false,
+    without_cookies: true,
 };
 
 /// sockjs-client's, between the end of an event source and the next.

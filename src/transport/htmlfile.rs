@@ -24,6 +24,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     }],
     by_element: true,
+    without_cookies: false,
 };
 
 static HTML: Fixed = fixed!("content-type", "text/html; charset=UTF-8");

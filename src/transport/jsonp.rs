@@ -37,6 +37,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     ],
     by_element: true,
+    without_cookies: false,
 };
 
 fn receive(exchange: Exchange) -> Answer {

@@ -3,6 +3,7 @@
 //! To add one: a file with a `TRANSPORT`, its line in [`TRANSPORTS`], and, for a new wrapping, an `impl Framing` in
 //! [`crate::protocol::framing`]. Dispatch, allowed methods, header policy and configuration read the table.
 
+mod answer;
 mod body;
 mod config;
 mod eventsource;
@@ -22,19 +23,17 @@ mod websocket;
 mod xhr;
 mod xhr_streaming;
 
-use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::{Method, Response};
+use http::{HeaderValue, Method};
 
-use crate::identity::{Authentication, Caller};
+use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
 use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
 use crate::session::SessionId;
 
+pub use answer::Answer;
 pub use body::Body;
 pub use config::{Chunks, TransportConfig};
 pub use pieces::{PieceSender, pieces};
@@ -62,6 +61,8 @@ pub struct Transport {
     pub endpoints: &'static [Endpoint],
     /// Browsers ask for it with script or frame elements, which any page can make and which carry no `Origin`.
     pub by_element: bool,
+    /// sockjs-client asks other origins for it without cookies, whatever they are.
+    pub without_cookies: bool,
 }
 
 /// One URL of a transport.
@@ -147,50 +148,6 @@ impl Hints {
 /// What an endpoint does with a request.
 pub type Handler = fn(Exchange) -> Answer;
 
-/// The answer, or the future of it.
-pub enum Answer {
-    /// It is there.
-    Now(Response<Body>),
-    /// It takes its time.
-    Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
-}
-
-impl Answer {
-    /// One that takes its time.
-    pub fn later(answer: impl Future<Output = Response<Body>> + Send + 'static) -> Self {
-        Self::Later(Box::pin(answer))
-    }
-}
-
-impl From<Response<Body>> for Answer {
-    fn from(response: Response<Body>) -> Self {
-        Self::Now(response)
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Now(response) => f.debug_tuple("Now").field(&response.status()).finish(),
-            Self::Later(_) => f.write_str("Later"),
-        }
-    }
-}
-
-/// Not to be polled after it was ready.
-impl Future for Answer {
-    type Output = Response<Body>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Response<Body>> {
-        match &mut *self {
-            Self::Now(response) => {
-                Poll::Ready(std::mem::replace(response, Response::new(Body::empty())))
-            }
-            Self::Later(answer) => answer.as_mut().poll(context),
-        }
-    }
-}
-
 /// One request to a transport, with everything that belongs to it.
 #[derive(Debug)]
 pub struct Exchange {
@@ -225,6 +182,8 @@ pub struct ServiceContext {
     pub auth: Option<Authentication>,
     /// Warnings about proxies that send handshakes in HTTP/1.0.
     pub http10: Throttle,
+    /// Warnings about requests that nobody is let in with.
+    pub unauthenticated: Throttle,
 }
 
 impl Exchange {
@@ -268,9 +227,19 @@ impl Exchange {
         Some(network.open_websocket(now(), self.server(), self.peer.address))
     }
 
+    /// `Set-Cookie` for the answer that opens a session, where that is bound to a cookie which the browser has not.
+    fn binding_cookie(&self) -> Option<Box<HeaderValue>> {
+        let secure = self.peer.scheme == Some("https");
+        let cookie = self.caller.set_cookie(&self.service.prefix, secure);
+        cookie.map(Box::new)
+    }
+
     /// What the backend may want to know of the request that opens a session.
     fn handshake(&self) -> Handshake {
         let (mut uri, mut headers) = (self.request.uri.clone(), self.request.fields.to_map());
+        if self.caller.is_tied_by_cookies() {
+            BindingCookies::strip(&mut headers);
+        }
         if let Some(auth) = &self.service.auth {
             auth.strip(&mut uri, &mut headers);
         }
@@ -278,7 +247,7 @@ impl Exchange {
             uri,
             prefix: Arc::clone(&self.service.prefix),
             headers,
-            identity: self.caller.opens().ok().flatten(),
+            identity: self.caller.identity().cloned(),
             peer: self.peer.clone(),
             transport: self.transport,
         }

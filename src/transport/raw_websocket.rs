@@ -14,4 +14,5 @@ pub(super) const TRANSPORT: Transport = Transport {
         hints: Hints::WEBSOCKET,
     }],
     by_element: false,
+    without_cookies: false,
 };

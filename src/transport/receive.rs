@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, FORWARDED, HeaderName, USER_AGENT, VIA};
-use http::{Response, StatusCode, Version};
+use http::header::{CONNECTION, FORWARDED, HeaderName, SET_COOKIE, USER_AGENT, VIA};
+use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 
 use crate::fields::{FieldValue, Fixed};
@@ -36,7 +36,8 @@ pub(super) fn poll(
     framing: impl Framing + Send + Sync + 'static,
     cut: Cut,
 ) -> Answer {
-    let respond = async move |target: Target| {
+    let respond = async move |mut target: Target| {
+        let cookie = target.take_cookie();
         let body = match target.attach().await {
             Err(reason) => Body::from(framing.wrap(&Frame::Close(&reason))),
             Ok(mut receiver) => {
@@ -48,7 +49,9 @@ pub(super) fn poll(
                 Body::once(frame, receiver)
             }
         };
-        typed(StatusCode::OK, content_type, body)
+        let mut response = typed(StatusCode::OK, content_type, body);
+        set(cookie, &mut response);
+        response
     };
     begin(exchange, false, cut, respond)
 }
@@ -70,9 +73,11 @@ pub(super) fn stream(
         Chunks::Whole => false,
     };
     let chunk = if small { SMALL_CHUNK } else { usize::MAX };
-    begin(exchange, true, cut, async move |target| {
+    begin(exchange, true, cut, async move |mut target| {
+        let cookie = target.take_cookie();
         let body = Body::stream(framing, target.attach().await, limit, chunk);
         let mut response = typed(StatusCode::OK, content_type, body);
+        set(cookie, &mut response);
         if close_delimited {
             // HTTP/1.0 has no chunks. (RFC 9112 §6.3, 8)
             *response.version_mut() = Version::HTTP_10;
@@ -83,7 +88,13 @@ pub(super) fn stream(
 
 /// The session that a receiving request is for; the request's own memory is not kept while the receiver waits.
 enum Target {
-    Session(Arc<SessionHandle>, Manner, Option<Arc<Wire>>),
+    Session {
+        handle: Arc<SessionHandle>,
+        manner: Manner,
+        wire: Option<Arc<Wire>>,
+        /// What binds it to the browser, when it is new.
+        cookie: Option<Box<HeaderValue>>,
+    },
     /// There is none, because of this; told after a while where that is not the first time.
     Refused(CloseReason, Option<Duration>),
 }
@@ -92,7 +103,12 @@ impl Target {
     /// Errors are the close frame to answer with.
     async fn attach(self) -> Result<Receiver, CloseReason> {
         match self {
-            Self::Session(handle, manner, wire) => Receiver::attach(handle, manner, wire).await,
+            Self::Session {
+                handle,
+                manner,
+                wire,
+                ..
+            } => Receiver::attach(handle, manner, wire).await,
             Self::Refused(reason, held) => {
                 if let Some(held) = held {
                     tokio::time::sleep(held).await;
@@ -100,6 +116,19 @@ impl Target {
                 Err(reason)
             }
         }
+    }
+
+    const fn take_cookie(&mut self) -> Option<Box<HeaderValue>> {
+        match self {
+            Self::Session { cookie, .. } => cookie.take(),
+            Self::Refused(..) => None,
+        }
+    }
+}
+
+fn set(cookie: Option<Box<HeaderValue>>, response: &mut Response<Body>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, *cookie);
     }
 }
 
@@ -147,6 +176,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
         let held = again.then(|| registry.holds_back()).flatten();
         Ok(Target::Refused(reason, held))
     };
+    let mut cookie = None;
     let handle = match registry.get_or_open(
         id,
         &exchange.caller,
@@ -159,6 +189,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
         Found::Living(handle) => handle,
         Found::Opened(handle, driver) => {
             exchange.log_opened(&handle);
+            cookie = exchange.binding_cookie();
             tokio::spawn(driver);
             handle
         }
@@ -174,7 +205,12 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
         },
         ..Manner::new(Liveness::Connection)
     };
-    Ok(Target::Session(handle, manner, exchange.wire.take()))
+    Ok(Target::Session {
+        handle,
+        manner,
+        wire: exchange.wire.take(),
+        cookie,
+    })
 }
 
 /// Whether a reset after the answer says nothing about the answer. Proxies end connections like that once they have read it,

@@ -22,6 +22,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         hints: Hints::WEBSOCKET,
     }],
     by_element: false,
+    without_cookies: false,
 };
 
 /// Answers a WebSocket handshake and runs its session in a task of its own.

@@ -36,6 +36,7 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     ],
     by_element: false,
+    without_cookies: false,
 };
 
 /// `application/javascript; charset=UTF-8`, as the suite compares it.

@@ -23,4 +23,5 @@ pub(super) const TRANSPORT: Transport = Transport {
         },
     }],
     by_element: false,
+    without_cookies: false,
 };

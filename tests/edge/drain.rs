@@ -107,6 +107,8 @@ async fn draining_a_thousand_busy_sessions_loses_nothing() {
         drain_window: Duration::from_secs(1),
         drain_reason: CloseReason::new(4012, "moving"),
         shutdown_grace: Duration::from_secs(30),
+        // A thousand browsers on a slow machine take their time.
+        close_grace: Duration::from_secs(30),
         ..ServerConfig::default()
     };
     let server = Server::bind("127.0.0.1:0".parse().unwrap(), gateway.clone(), config).unwrap();

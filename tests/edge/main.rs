@@ -7,6 +7,7 @@ mod crowds;
 mod drain;
 mod http2;
 mod listeners;
+mod mtls;
 mod program;
 mod proxy_protocol;
 mod reload;

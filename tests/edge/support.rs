@@ -170,8 +170,19 @@ pub(crate) fn serve_until(
     config: ServerConfig,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> (Running, tokio::task::JoinHandle<()>) {
+    let service = ServiceConfig::new("/s");
+    serve_service(service, listener, trusted, config, stop)
+}
+
+/// The same, of this service.
+pub(crate) fn serve_service(
+    mut service: ServiceConfig,
+    listener: ListenerConfig,
+    trusted: &[&str],
+    config: ServerConfig,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> (Running, tokio::task::JoinHandle<()>) {
     let (told, sessions) = mpsc::channel(5000);
-    let mut service = ServiceConfig::new("/s");
     // Those for elements too, though not all origins are let in.
     service.transports = Some(TRANSPORTS.map(str::to_owned).to_vec());
     let gateway = Gateway::builder()
@@ -203,7 +214,13 @@ impl Backend for Telling {
         Box::pin(async move {
             let peer = connection.handshake().map(|handshake| {
                 let peer = &handshake.peer;
-                format!("{:?} {:?} {:?}", peer.address, peer.scheme, peer.trusted)
+                let identity = handshake.identity.as_ref();
+                let who = identity.map(|who| format!(" {} {:?}", who.subject, who.fields));
+                let who = who.unwrap_or_default();
+                format!(
+                    "{:?} {:?} {:?}{who}",
+                    peer.address, peer.scheme, peer.trusted
+                )
             });
             told.send(peer).await.unwrap();
             while let Some(message) = connection.recv().await {

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::{BackendError, without_secrets};
+use crate::protocol::browser_query;
 use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttle};
 use crate::websocket::{LargeReads, small_buffers};
 
@@ -297,7 +298,8 @@ impl Dialler {
         let query = handshake
             .and_then(|handshake| handshake.uri.query())
             .map(|query| {
-                browser_query(query, handshake.map_or("", |handshake| handshake.transport))
+                let transport = handshake.map_or("", |handshake| handshake.transport);
+                browser_query(query, !transport.starts_with("websocket"))
             })
             .unwrap_or_default();
         let mut request = with_query(&self.uri, &query).into_client_request()?;
@@ -345,21 +347,6 @@ impl Dialler {
             headers.insert(name, value.clone());
         }
     }
-}
-
-/// The browser's query without what sockjs-client adds on its own: on HTTP transports the time in milliseconds as `t`,
-/// against caches, and its callbacks, which are named `_jp.…`.
-fn browser_query(query: &str, transport: &str) -> String {
-    let http = !transport.starts_with("websocket");
-    let is_time =
-        |value: &str| value.len() >= 12 && value.bytes().all(|byte| byte.is_ascii_digit());
-    let own = |pair: &&str| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let added = (http && name == "t" && is_time(value))
-            || (matches!(name, "c" | "callback") && value.starts_with("_jp."));
-        !added
-    };
-    query.split('&').filter(own).collect::<Vec<_>>().join("&")
 }
 
 fn with_query(uri: &Uri, more: &str) -> Uri {
@@ -539,6 +526,7 @@ mod tests {
             subject: "a".into(),
             fields: vec![field("x-user", "a"), field("x-api-key", "own")],
             expires: None,
+            proof: None,
         }));
         let dialler = Dialler::new("ws://up:9/s", config).expect("a valid URL");
         let request = dialler.request(Some(&handshake), &[]).expect("a request");

@@ -20,7 +20,7 @@ use super::BackendError;
 #[cfg(feature = "tls")]
 pub(crate) use dial::connector as tls_connector;
 use dial::{Dialled, Dialler};
-#[cfg(feature = "client")]
+#[cfg(any(feature = "auth", feature = "client"))]
 pub(crate) use link::Link;
 
 /// What an operator can set about upstream connections.

@@ -1,5 +1,6 @@
 //! What holds for configurations: where values come from, and that what is printed can be read.
 
+mod auth;
 mod conditions;
 mod mistakes;
 mod printed;

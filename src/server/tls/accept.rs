@@ -49,19 +49,22 @@ impl Acceptor {
         })
     }
 
-    /// Shakes hands, and names what came of it.
+    /// Shakes hands, and names what came of it. Gives the certificate (DER) that the client showed too, if it did; it is verified.
     ///
     /// # Errors
     /// What the peer did wrong, or that it went away.
     pub(in super::super) async fn accept(
         &self,
         stream: Stream,
-    ) -> (io::Result<Stream>, TlsOutcome) {
+    ) -> (io::Result<(Stream, Option<Arc<[u8]>>)>, TlsOutcome) {
         let config = Arc::clone(&self.in_force.borrow());
         match TlsAcceptor::from(config).accept(stream).await {
             Ok(stream) => {
+                let chain = stream.get_ref().1.peer_certificates();
+                let own = chain.and_then(|chain| chain.first());
+                let certificate = own.map(|certificate| Arc::from(&**certificate));
                 let stream = Stream::Secured(Box::new(stream));
-                (Ok(stream), TlsOutcome::Completed)
+                (Ok((stream, certificate)), TlsOutcome::Completed)
             }
             Err(error) => {
                 let outcome = outcome(&error);

@@ -25,7 +25,13 @@ impl Acceptor {
         Ok(move || match never {})
     }
 
-    pub(in super::super) async fn accept(&self, _: Stream) -> (io::Result<Stream>, TlsOutcome) {
+    pub(in super::super) async fn accept(
+        &self,
+        _: Stream,
+    ) -> (
+        io::Result<(Stream, Option<std::sync::Arc<[u8]>>)>,
+        TlsOutcome,
+    ) {
         match self.0 {}
     }
 }

@@ -5,8 +5,6 @@ use std::mem::MaybeUninit;
 use http::StatusCode;
 use httparse::Header;
 
-use super::cookies::SetCookies;
-
 /// Fields of one answer.
 const MAX_FIELDS: usize = 64;
 /// Bytes of a head.
@@ -16,7 +14,7 @@ const MAX_CHUNK_LINE: usize = 1024;
 
 /// Why an answer cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AnswerError {
+pub(crate) enum AnswerError {
     /// What came is no HTTP/1 answer.
     NotHttp,
     /// Its head, or the line before a chunk, is too long.
@@ -25,17 +23,39 @@ pub(super) enum AnswerError {
 
 /// What goes before a body.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) status: StatusCode,
-    /// The only fields that anybody asks for later.
-    pub(super) cookies: Option<Box<SetCookies>>,
+pub(crate) struct Head<K> {
+    pub(crate) status: StatusCode,
+    /// Those of its fields that somebody asks for later.
+    pub(crate) kept: K,
     /// The connection may be used again after the body.
-    pub(super) keep_alive: bool,
+    pub(crate) keep_alive: bool,
+}
+
+/// Fields of an answer.
+#[derive(Clone, Copy)]
+pub(crate) struct AnswerFields<'a>(&'a [Header<'a>]);
+
+impl<'a> AnswerFields<'a> {
+    /// Names and values, in order.
+    pub(crate) fn all(self) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.0.iter().map(|field| (field.name, field.value))
+    }
+
+    /// Values of the fields of this name, in order.
+    pub(crate) fn values(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
+        let named = move |field: &&Header<'_>| field.name.eq_ignore_ascii_case(name);
+        self.0.iter().filter(named).map(|field| field.value)
+    }
+}
+
+/// What is kept of an answer's fields.
+pub(crate) trait Kept {
+    fn of(fields: AnswerFields<'_>) -> Self;
 }
 
 /// How the end of a body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
+pub(crate) enum Body {
     /// So many bytes are to come.
     Sized(u64),
     /// In chunks.
@@ -46,7 +66,7 @@ pub(super) enum Body {
 
 /// Where in the chunks. (RFC 9112 §7.1)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     /// The line with the size.
     Size,
     /// So many bytes of data.
@@ -61,7 +81,9 @@ pub(super) enum Chunk {
 ///
 /// # Errors
 /// When it is none.
-pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, AnswerError> {
+pub(crate) fn parse_head<K: Kept>(
+    bytes: &[u8],
+) -> Result<Option<(Head<K>, usize, Body)>, AnswerError> {
     let mut space = [const { MaybeUninit::<Header<'_>>::uninit() }; MAX_FIELDS];
     let mut answer = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
@@ -76,10 +98,11 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, An
     };
     let status = StatusCode::from_u16(answer.code.unwrap_or_default());
     let status = status.map_err(|_| AnswerError::NotHttp)?;
-    let fields = &*answer.headers;
+    let fields = AnswerFields(&*answer.headers);
     let body = body_of(status, fields)?;
     let says = |token: &str| {
-        let mut tokens = values(fields, "connection")
+        let mut tokens = fields
+            .values("connection")
             .filter_map(|value| str::from_utf8(value).ok())
             .flat_map(|value| value.split(','));
         tokens.any(|found| found.trim().eq_ignore_ascii_case(token))
@@ -91,23 +114,17 @@ pub(super) fn parse_head(bytes: &[u8]) -> Result<Option<(Head, usize, Body)>, An
     let head = Head {
         status,
         keep_alive: keep_alive && body != Body::UntilClose,
-        cookies: SetCookies::new(values(fields, "set-cookie"), values(fields, "date")),
+        kept: K::of(fields),
     };
     Ok(Some((head, length, body)))
 }
 
-/// Values of the fields of this name, in order.
-fn values<'a>(fields: &'a [Header<'a>], name: &'static str) -> impl Iterator<Item = &'a [u8]> {
-    let named = move |field: &&Header<'_>| field.name.eq_ignore_ascii_case(name);
-    fields.iter().filter(named).map(|field| field.value)
-}
-
 /// RFC 9112 §6.3
-fn body_of(status: StatusCode, fields: &[Header<'_>]) -> Result<Body, AnswerError> {
+fn body_of(status: StatusCode, fields: AnswerFields<'_>) -> Result<Body, AnswerError> {
     if status.is_informational() || matches!(status.as_u16(), 204 | 304) {
         return Ok(Body::Sized(0));
     }
-    if let Some(coding) = values(fields, "transfer-encoding").last() {
+    if let Some(coding) = fields.values("transfer-encoding").last() {
         let last = coding.rsplit(|&byte| byte == b',').next();
         let last = last.unwrap_or_default().trim_ascii();
         return Ok(if last.eq_ignore_ascii_case(b"chunked") {
@@ -117,7 +134,7 @@ fn body_of(status: StatusCode, fields: &[Header<'_>]) -> Result<Body, AnswerErro
         });
     }
     let mut length = None;
-    for value in values(fields, "content-length") {
+    for value in fields.values("content-length") {
         let value = str::from_utf8(value).ok().map(str::trim);
         let digits = value.filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
         let value: u64 = digits
@@ -136,7 +153,7 @@ impl Body {
     ///
     /// # Errors
     /// When they are no chunks.
-    pub(super) fn decode(
+    pub(crate) fn decode(
         &mut self,
         bytes: &[u8],
         content: &mut Vec<u8>,
@@ -227,8 +244,12 @@ fn size(line: &[u8]) -> Result<u64, AnswerError> {
 mod tests {
     use super::*;
 
+    impl Kept for () {
+        fn of(_: AnswerFields<'_>) -> Self {}
+    }
+
     fn head(text: &str) -> Result<Option<(u16, bool, Body)>, AnswerError> {
-        let parsed = parse_head(text.as_bytes())?;
+        let parsed = parse_head::<()>(text.as_bytes())?;
         Ok(parsed.map(|(head, _, body)| (head.status.as_u16(), head.keep_alive, body)))
     }
 
@@ -361,7 +382,7 @@ mod tests {
                 let index = usize::try_from(state >> 33).unwrap_or(0) % alphabet.len();
                 bytes.push(alphabet[index]);
             }
-            let _ = parse_head(&bytes);
+            let _ = parse_head::<()>(&bytes);
             let _ = content(Body::Chunked(Chunk::Size), &bytes[17..], 3);
         }
     }

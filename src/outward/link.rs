@@ -9,14 +9,14 @@ use tokio::net::TcpStream;
 
 use super::address::Address;
 
-pub(super) use crate::backend::upstream::Link;
+pub(crate) use crate::backend::upstream::Link;
 
 /// Time for name, TCP and TLS together, where nothing else limits it.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Certificates to trust, read when they are first needed and shared by all clients of a builder.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tls(Arc<Inner>);
+pub(crate) struct Tls(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
@@ -32,25 +32,43 @@ impl std::fmt::Debug for Inner {
 }
 
 impl Tls {
-    pub(super) fn new(ca_file: Option<PathBuf>) -> Self {
+    pub(crate) fn new(ca_file: Option<PathBuf>) -> Self {
         Self(Arc::new(Inner {
             ca_file,
             ..Inner::default()
         }))
     }
 
+    /// Whether servers can be reached over TLS.
+    ///
+    /// # Errors
+    /// Why not: the certificates cannot be read.
     #[cfg(feature = "tls")]
-    async fn secure(&self, host: &str, stream: TcpStream) -> io::Result<Link> {
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.connector().map(drop)
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let _ = &self.0.ca_file;
+        Err(no_tls())
+    }
+
+    #[cfg(feature = "tls")]
+    fn connector(&self) -> io::Result<&tokio_rustls::TlsConnector> {
         use crate::backend::upstream::tls_connector;
 
-        let connector = match self.0.connector.get() {
-            Some(connector) => connector,
-            None => {
-                let made = tls_connector(self.0.ca_file.as_deref());
-                let made = made.map_err(|error| io::Error::other(error.to_string()))?;
-                self.0.connector.get_or_init(|| made)
-            }
-        };
+        if let Some(connector) = self.0.connector.get() {
+            return Ok(connector);
+        }
+        let made = tls_connector(self.0.ca_file.as_deref());
+        let made = made.map_err(|error| io::Error::other(error.to_string()))?;
+        Ok(self.0.connector.get_or_init(|| made))
+    }
+
+    #[cfg(feature = "tls")]
+    async fn secure(&self, host: &str, stream: TcpStream) -> io::Result<Link> {
+        let connector = self.connector()?;
         let name = tokio_rustls::rustls::pki_types::ServerName::try_from(host.to_owned());
         let name = name.map_err(io::Error::other)?;
         Ok(Link::Tls(Box::new(connector.connect(name, stream).await?)))
@@ -60,18 +78,20 @@ impl Tls {
     #[cfg(not(feature = "tls"))]
     #[allow(clippy::unused_async, reason = "like the other one")]
     async fn secure(&self, _: &str, _: TcpStream) -> io::Result<Link> {
-        let _ = &self.0.ca_file;
-        Err(io::Error::other(
-            "this program was built without feature \"tls\", so it cannot use https",
-        ))
+        Err(no_tls())
     }
+}
+
+#[cfg(not(feature = "tls"))]
+fn no_tls() -> io::Error {
+    io::Error::other("this program was built without feature \"tls\", so it cannot use https")
 }
 
 /// Connects to the server at `address`.
 ///
 /// # Errors
 /// Why not, in words.
-pub(super) async fn dial(address: Arc<Address>, tls: Tls) -> io::Result<Link> {
+pub(crate) async fn dial(address: Arc<Address>, tls: Tls) -> io::Result<Link> {
     let dialling = async {
         let stream = TcpStream::connect((&*address.host, address.port)).await?;
         // Messages are small and must not wait for each other.

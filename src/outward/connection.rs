@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::answer::{AnswerError, Body, Head, parse_head};
+use super::answer::{AnswerError, Body, Head, Kept, parse_head};
 use super::link::Link;
 
 /// Bytes that one read may take.
@@ -29,7 +29,7 @@ enum Exchange {
 }
 
 /// A connection to the server.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     link: Link,
     exchange: Exchange,
     /// What is to be written, and how much of it has been.
@@ -42,7 +42,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) const fn new(link: Link) -> Self {
+    pub(crate) const fn new(link: Link) -> Self {
         Self {
             link,
             exchange: Exchange::Idle,
@@ -54,12 +54,12 @@ impl Connection {
     }
 
     /// Whether a request was answered on it: the server may have ended it for being idle since.
-    pub(super) const fn is_used(&self) -> bool {
+    pub(crate) const fn is_used(&self) -> bool {
         self.answered > 0
     }
 
     /// Whether another request can be sent. An answer that nobody asked for, or the end of the connection, is noticed here.
-    pub(super) fn is_ready(&mut self) -> bool {
+    pub(crate) fn is_ready(&mut self) -> bool {
         if !matches!(self.exchange, Exchange::Idle) {
             return false;
         }
@@ -72,12 +72,12 @@ impl Connection {
     }
 
     /// Whether the answer to the last request is not read completely.
-    pub(super) const fn is_busy(&self) -> bool {
+    pub(crate) const fn is_busy(&self) -> bool {
         matches!(self.exchange, Exchange::Head | Exchange::Body { .. })
     }
 
     /// Takes a request to send: its head and body as they go on the wire. [`Self::poll_head`] sends it.
-    pub(super) fn start(&mut self, request: Vec<u8>) {
+    pub(crate) fn start(&mut self, request: Vec<u8>) {
         debug_assert!(matches!(self.exchange, Exchange::Idle), "one at a time");
         self.request = request;
         self.written = 0;
@@ -88,7 +88,10 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection broke, or what came is not HTTP; it cannot be used any more.
-    pub(super) fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Head>> {
+    pub(crate) fn poll_head<K: Kept>(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<Head<K>>> {
         let polled = self.poll_head_inner(context);
         if let Poll::Ready(Err(_)) = polled {
             self.exchange = Exchange::Dead;
@@ -96,7 +99,7 @@ impl Connection {
         polled
     }
 
-    fn poll_head_inner(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Head>> {
+    fn poll_head_inner<K: Kept>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Head<K>>> {
         if !matches!(self.exchange, Exchange::Head) {
             return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
         }
@@ -146,7 +149,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it broke off, or is broken; the connection cannot be used any more.
-    pub(super) fn poll_body(
+    pub(crate) fn poll_body(
         &mut self,
         context: &mut Context<'_>,
         content: &mut Vec<u8>,

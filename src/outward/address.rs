@@ -4,13 +4,13 @@ use http::Uri;
 
 /// `http://host:port/path?query`, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
-    pub(super) secure: bool,
+pub(crate) struct Address {
+    pub(crate) secure: bool,
     /// Without brackets.
-    pub(super) host: String,
-    pub(super) port: u16,
+    pub(crate) host: String,
+    pub(crate) port: u16,
     /// As in the `Host` field: `host`, `host:port`, `[::1]:port`.
-    pub(super) authority: String,
+    pub(crate) authority: String,
     /// Without a slash at the end.
     path: String,
     query: Option<String>,
@@ -21,7 +21,7 @@ impl Address {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub(super) fn parse(url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn parse(url: &str) -> Result<Self, &'static str> {
         if url.contains('#') {
             return Err("it has a fragment; leave out # and what follows");
         }
@@ -63,7 +63,7 @@ impl Address {
     ///
     /// # Errors
     /// As [`Self::parse`].
-    pub(super) fn join(&self, base_url: &str) -> Result<Self, &'static str> {
+    pub(crate) fn join(&self, base_url: &str) -> Result<Self, &'static str> {
         let scheme = if self.secure { "https" } else { "http" };
         let authority = &self.authority;
         let mut joined = if base_url.contains("://") {
@@ -86,7 +86,7 @@ impl Address {
     }
 
     /// Path and query of a request to `below`, e.g. `/echo/info?token=x`.
-    pub(super) fn target(&self, below: &str) -> String {
+    pub(crate) fn target(&self, below: &str) -> String {
         let path = &self.path;
         match &self.query {
             Some(query) => format!("{path}/{below}?{query}"),
@@ -95,13 +95,13 @@ impl Address {
     }
 
     /// The URL of a WebSocket at `target`.
-    pub(super) fn websocket_url(&self, target: &str) -> String {
+    pub(crate) fn websocket_url(&self, target: &str) -> String {
         let scheme = if self.secure { "wss" } else { "ws" };
         format!("{scheme}://{}{target}", self.authority)
     }
 
     /// Whether both are the same server.
-    pub(super) fn same_server(&self, other: &Self) -> bool {
+    pub(crate) fn same_server(&self, other: &Self) -> bool {
         (self.secure, self.port) == (other.secure, other.port)
             && self.host.eq_ignore_ascii_case(&other.host)
     }

@@ -1,0 +1,300 @@
+//! Who somebody is, as another server says: it is asked with what a request has to show, and whoever it answers with 2xx is let in.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, StatusCode, Uri};
+use ring::digest::{Context, SHA256};
+use tracing::warn;
+
+use crate::identity::{Authenticator, Decision, Identity, Inquiry, Preparing, Refusal};
+use crate::outward::Asker;
+use crate::protocol::browser_query;
+use crate::registry::Throttle;
+
+use super::cache::Cache;
+use super::source::Source;
+use super::terms::Terms;
+
+/// What an operator can set about a server that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ForwardConfig {
+    /// Where it is asked, with GET: `http://…` or `https://…`.
+    pub url: String,
+    /// Certificates (PEM) that the server may be signed by, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Time for an answer. Default 5 s.
+    pub timeout: Duration,
+    /// What it is shown of a request. Default `Cookie` and `Authorization`, whole.
+    pub sources: Vec<Source>,
+    /// Field of its answer that has the subject. `None`, the default, tells people apart by what they show alone.
+    pub subject_field: Option<HeaderName>,
+    /// Whether it is asked for each request, and not only when a session opens or something else is shown than then. Default no.
+    pub each_request: bool,
+    /// How long it is not asked again about the same. Default not at all.
+    pub cache: Option<Duration>,
+    /// Whether backends see what it is shown. Default no.
+    pub pass_token: bool,
+    /// How it refuses, and what upstreams get: the claims are fields of the server's answer.
+    pub terms: Terms,
+}
+
+impl ForwardConfig {
+    /// A server at `url`, and the defaults.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ca_file: None,
+            timeout: Duration::from_secs(5),
+            sources: vec![Source::Header(COOKIE), Source::Header(AUTHORIZATION)],
+            subject_field: None,
+            each_request: false,
+            cache: None,
+            pass_token: false,
+            terms: Terms::default(),
+        }
+    }
+}
+
+/// Asks another server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ForwardAuth(Arc<Inner>);
+
+struct Inner {
+    config: ForwardConfig,
+    asker: Asker,
+    cache: Cache,
+    failures: Throttle,
+}
+
+/// Body of an answer that is read, in bytes; nothing is done with it.
+const LONGEST: usize = 64 * 1024;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+impl ForwardAuth {
+    /// As configured; nothing is asked yet.
+    ///
+    /// # Errors
+    /// What is wrong with the URL, the certificates, or what is to be shown.
+    pub fn new(config: ForwardConfig) -> Result<Self, String> {
+        for source in &config.sources {
+            match source {
+                Source::Header(name) if is_own(name) => {
+                    return Err(format!(
+                        "{name} is set by the gateway itself, and cannot be shown"
+                    ));
+                }
+                Source::Message => {
+                    return Err("messages cannot be shown to another server".to_owned());
+                }
+                Source::Header(_) | Source::Query(_) | Source::Cookie(_) => {}
+            }
+        }
+        let asker = Asker::new(&config.url, config.ca_file.clone(), config.timeout)?;
+        Ok(Self(Arc::new(Inner {
+            cache: Cache::new(config.cache),
+            failures: Throttle::default(),
+            config,
+            asker,
+        })))
+    }
+}
+
+/// Fields of the question that are the gateway's to set.
+fn is_own(name: &HeaderName) -> bool {
+    let of_connection = [
+        CONNECTION,
+        CONTENT_LENGTH,
+        HOST,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    of_connection.contains(name) || name.as_str().starts_with("x-forwarded-")
+}
+
+impl Inner {
+    /// What tells questions apart: to whom somebody wants to get, and what is shown. Not where it comes from.
+    fn digest(&self, inquiry: &Inquiry<'_>) -> [u8; 32] {
+        let mut digest = Context::new(&SHA256);
+        let mut add = |part: &[u8]| {
+            digest.update(&(part.len() as u64).to_be_bytes());
+            digest.update(part);
+        };
+        add(inquiry.prefix.as_bytes());
+        add(inquiry.host.unwrap_or_default().as_bytes());
+        add(browser_query(inquiry.uri.query().unwrap_or_default(), true).as_bytes());
+        for source in &self.config.sources {
+            match source {
+                Source::Header(name) => {
+                    let lines = inquiry.fields.get_all(name);
+                    lines.for_each(|line| add(line.as_bytes()));
+                }
+                source => add(source
+                    .find(inquiry.uri, inquiry.fields)
+                    .unwrap_or_default()
+                    .as_bytes()),
+            }
+            add(b"");
+        }
+        digest.finish().as_ref().try_into().unwrap_or_default()
+    }
+
+    /// The fields of the question.
+    fn question(&self, inquiry: &Inquiry<'_>) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        for source in &self.config.sources {
+            match source {
+                Source::Header(name) => {
+                    let lines = inquiry.fields.get_all(name);
+                    fields.extend(lines.map(|line| (name.clone(), line.to_header_value())));
+                }
+                Source::Cookie(name) => {
+                    let value = source.find(inquiry.uri, inquiry.fields);
+                    let cookie = value.and_then(|value| format!("{name}={value}").parse().ok());
+                    fields.extend(cookie.map(|cookie: HeaderValue| (COOKIE, cookie)));
+                }
+                Source::Query(_) | Source::Message => {}
+            }
+        }
+        if let Some(origin) = inquiry.fields.get(&ORIGIN) {
+            fields.insert(ORIGIN, origin.to_header_value());
+        }
+        let target = inquiry.uri.path_and_query().map(ToString::to_string);
+        for (name, value) in [
+            (
+                X_FORWARDED_FOR,
+                inquiry.address.map(|address| address.to_string()),
+            ),
+            (X_FORWARDED_HOST, inquiry.host.map(str::to_owned)),
+            (X_FORWARDED_METHOD, Some(inquiry.method.to_string())),
+            (
+                X_FORWARDED_PROTO,
+                Some(inquiry.scheme.unwrap_or("http").to_owned()),
+            ),
+            (X_FORWARDED_URI, target),
+        ] {
+            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                fields.insert(name, value);
+            }
+        }
+        fields
+    }
+
+    async fn ask(&self, question: &HeaderMap, proof: [u8; 32]) -> Result<Arc<Identity>, Refusal> {
+        let terms = &self.config.terms;
+        let answered = match self.asker.ask(question, LONGEST).await {
+            Ok(answered) => answered,
+            Err(problem) => return Err(self.outage(&problem)),
+        };
+        match answered.status {
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                return Err(self.outage(&format!("it answered {}", answered.status)));
+            }
+            status if status.is_success() => {}
+            // A redirection is to a page where people log in.
+            status if status.is_redirection() || status.is_client_error() => {
+                return Err(terms.refuse("the server that is asked refused"));
+            }
+            status => return Err(self.outage(&format!("it answered {status}"))),
+        }
+        let text = |name: &str| {
+            let lines = answered.fields.get_all(name).iter();
+            let lines: Vec<_> = lines.map(HeaderValue::as_bytes).collect();
+            HeaderValue::from_bytes(&lines.join(&b", "[..]))
+                .ok()
+                .filter(|value| !value.is_empty())
+        };
+        let subject = match &self.config.subject_field {
+            None => URL_SAFE_NO_PAD.encode(proof),
+            Some(name) => {
+                let subject = text(name.as_str());
+                let subject = subject
+                    .and_then(|value| str::from_utf8(value.as_bytes()).map(str::to_owned).ok());
+                subject.ok_or_else(|| self.outage(&format!("its answer has no {name}")))?
+            }
+        };
+        let fields = terms.upstream_fields.iter();
+        let fields = fields.filter_map(|(name, from)| Some((name.clone(), text(from)?)));
+        let identity = Arc::new(Identity {
+            issuer: None,
+            subject: subject.into(),
+            fields: fields.collect(),
+            expires: None,
+            proof: Some(proof),
+        });
+        self.cache.keep(proof, &identity);
+        Ok(identity)
+    }
+
+    fn outage(&self, problem: &str) -> Refusal {
+        if let Some(held_back) = self.failures.admit() {
+            warn!(server = ?self.asker, problem, held_back, "the server that says who is let in fails: nobody is");
+        }
+        let why = "the server that is asked does not answer as it should";
+        self.config.terms.unavailable(why)
+    }
+}
+
+impl Authenticator for ForwardAuth {
+    fn authenticate(&self, inquiry: &Inquiry<'_>) -> Decision {
+        let inner = &self.0;
+        let proof = inner.digest(inquiry);
+        let known = inquiry.owner.filter(|owner| owner.proof == Some(proof));
+        let known = known.filter(|_| !inner.config.each_request).cloned();
+        if let Some(identity) = known.or_else(|| inner.cache.find(&proof)) {
+            return Decision::Now(Ok(identity));
+        }
+        let (inner, question) = (Arc::clone(inner), inner.question(inquiry));
+        Decision::Later(Box::pin(async move { inner.ask(&question, proof).await }))
+    }
+
+    fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) {
+        if !self.0.config.pass_token {
+            for source in &self.0.config.sources {
+                source.strip(uri, headers);
+            }
+        }
+        self.0.config.terms.strip(headers);
+    }
+
+    fn knows_again(&self) -> bool {
+        !self.0.config.each_request
+    }
+
+    fn asks_others(&self) -> bool {
+        !self.0.config.each_request
+    }
+
+    /// Asks for somebody who shows nothing: any answer will do but that of a server which fails.
+    fn prepare(&self) -> Preparing<'_> {
+        Box::pin(async {
+            let answered = self.0.asker.ask(&HeaderMap::new(), LONGEST).await?;
+            match answered.status.is_server_error() {
+                true => Err(format!("the server answered {}", answered.status)),
+                false => Ok(()),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ForwardAuth").field(&self.asker).finish()
+    }
+}

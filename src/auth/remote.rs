@@ -1,0 +1,223 @@
+//! Keys that somebody else publishes: a JSON Web Key Set at a URL, read again and again.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use crate::outward::Asker;
+use crate::registry::Throttle;
+
+use super::key::Keys;
+
+/// What an operator can set about keys at a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JwksConfig {
+    /// Where they are: `https://…`, or `http://…` where nobody is on the way.
+    pub url: String,
+    /// Certificates (PEM) that the server may be signed by, instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How often they are read. Default 15 min.
+    pub refresh: Duration,
+    /// How long they hold while they cannot be read. Default 24 h.
+    pub keep: Duration,
+    /// Time that reading them may take. Default 5 s.
+    pub timeout: Duration,
+}
+
+impl JwksConfig {
+    /// Keys at `url`, and the defaults.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ca_file: None,
+            refresh: Duration::from_secs(15 * 60),
+            keep: Duration::from_secs(24 * 3600),
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Longest set, in bytes.
+const LONGEST: usize = 256 * 1024;
+/// Pause after the first failure; it doubles while they go on.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The keys, and a task that reads them again, for as long as this lives.
+#[derive(Debug)]
+pub(super) struct RemoteKeys {
+    shared: Arc<Shared>,
+    task: OnceLock<AbortHandle>,
+}
+
+struct Shared {
+    config: JwksConfig,
+    asker: Asker,
+    state: watch::Sender<State>,
+    /// Told to read now.
+    demanded: Notify,
+    /// Who comes with an unknown key makes them be read, but not as often as anybody likes.
+    demands: Throttle,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    keys: Option<Arc<Keys>>,
+    /// When they were read.
+    read_at: Option<Instant>,
+    /// Times that reading has ended.
+    attempts: u64,
+    is_reading: bool,
+    /// What was wrong the last time.
+    problem: Option<String>,
+}
+
+impl RemoteKeys {
+    /// Nothing is read yet.
+    ///
+    /// # Errors
+    /// What is wrong with the URL or the certificates.
+    pub(super) fn new(config: JwksConfig) -> Result<Self, String> {
+        let asker = Asker::new(&config.url, config.ca_file.clone(), config.timeout)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                config,
+                asker,
+                state: watch::Sender::default(),
+                demanded: Notify::new(),
+                demands: Throttle::default(),
+            }),
+            task: OnceLock::new(),
+        })
+    }
+
+    /// Begins to read, if that has not begun. In a tokio runtime.
+    pub(super) fn start(&self) {
+        self.task.get_or_init(|| {
+            let reading = Arc::clone(&self.shared).run();
+            tokio::spawn(reading).abort_handle()
+        });
+    }
+
+    /// Those that hold.
+    pub(super) fn current(&self) -> Option<Arc<Keys>> {
+        let state = self.shared.state.borrow();
+        let holds = |read_at: Instant| read_at.elapsed() <= self.shared.config.keep;
+        state
+            .keys
+            .clone()
+            .filter(|_| state.read_at.is_some_and(holds))
+    }
+
+    /// Reads them again for somebody whose key is not among them: the future ends when that is done. `None` when it was done a short
+    /// while ago.
+    pub(super) fn renewal(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        let mut watched = self.shared.state.subscribe();
+        let (seen, is_reading) = {
+            let state = watched.borrow_and_update();
+            (state.attempts, state.is_reading || state.attempts == 0)
+        };
+        if !is_reading {
+            self.shared.demands.admit()?;
+            self.shared.demanded.notify_one();
+        }
+        // A little longer than reading may take.
+        let patience = self.shared.config.timeout + Duration::from_secs(1);
+        Some(async move {
+            let read = watched.wait_for(|state| state.attempts > seen);
+            // What is there afterwards is looked at in any case.
+            let _ = tokio::time::timeout(patience, read).await;
+        })
+    }
+
+    /// Waits for the first attempt.
+    ///
+    /// # Errors
+    /// What was wrong.
+    pub(super) async fn prepare(&self) -> Result<(), String> {
+        self.start();
+        let mut watched = self.shared.state.subscribe();
+        let state = watched.wait_for(|state| state.attempts > 0).await;
+        let problem = state.ok().and_then(|state| state.problem.clone());
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+impl Drop for RemoteKeys {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+}
+
+impl Shared {
+    /// Reads them for ever.
+    async fn run(self: Arc<Self>) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            self.state.send_modify(|state| state.is_reading = true);
+            let read = self.read().await;
+            let refresh = self.config.refresh;
+            let wait = match &read {
+                Ok(_) => {
+                    pause = FIRST_PAUSE;
+                    refresh
+                }
+                Err(problem) => {
+                    warn!(keys = ?self.asker, %problem, "keys cannot be read; those that are known stay");
+                    let wait = pause.min(refresh);
+                    pause = wait * 2;
+                    wait
+                }
+            };
+            self.state.send_modify(|state| state.note(read));
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.demanded.notified() => {}
+            }
+        }
+    }
+
+    async fn read(&self) -> Result<Keys, String> {
+        let mut fields = HeaderMap::new();
+        let accepted = http::HeaderValue::from_static("application/jwk-set+json, application/json");
+        fields.insert(http::header::ACCEPT, accepted);
+        let answered = self.asker.ask(&fields, LONGEST).await?;
+        if answered.status != http::StatusCode::OK {
+            return Err(format!("the server answered {}", answered.status));
+        }
+        Keys::set(&answered.body).map_err(|error| error.to_string())
+    }
+}
+
+impl State {
+    fn note(&mut self, read: Result<Keys, String>) {
+        self.is_reading = false;
+        self.attempts += 1;
+        match read {
+            Ok(keys) => {
+                if self.keys.as_deref() != Some(&keys) {
+                    info!(?keys, "keys are read");
+                    self.keys = Some(Arc::new(keys));
+                }
+                self.read_at = Some(Instant::now());
+                self.problem = None;
+            }
+            Err(problem) => self.problem = Some(problem),
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shared").field(&self.asker).finish()
+    }
+}

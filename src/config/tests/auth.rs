@@ -1,0 +1,116 @@
+//! What is wrong with authenticators, and with services that name them.
+
+use super::{SERVICE, load};
+
+/// An authenticator that could not work is refused at load, and so is a service that names none that there is.
+#[test]
+fn authenticators_that_cannot_work_are_refused() {
+    let missing = "secret_file = \"/no/such/file\"";
+    let both = "secret_file = \"/a\"\njwks_file = \"/b\"";
+    for (auth, service, expected) in [
+        (
+            "name = \"a\"",
+            "",
+            "says nothing of how somebody proves who it is",
+        ),
+        (missing, "", "auth.name: is missing"),
+        (
+            &format!("name = \"none\"\n{missing}"),
+            "",
+            "write another name",
+        ),
+        (
+            &format!("name = \"a\"\n{both}"),
+            "",
+            "two ways to prove who somebody is cannot be mixed",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "",
+            "auth \"a\": secret_file: cannot read /no/such/file",
+        ),
+        (
+            &format!("name = \"users\"\n{missing}"),
+            "auth = \"user\"",
+            "there is no authenticator \"user\"; did you mean users?",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nfrom = [\"form:x\"]"),
+            "",
+            "is no place of a token",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nupstream_fields = [\"host=sub\"]"),
+            "",
+            "cannot be passed on",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nrefused_code = 1000"),
+            "",
+            "a whole number from 3000 to 4999",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "session_binding = \"identity\"",
+            "there is no identity without authentication",
+        ),
+        (
+            "name = \"a\"\nforward_url = \"http://a/\"\naudience = \"x\"",
+            "",
+            "auth.audience: means nothing beside forward_url",
+        ),
+        (
+            "name = \"a\"\nforward_url = \"http://a/\"\nfrom = [\"message\"]",
+            "",
+            "auth \"a\": forward_url: messages cannot be shown",
+        ),
+        (
+            "name = \"a\"\njwks_url = \"ftp://a/\"",
+            "",
+            "auth \"a\": jwks_url: it does not start with http:// or https://",
+        ),
+        (
+            "name = \"a\"\njwks_url = \"https://a/\"\nca_file = \"/no/such/file\"",
+            "",
+            "auth \"a\": jwks_url: ",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\ncache = \"10s\""),
+            "",
+            "auth.cache: means nothing beside secret_file",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}\nmessage_timeout = \"1s\""),
+            "",
+            "is for tokens in messages",
+        ),
+        (
+            "name = \"a\"\nclient_certificate = \"cn\"",
+            "",
+            "no listener asks clients for certificates",
+        ),
+        (
+            "name = \"a\"\njwks_url = \"https://a/\"\nfrom = [\"message\"]",
+            "auth = \"a\"\nsession_binding = \"identity\"",
+            "further requests have no token",
+        ),
+        (
+            &format!("name = \"a\"\n{missing}"),
+            "session_binding = \"cookie\"\norigins = \"*\"",
+            "do not go together",
+        ),
+    ] {
+        let file = format!("[[auth]]\n{auth}\n{SERVICE}\n{service}\n");
+        let error = load(&file, &[], &[]).expect_err(expected);
+        assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+/// A mistake in an authenticator is told where it is, and not also for each service that names it.
+#[test]
+fn mistake_of_an_authenticator_is_told_once() {
+    let file = format!("[[auth]]\nname = \"a\"\nleeway = 3\n{SERVICE}\nauth = \"a\"\n");
+    let error = load(&file, &[], &[]).expect_err("leeway has no unit");
+    assert!(error.contains("auth.leeway"), "{error}");
+    assert!(!error.contains("no authenticator"), "{error}");
+}

@@ -1,0 +1,92 @@
+//! Who makes a request: the authenticator is asked, now or later, and what it says is what the transport goes by.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::identity::{
+    BindingCookies, Caller, Decision, Identity, Inquiry, Refusal, SessionBinding, Tie,
+};
+use crate::registry::Counts;
+use crate::transport::{Answer, Exchange, Handler, ServiceContext};
+
+use super::Service;
+
+impl Service {
+    /// Lets `handler` answer, once it is known who asks.
+    pub(super) fn admit(
+        &self,
+        mut exchange: Exchange,
+        certificate: Option<&[u8]>,
+        handler: Handler,
+    ) -> Answer {
+        let binding = self.config.binding();
+        let tie = match binding {
+            SessionBinding::None => Tie::None,
+            SessionBinding::Identity => Tie::Identity,
+            SessionBinding::Cookie => {
+                let cookies = BindingCookies::of(&exchange.request.fields, rand::random);
+                Tie::Cookies(Box::new(cookies))
+            }
+        };
+        let (address, transport) = (exchange.peer.address, exchange.transport);
+        let Some(auth) = &self.config.auth else {
+            exchange.caller = Caller::new(None, tie).at(address).on(transport);
+            return handler(exchange);
+        };
+        let named = exchange.session.as_ref();
+        let registry = &self.context.registry;
+        // Then it needs no identity, and who has none is not refused anything.
+        let is_bound_otherwise = binding != SessionBinding::Identity
+            && named.is_some_and(|session| registry.knows(session));
+        if is_bound_otherwise && (binding == SessionBinding::None || auth.asks_others()) {
+            exchange.caller = Caller::unasked(tie).at(address).on(transport);
+            return handler(exchange);
+        }
+        let owner = named.filter(|_| auth.knows_again());
+        let owner = owner.and_then(|session| registry.identity_of(session));
+        let decision = auth.authenticate(&Inquiry {
+            method: &exchange.request.method,
+            uri: &exchange.request.uri,
+            fields: &exchange.request.fields,
+            prefix: &self.config.prefix,
+            address,
+            scheme: exchange.peer.scheme,
+            host: exchange.peer.host.as_deref(),
+            // A proxy's says nothing of the browser.
+            certificate: certificate.filter(|_| !exchange.peer.trusted),
+            owner: owner.as_ref(),
+        });
+        let tell = move |service: &ServiceContext, answer: &Result<Arc<Identity>, Refusal>| {
+            if let Err(refusal) = answer
+                && !is_bound_otherwise
+            {
+                tell(service, refusal);
+            }
+        };
+        match decision {
+            Decision::Now(answer) => {
+                tell(&self.context, &answer);
+                exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
+                handler(exchange)
+            }
+            Decision::Later(answer) => Answer::after(answer, move |answer| {
+                tell(&exchange.service, &answer);
+                exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
+                handler(exchange)
+            }),
+            Decision::ByMessage => {
+                exchange.caller = Caller::unsaid(tie).at(address).on(transport);
+                handler(exchange)
+            }
+        }
+    }
+}
+
+/// Tells the operator why somebody is not let in.
+pub(super) fn tell(service: &ServiceContext, refusal: &Refusal) {
+    Counts::add(&service.registry.counts().unauthenticated, 1);
+    if let Some(held_back) = service.unauthenticated.admit() {
+        warn!(service = %service.prefix, why = refusal.why, held_back, "authentication refused");
+    }
+}

@@ -1,0 +1,114 @@
+//! Sessions whose first message says who they are: their backend is not reached before that, and nothing of it reaches the backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::identity::{Authentication, Decision, Identity, Refusal};
+use crate::registry::{
+    Backend, Connection, Dials, Handshake, Negotiated, Negotiation, Reaching, Served, Throttle,
+};
+
+use super::ServiceConfig;
+
+/// In front of a backend.
+pub(super) struct Gate {
+    keeper: Arc<Keeper>,
+    backend: Arc<dyn Backend>,
+}
+
+/// Who reads the first messages.
+struct Keeper {
+    prefix: Arc<str>,
+    auth: Authentication,
+    timeout: Duration,
+    refusals: Throttle,
+}
+
+impl Gate {
+    /// In front of `backend`, where the service's authenticator takes first messages.
+    pub(super) fn around(backend: Arc<dyn Backend>, config: &ServiceConfig) -> Arc<dyn Backend> {
+        let auth = config.auth.as_ref();
+        let Some((auth, timeout)) = auth.and_then(|auth| Some((auth, auth.message_timeout()?)))
+        else {
+            return backend;
+        };
+        let keeper = Arc::new(Keeper {
+            prefix: Arc::clone(&config.prefix),
+            auth: auth.clone(),
+            timeout,
+            refusals: Throttle::default(),
+        });
+        Arc::new(Self { keeper, backend })
+    }
+}
+
+impl Keeper {
+    /// Waits for the first message and what is said of it. `None` when the session has ended before.
+    async fn identify(
+        &self,
+        connection: &mut Connection,
+    ) -> Option<Result<Arc<Identity>, Refusal>> {
+        let first = tokio::time::timeout(self.timeout, connection.recv()).await;
+        let message = match first {
+            Ok(message) => Some(message?),
+            Err(_) => None,
+        };
+        let text = message.as_ref().and_then(|message| message.as_text());
+        match self.auth.authenticate_message(text) {
+            Decision::Now(answer) => Some(answer),
+            Decision::Later(answer) => tokio::select! {
+                answer = answer => Some(answer),
+                () = connection.abandoned() => None,
+            },
+            Decision::ByMessage => None,
+        }
+    }
+}
+
+impl Backend for Gate {
+    fn serve(&self, mut connection: Connection) -> Served {
+        if connection.identity().is_some() {
+            return self.backend.serve(connection);
+        }
+        let (keeper, backend) = (Arc::clone(&self.keeper), Arc::clone(&self.backend));
+        Box::pin(async move {
+            // Boxed: what it needs is not kept for the life of the session.
+            match Box::pin(keeper.identify(&mut connection)).await {
+                Some(Ok(identity)) => {
+                    drop(keeper);
+                    connection.identify(identity);
+                    backend.serve(connection).await;
+                }
+                Some(Err(refusal)) => {
+                    if let Some(held_back) = keeper.refusals.admit() {
+                        warn!(service = %keeper.prefix, why = refusal.why, held_back, "authentication refused");
+                    }
+                    connection.close(refusal.reason.code, refusal.reason.reason);
+                }
+                None => {}
+            }
+        })
+    }
+
+    /// Sub-protocols are the backend's, which is not to be reached yet: none is chosen for who has yet to say who it is.
+    fn negotiate<'a>(&'a self, handshake: &'a Handshake, offered: &'a [String]) -> Negotiation<'a> {
+        match handshake.identity {
+            Some(_) => self.backend.negotiate(handshake, offered),
+            None => Box::pin(std::future::ready(Ok(Negotiated::default()))),
+        }
+    }
+
+    fn reach(&self) -> Reaching<'_> {
+        self.backend.reach()
+    }
+
+    fn counts_dials(&self, dials: &Arc<Dials>) -> bool {
+        self.backend.counts_dials(dials)
+    }
+
+    fn wants_handshake(&self) -> bool {
+        self.backend.wants_handshake()
+    }
+}
