@@ -256,6 +256,9 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             inbound_bytes: Size => config.session.inbound.bytes;
             /// messages in it
             inbound_messages: Count => config.session.inbound.messages;
+            /// time from its opening within which a session's browser must send a first message, or the session ends with 1008 `No first message`;
+            /// for services whose clients speak first, as in STOMP
+            first_message_timeout: Optional<Span> => config.session.first_message_timeout, or "no limit";
             /// messages of a session in a second from its browser, in the long run
             messages_per_second: Optional<Count> => config.session.inbound_rate.messages.per_second, or "no limit";
             /// messages of a session at once, after a pause

@@ -65,11 +65,50 @@ impl TlsOutcome {
     ];
 }
 
+/// Why a connection, or a request on one, was not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionRefusal {
+    /// There are too many.
+    TooMany,
+    /// There are too many of its client network.
+    TooManyOfClient,
+    /// A PROXY header was to come, from who is no trusted proxy.
+    Distrusted,
+    /// A request in HTTP/2: there are too many connections and requests.
+    TooManyRequests,
+}
+
+impl ConnectionRefusal {
+    /// All of them, in this order, with their names and what they mean.
+    pub const ALL: [(Self, &'static str, &'static str); 4] = [
+        (
+            Self::TooMany,
+            "max_connections",
+            "closed at once, because of `server.max_connections`",
+        ),
+        (
+            Self::TooManyOfClient,
+            "max_connections_per_client",
+            "closed, because of `server.max_connections_per_client`",
+        ),
+        (
+            Self::Distrusted,
+            "proxy_protocol",
+            "closed: who connects to a listener with `proxy_protocol` must be one of `trusted_proxies`",
+        ),
+        (
+            Self::TooManyRequests,
+            "http2_request",
+            "no connection, but a request on one in HTTP/2, because of `server.max_connections`; its client may send it again",
+        ),
+    ];
+}
+
 /// Counts connections of the servers of a gateway.
 #[derive(Default)]
 pub(crate) struct Connections {
     accepted: AtomicU64,
-    refused: AtomicU64,
+    refused: [AtomicU64; ConnectionRefusal::ALL.len()],
     tls: [AtomicU64; TlsOutcome::ALL.len()],
     /// The places of each server's connections, while it serves.
     places: Mutex<Vec<Weak<Budget>>>,
@@ -88,9 +127,9 @@ impl Connections {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A connection was closed at once, because there are too many.
-    pub(crate) fn refused(&self) {
-        self.refused.fetch_add(1, Ordering::Relaxed);
+    /// A connection, or a request on one, was not served.
+    pub(crate) fn refused(&self, why: ConnectionRefusal) {
+        self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// A TLS handshake begins.
@@ -116,7 +155,7 @@ impl Connections {
         Some(ConnectionReading {
             open,
             accepted: count(&self.accepted),
-            refused: count(&self.refused),
+            refused: std::array::from_fn(|why| count(&self.refused[why])),
             tls: std::array::from_fn(|outcome| count(&self.tls[outcome])),
         })
     }
@@ -170,6 +209,12 @@ mod tests {
         let mut expected = [1; TlsOutcome::ALL.len()];
         expected[TlsOutcome::TimedOut as usize] = 2;
         assert_eq!(read.tls, expected);
+        for (index, (why, ..)) in ConnectionRefusal::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, index);
+            connections.refused(why);
+        }
+        let read = connections.read().expect("a server has begun");
+        assert_eq!(read.refused, [1; ConnectionRefusal::ALL.len()]);
         assert_eq!((read.open.used, read.open.limit), (2, 5));
     }
 }

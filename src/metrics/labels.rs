@@ -4,7 +4,7 @@ use crate::network::Findings;
 use crate::registry::{Counts, DialOutcome};
 use crate::session::{EndCause, Standing};
 
-use super::connections::TlsOutcome;
+use super::connections::{ConnectionRefusal, TlsOutcome};
 
 /// A label.
 pub(super) struct Label {
@@ -68,10 +68,18 @@ pub(super) static LABELS: &[Label] = &[
     },
     Label {
         name: "reason",
-        about: "why a request was refused",
+        about: "of `sockjs_requests_refused_total`",
         values: || {
             let refusals = Counts::default().refusals().into_iter();
             refusals.map(|(name, about, _)| (name, about)).collect()
+        },
+    },
+    Label {
+        name: "reason",
+        about: "of `sockjs_connections_refused_total`",
+        values: || {
+            let refusals = ConnectionRefusal::ALL.iter();
+            refusals.map(|(_, name, about)| (*name, *about)).collect()
         },
     },
     Label {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::network::Findings;
 use crate::registry::{Census, Counts, Level, LimitHits};
 
-use super::connections::TlsOutcome;
+use super::connections::{ConnectionRefusal, TlsOutcome};
 use super::process::ProcessReading;
 
 /// What a gateway has measured since it was built.
@@ -50,8 +50,8 @@ pub struct ConnectionReading {
     pub open: Level,
     /// Connections that were accepted.
     pub accepted: u64,
-    /// Connections that were closed at once, because there were too many.
-    pub refused: u64,
+    /// Connections that were not served, for each of [`ConnectionRefusal::ALL`].
+    pub refused: [u64; ConnectionRefusal::ALL.len()],
     /// TLS handshakes, for each of [`TlsOutcome::ALL`].
     pub tls: [u64; TlsOutcome::ALL.len()],
 }

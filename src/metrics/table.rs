@@ -7,7 +7,7 @@
 use crate::registry::DialOutcome;
 use crate::session::{EndCause, Standing};
 
-use super::connections::TlsOutcome;
+use super::connections::{ConnectionRefusal, TlsOutcome};
 use super::exposition::Samples;
 use super::labels::code;
 use super::process::ProcessReading;
@@ -426,10 +426,15 @@ pub(super) static TABLE: &[Family] = &[
         name: "sockjs_connections_refused",
         kind: Type::Counter,
         unit: "",
-        help: "Connections that were closed at once, because of `server.max_connections`.",
-        labels: &[],
+        help: "Connections that were not served.",
+        labels: &["reason"],
         read: |reading, samples| {
-            samples.put_some(&[], connections(reading, |connections| connections.refused));
+            if let Some(connections) = &reading.connections {
+                let refused = connections.refused;
+                for ((_, reason, _), count) in ConnectionRefusal::ALL.iter().zip(refused) {
+                    samples.put(&[reason], count);
+                }
+            }
         },
     },
     Family {

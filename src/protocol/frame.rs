@@ -98,6 +98,8 @@ impl CloseReason {
         Self::of(1013, "Too many new sessions a second from this network");
     /// The memory that all queues may take together is used up. (1013 "Try Again Later")
     pub const OUT_OF_BUDGET: Self = Self::of(1013, "Server is out of queue memory");
+    /// The browser sent no message for too long after it had opened. (RFC 6455 §7.4.1: 1008)
+    pub const NO_FIRST_MESSAGE: Self = Self::of(1008, "No first message");
     /// The browser left its queue full for too long. (1013 "Try Again Later")
     pub const SLOW_CONSUMER: Self = Self::of(1013, "Reads too slowly");
     /// The browser sends more messages in a second than it may. (RFC 6455 §7.4.1: 1008)

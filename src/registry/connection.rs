@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::protocol::{CloseReason, Message};
 use crate::session::{End, EndCause, Refused};
 
+use super::counts::Counts;
 use super::handle::SessionHandle;
 
 /// What the browser sent with the request that opened the session.
@@ -204,6 +205,11 @@ impl Connection {
     /// Who opened the session, where the service authenticates.
     pub fn identity(&self) -> Option<&Arc<Identity>> {
         self.sender.handle.identity()
+    }
+
+    /// Where its service counts.
+    pub(crate) fn counts(&self) -> &Counts {
+        self.sender.handle.counts()
     }
 
     /// It is known now who opened the session.

@@ -48,6 +48,9 @@ pub struct Counts {
     pub unauthenticated: AtomicU64,
     /// Times that messages of a browser began to wait because they came faster than they may.
     pub paced: AtomicU64,
+    /// Sessions ended because no first message came: within `first_message_timeout`, or as a token within the authenticator's
+    /// `message_timeout`.
+    pub first_message_timeouts: AtomicU64,
     /// Sessions ended because their browser sent faster than it may.
     pub closed_excessive: AtomicU64,
     told: Throttle,
@@ -85,6 +88,7 @@ impl Counts {
             polls_held,
             paced,
             closed_excessive,
+            first_message_timeouts,
             blocked,
             slow_consumers_closed,
             messages_dropped,
@@ -111,6 +115,7 @@ impl Counts {
             ("poll_spacing", "receiving requests held back", polls_held),
             ("rate_wait", "times that messages of a browser began to wait: `messages_per_second`, `bytes_per_second`", paced),
             ("rate_close", "sessions ended by `rate_exceeded = \"close\"`", closed_excessive),
+            ("first_message_timeout", "sessions ended by it, or by `message_timeout` of `[[auth]]`", first_message_timeouts),
             ("outbound", "times that a backend began to wait for its browser: `outbound_bytes`, `outbound_messages`", blocked),
             ("slow_consumer_timeout", "sessions ended by `slow_consumer = \"close\"`", slow_consumers_closed),
             ("drop_oldest", "messages dropped by `slow_consumer = \"drop-oldest\"`", messages_dropped),

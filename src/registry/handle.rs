@@ -36,7 +36,6 @@ pub struct SessionHandle {
     state: Mutex<Locked>,
     /// Where it is counted.
     tally: Arc<Tally>,
-    opened: Moment,
     owner: Owner,
     /// Where the browser is, after trusted proxies.
     /// Boxed: with a few bytes more, the allocator would round the handle up by a quarter.
@@ -93,8 +92,8 @@ impl SessionHandle {
         owner: Owner,
         address: Option<IpAddr>,
     ) -> Arc<Self> {
-        let (id, opened) = (Uuid::new_v4(), now());
-        let mut session = Session::new(config, opened);
+        let id = Uuid::new_v4();
+        let mut session = Session::new(config, now());
         // Any of its random bytes will do.
         session.beats_first_after(0.5 + f32::from(id.as_bytes()[0]) / 512.0);
         Arc::new(Self {
@@ -108,7 +107,6 @@ impl SessionHandle {
                 taps: None,
             }),
             tally,
-            opened,
             owner,
             address: address.map(Box::new),
         })
@@ -141,13 +139,13 @@ impl SessionHandle {
         &self.tally
     }
 
-    fn counts(&self) -> &Counts {
+    pub(super) fn counts(&self) -> &Counts {
         &self.tally.of_service.counts
     }
 
     /// When it was opened.
     pub(super) fn opened(&self) -> Moment {
-        self.opened
+        self.state.lock().session.opened()
     }
 
     /// Whether `caller` may know of it.
@@ -589,7 +587,7 @@ impl SessionHandle {
     }
 
     pub(super) fn timeout(&self) {
-        let overloaded = self.locked(|state| {
+        let ended = self.locked(|state| {
             let progressing = state.wire.as_ref().is_some_and(|wire| wire.take_progress());
             let lived = state.session.end().is_none();
             let now = now();
@@ -599,11 +597,16 @@ impl SessionHandle {
                 state.session.handle_end(EndCause::Identity, reason.clone());
             }
             state.session.handle_timeout(now, progressing);
-            let end = state.session.end().filter(|_| lived);
-            end.is_some_and(|end| end.cause == EndCause::Overload)
+            state.session.end().filter(|_| lived).cloned()
         });
-        if overloaded {
-            self.counts().closed_slow_consumer();
+        if let Some(End { cause, reason }) = ended {
+            match cause {
+                EndCause::Overload => self.counts().closed_slow_consumer(),
+                _ if reason == CloseReason::NO_FIRST_MESSAGE => {
+                    Counts::add(&self.counts().first_message_timeouts, 1);
+                }
+                _ => {}
+            }
         }
     }
 }

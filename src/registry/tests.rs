@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::{HeaderMap, Uri};
+use tokio::time::Instant;
 
 use super::*;
 use crate::identity::Caller;
@@ -137,7 +138,7 @@ async fn session_lets_a_closed_connection_go() {
 #[tokio::test(start_paused = true)]
 async fn parked_receiver_gets_a_heartbeat() {
     let registry = registry(echo, Budgets::new(10, 1 << 20));
-    let opened = tokio::time::Instant::now();
+    let opened = Instant::now();
     let mut receivers = Vec::new();
     for session in ["a", "b", "c", "d", "e", "f", "g", "h", "i"] {
         let mut receiver = attach(&open(&registry, session)).await;
@@ -445,6 +446,32 @@ async fn aborted_id_opens_afresh_after_disconnect_delay() {
     }
 }
 
+/// Whoever opens a session and says nothing is told so and ends, at the time and not when somebody else does something; one message is
+/// enough.
+#[tokio::test(start_paused = true)]
+async fn silent_sessions_end_after_first_message_timeout() {
+    let config = SessionConfig {
+        first_message_timeout: Some(Duration::from_secs(10)),
+        heartbeat_delay: None,
+        ..SessionConfig::default()
+    };
+    let budgets = Budgets::new(10, 1 << 20);
+    let registry = Registry::new("/p".into(), config, Arc::new(echo), budgets);
+    let begun = Instant::now();
+    let (silent, speaking) = (open(&registry, "a"), open(&registry, "b"));
+    let mut receiver = attach(&silent).await;
+    let mut other = attach(&speaking).await;
+    assert_eq!(next_frame(&mut other).await, "o");
+    speaking.deliver(&mut vec!["hello".into()]).await;
+    assert_eq!(next_frame(&mut receiver).await, "o");
+    assert_eq!(next_frame(&mut receiver).await, "c1008");
+    assert_eq!(begun.elapsed(), Duration::from_secs(10));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(speaking.ended().is_none());
+    let timeouts = &registry.counts().first_message_timeouts;
+    assert_eq!(timeouts.load(Ordering::Relaxed), 1);
+}
+
 /// A backend that waits for a browser that takes nothing sees the session end after `slow_consumer_timeout`, without sending
 /// again, and it is counted.
 #[tokio::test(start_paused = true)]
@@ -468,7 +495,7 @@ async fn slow_consumer_is_closed_by_a_timer() {
         Arc::new(sends),
         Budgets::new(10, 1 << 20),
     );
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let mut receiver = attach(&open(&registry, "a")).await;
     assert_eq!(next_frame(&mut receiver).await, "o");
     // Taken, and not known to have left.

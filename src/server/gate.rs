@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
+use crate::metrics::ConnectionRefusal;
 use crate::registry::{Budget, ClientPlace, ClientPrefixes, Clients, Reservation, Throttle};
 use crate::service::{ConnectionInfo, Gateway};
 
@@ -66,10 +67,11 @@ impl Gate {
     }
 
     /// A place for one more connection, if there is one.
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn place(&self, gateway: &Gateway) -> Option<Place> {
         let place = self.connections.reserve(1);
         if place.is_none() {
             self.counts.too_many.fetch_add(1, Ordering::Relaxed);
+            gateway.connections().refused(ConnectionRefusal::TooMany);
             if let Some(held_back) = self.told[0].admit() {
                 let limit = self.connections.limit();
                 warn!(limit, held_back, "connection refused: too many");
@@ -101,6 +103,8 @@ impl Gate {
         if !has_place {
             let counts = &self.counts.too_many_of_client;
             counts.fetch_add(1, Ordering::Relaxed);
+            let why = ConnectionRefusal::TooManyOfClient;
+            gateway.connections().refused(why);
             if let Some(held_back) = self.told[1].admit() {
                 warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
             }
@@ -113,6 +117,7 @@ impl Gate {
         let believed = gateway.trusts(info);
         if !believed {
             self.counts.distrusted.fetch_add(1, Ordering::Relaxed);
+            gateway.connections().refused(ConnectionRefusal::Distrusted);
             if let Some(held_back) = self.told[2].admit() {
                 warn!(
                     peer = info.peer.map(tracing::field::display),

@@ -269,8 +269,7 @@ impl Accepting {
         loop {
             let (stream, peer) = listening.listener.accept().await;
             // Who is refused is dropped: the browser sees a closed connection and tries again later.
-            let Some(mut place) = self.gate.place() else {
-                self.gateway.connections().refused();
+            let Some(mut place) = self.gate.place(&self.gateway) else {
                 continue;
             };
             self.gateway.connections().accepted();

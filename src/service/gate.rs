@@ -7,7 +7,8 @@ use tracing::warn;
 
 use crate::identity::{Authentication, Decision, Identity, Refusal};
 use crate::registry::{
-    Backend, Connection, Dials, Handshake, Negotiated, Negotiation, Reaching, Served, Throttle,
+    Backend, Connection, Counts, Dials, Handshake, Health, Negotiated, Negotiation, Reaching,
+    Served, Throttle,
 };
 
 use super::ServiceConfig;
@@ -53,7 +54,10 @@ impl Keeper {
         let first = tokio::time::timeout(self.timeout, connection.recv()).await;
         let message = match first {
             Ok(message) => Some(message?),
-            Err(_) => None,
+            Err(_) => {
+                Counts::add(&connection.counts().first_message_timeouts, 1);
+                None
+            }
         };
         let text = message.as_ref().and_then(|message| message.as_text());
         match self.auth.authenticate_message(text) {
@@ -82,6 +86,7 @@ impl Backend for Gate {
                     backend.serve(connection).await;
                 }
                 Some(Err(refusal)) => {
+                    Counts::add(&connection.counts().unauthenticated, 1);
                     if let Some(held_back) = keeper.refusals.admit() {
                         warn!(service = %keeper.prefix, why = refusal.why, held_back, "authentication refused");
                     }
@@ -102,6 +107,10 @@ impl Backend for Gate {
 
     fn reach(&self) -> Reaching<'_> {
         self.backend.reach()
+    }
+
+    fn health(&self) -> Option<&Health> {
+        self.backend.health()
     }
 
     fn counts_dials(&self, dials: &Arc<Dials>) -> bool {

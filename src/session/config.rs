@@ -24,6 +24,9 @@ pub struct SessionConfig {
     pub outbound: QueueLimits,
     /// Messages waiting for the backend. Default 1 MiB and 8192 messages.
     pub inbound: QueueLimits,
+    /// Time from the opening within which the browser must send its first message, or the session ends with 1008 "No first message".
+    /// Default `None`: it need not send any.
+    pub first_message_timeout: Option<Duration>,
     /// How fast the browser may send. Default no limit.
     pub inbound_rate: InboundRate,
     /// What happens when the queue towards the browser is full. Default: the backend waits.
@@ -103,6 +106,7 @@ impl Default for SessionConfig {
             poll_spacing: Some(Duration::from_millis(100)),
             outbound: QueueLimits::default(),
             inbound: QueueLimits::default(),
+            first_message_timeout: None,
             inbound_rate: InboundRate::default(),
             slow_consumer: SlowConsumer::Pause,
             slow_consumer_timeout: Duration::from_secs(30),

@@ -35,10 +35,19 @@ impl Session {
             None => Some(self.detached_at + self.config.disconnect_delay),
             Some(receiver) => receiver.deadline(),
         };
-        [receivers, self.blocked_until(), self.paced_until()]
-            .into_iter()
-            .flatten()
-            .min()
+        let others = [
+            self.blocked_until(),
+            self.paced_until(),
+            self.first_message_by(),
+        ];
+        others.into_iter().chain([receivers]).flatten().min()
+    }
+
+    /// When the browser must have sent its first message, while it has not.
+    pub(super) fn first_message_by(&self) -> Option<Moment> {
+        let timeout = self.config.first_message_timeout?;
+        let silent = self.traffic.messages_in == 0 && self.end.is_none();
+        silent.then(|| self.opened + timeout)
     }
 
     /// A deadline that the driver sets itself has become earlier: it looks again.

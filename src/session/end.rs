@@ -69,7 +69,9 @@ impl EndCause {
                 "the receiving connection was cut off; also how pages on HTTP transports end a session, since SockJS has no message for that"
             }
             Self::Expired => "no receiver came back within `disconnect_delay`",
-            Self::Unresponsive => "a Ping was not answered, or nothing was read for two heartbeats",
+            Self::Unresponsive => {
+                "a Ping was not answered, nothing was read for two heartbeats, or no first message came within `first_message_timeout`"
+            }
             Self::Violation => {
                 "the browser sent what the protocol does not allow, or more than a limit"
             }

@@ -72,6 +72,7 @@ pub struct Session {
     taken_bytes: usize,
     /// How many of those were handed over whole: a frame that was only begun has not left with the one before.
     handed_over: usize,
+    opened: Moment,
     inbound: Queue,
     traffic: Traffic,
     /// What is left of the rate at which the browser may send, where there is one.
@@ -108,6 +109,7 @@ impl Session {
             taken: 0,
             taken_bytes: 0,
             handed_over: 0,
+            opened: now,
             inbound: Queue::new(),
             traffic: Traffic::default(),
             backend_busy: false,
@@ -277,6 +279,9 @@ impl Session {
         let reached = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now);
         if reached(self.blocked_until()) {
             self.handle_end(EndCause::Overload, CloseReason::SLOW_CONSUMER);
+        }
+        if reached(self.first_message_by()) {
+            self.handle_end(EndCause::Unresponsive, CloseReason::NO_FIRST_MESSAGE);
         }
         if reached(self.paced_until()) {
             self.go_on();

@@ -57,6 +57,11 @@ impl Session {
         self.receiver.is_some()
     }
 
+    /// When it was opened.
+    pub const fn opened(&self) -> Moment {
+        self.opened
+    }
+
     /// For how long it has waited for its next receiver, if it does; the time before the first does not count.
     pub fn waited(&self, now: Moment) -> Option<Duration> {
         let waits = self.attachment > 0 && self.receiver.is_none();

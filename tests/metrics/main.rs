@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
-use sockjs_gateway::metrics::{Format, reference};
+use sockjs_gateway::metrics::{ConnectionRefusal, Format, reference};
 use sockjs_gateway::{
     Backend, CloseReason, Connection, Gateway, Server, ServerConfig, ServiceConfig, Upstream,
     UpstreamConfig,
@@ -356,7 +356,10 @@ async fn connections_are_counted() {
     assert!(
         samples["sockjs_connections"] >= 1.0 && samples["sockjs_connections_accepted_total"] >= 1.0
     );
-    assert_eq!(samples["sockjs_connections_refused_total"], 0.0);
+    for (_, reason, _) in ConnectionRefusal::ALL {
+        let name = format!("sockjs_connections_refused_total{{reason=\"{reason}\"}}");
+        assert_eq!(samples[&name], 0.0, "{name}");
+    }
     drop(client);
     running.gateway.stop(&CloseReason::SERVICE_RESTART);
     running.assert_has(&[("sockjs_draining", 1.0)]);

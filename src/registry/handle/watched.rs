@@ -22,7 +22,7 @@ impl SessionHandle {
     /// How it began.
     pub fn opening(&self) -> Opening {
         Opening {
-            at: self.opened,
+            at: self.opened(),
             address: self.address.as_deref().copied(),
             transport: self.tally.transport,
         }
@@ -48,9 +48,10 @@ impl SessionHandle {
             if state.session.is_closed() {
                 return None;
             }
+            let opened = state.session.opened();
             let taps = state
                 .taps
-                .get_or_insert_with(|| Box::new(Taps::new(self.opened)));
+                .get_or_insert_with(|| Box::new(Taps::new(opened)));
             taps.add(contents)
         });
         number.map(|number| Tap::new(Arc::clone(self), number))

@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use crate::metrics::ConnectionRefusal;
 use crate::registry::{Reservation, Throttle, present};
 use crate::service::{ConnectionInfo, Gateway};
 
@@ -182,6 +183,8 @@ struct Opening {
 impl Opening {
     fn open(&self, request: http::Request<RecvStream>, mut respond: SendResponse<Piece>) {
         let Some(place) = self.places.another(1) else {
+            let why = ConnectionRefusal::TooManyRequests;
+            self.gateway.connections().refused(why);
             if let Some(held_back) = self.refusals.admit() {
                 let (peer, limit) = (self.info.peer, self.config.max_connections);
                 warn!(
