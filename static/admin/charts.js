@@ -89,19 +89,19 @@ export function tile(title, series, format) {
   };
 }
 
-/** Bars, the longest first. `items` are `[name, value, title]`. */
+/** Parts of a whole as bars, the longest first. `items` are `[name, value, title]`. */
 export function bars(place, items, empty) {
   if (items.length === 0) {
     place.replaceChildren(element('p', { className: 'empty', textContent: empty }));
     return;
   }
-  const greatest = Math.max(...items.map(([, value]) => value), 1);
   const total = items.reduce((sum, [, value]) => sum + value, 0);
   const sorted = [...items].sort(([one, a], [other, b]) => b - a || one.localeCompare(other));
   const list = element('ul', { className: 'bars' }, ...sorted.map(([name, value, title = '']) => {
     const bar = element('span', { className: 'bar-value', ariaHidden: 'true' });
-    bar.style.width = `${(value / greatest) * 100}%`;
-    const part = total > 0 ? `${Math.round((value / total) * 100)} %` : '';
+    const share = total > 0 ? (value / total) * 100 : 0;
+    bar.style.width = `${share}%`;
+    const part = total > 0 ? `${Math.round(share)} %` : '';
     return element(
       'li',
       { title },
