@@ -44,6 +44,7 @@ async fn answer(
         !is_tunnel || requests.is_extended_connect_protocol_enabled(),
         "the server does not take WebSockets over HTTP/2 (RFC 8441 §3)"
     );
+    ends_first().await;
     let ends = request.body.is_empty() && !is_tunnel;
     let (answer, mut output) = requests.send_request(request.head, ends)?;
     if !request.body.is_empty() {
@@ -66,6 +67,16 @@ async fn answer(
             let framing = answer::begin(client, head, &body, request.closes).await?;
             carry(client, received, body, framing).await
         }
+    }
+}
+
+/// A client that closed before this request was made has reset its stream before the request is sent, as the server would see
+/// it on connections: h2 lets requests overtake resets that wait with them.
+async fn ends_first() {
+    // Tasks run in turn on the relay's one thread: those whose client has closed in the first, and the connection, which writes,
+    // in the second.
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
     }
 }
 

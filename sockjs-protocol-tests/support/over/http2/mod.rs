@@ -9,11 +9,14 @@ mod exchange;
 mod request;
 mod tunnel;
 
+use std::thread::{self, JoinHandle};
+
 use bytes::Bytes;
 use h2::Ping;
 use h2::client::SendRequest;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::deadline::START_DEADLINE;
@@ -24,27 +27,44 @@ use super::super::server::Address;
 pub(in super::super) struct Relay {
     /// Where it listens, in place of the server.
     pub(in super::super) address: Address,
-    _runtime: Runtime,
+    /// Dropped, it stops the thread.
+    running: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Relay {
     /// A relay to the server at `server`.
     #[track_caller]
     pub(in super::super) fn start(server: &Address) -> Self {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+        // One thread: its tasks run in turn, see `exchange::ends_first`.
+        let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime can be built");
         let authority = runtime
             .block_on(async { timeout(START_DEADLINE, begin(&server.authority)).await })
             .expect("the server shakes hands in HTTP/2 in time");
+        let (running, stopped) = oneshot::channel();
+        let thread = thread::spawn(move || {
+            // The end of `running` is all that comes.
+            let _ = runtime.block_on(stopped);
+        });
         Self {
             address: Address {
                 authority,
                 ..server.clone()
             },
-            _runtime: runtime,
+            running: Some(running),
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.running = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
     }
 }
