@@ -116,8 +116,10 @@ fn test_haproxy() {
     assert_eq!(head.status, 101, "{head:?}");
     assert_upgrade_headers(&head);
     let location = format!(
-        "ws://{}{}{path}",
-        server.address.authority, server.address.base_path
+        "{}://{}{}{path}",
+        server.address.scheme.of_websockets(),
+        server.address.authority,
+        server.address.base_path
     );
     assert_eq!(
         head.header("Sec-WebSocket-Location"),

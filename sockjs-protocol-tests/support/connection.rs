@@ -1,18 +1,18 @@
-//! A small blocking HTTP end over a plain socket, which hides nothing: raw sends, chunks one by one,
-//! EOF. It panics on malformed HTTP.
+//! A small blocking HTTP end over a socket, which hides nothing: raw sends, chunks one by one, EOF. It panics on
+//! malformed HTTP.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use super::deadline::{ANSWER_DEADLINE, CLOSE_DEADLINE, Deadline, START_DEADLINE};
+use super::deadline::{ANSWER_DEADLINE, CLOSE_DEADLINE, Deadline};
 use super::http::{Head, Request, Response};
 use super::server::Address;
+use super::socket::Socket;
 
-/// One TCP connection to the server under test. Dropping it closes it.
+/// One connection to the server under test. Dropping it closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Socket,
     address: Address,
     /// Bytes received and not yet taken.
     pub(super) received: Vec<u8>,
@@ -22,7 +22,7 @@ impl Connection {
     #[track_caller]
     pub(crate) fn open(address: &Address) -> Self {
         Self {
-            stream: connect(address),
+            stream: Socket::connect(address),
             address: address.clone(),
             received: Vec::new(),
         }
@@ -228,9 +228,7 @@ impl Connection {
 
     pub(super) fn try_fill(&mut self, deadline: Deadline) -> Result<bool, ErrorKind> {
         let left = deadline.remaining().ok_or(ErrorKind::TimedOut)?;
-        self.stream
-            .set_read_timeout(Some(left))
-            .expect("a socket takes a timeout");
+        self.stream.limit_reads(left);
         let mut bytes = [0; 16 * 1024];
         let count = self.stream.read(&mut bytes).map_err(|error| error.kind())?;
         self.received.extend_from_slice(&bytes[..count]);
@@ -292,22 +290,4 @@ pub(crate) fn open_stream(address: &Address, request: &Request) -> Stream {
         "a streaming response is chunked: {head:?}"
     );
     Stream { head, connection }
-}
-
-/// A TCP connection without delay for small writes.
-#[track_caller]
-pub(crate) fn connect(address: &Address) -> TcpStream {
-    let sockets = address
-        .authority
-        .to_socket_addrs()
-        .expect("the host name of the server under test resolves");
-    for socket in sockets {
-        if let Ok(stream) = TcpStream::connect_timeout(&socket, START_DEADLINE) {
-            stream
-                .set_nodelay(true)
-                .expect("a socket takes TCP_NODELAY");
-            return stream;
-        }
-    }
-    panic!("no connection to the server under test at {address:?}");
 }

@@ -11,8 +11,10 @@ mod assertions;
 mod connection;
 mod deadline;
 mod http;
+mod over;
 mod server;
 mod session;
+mod socket;
 mod tcp;
 mod websocket;
 

@@ -1,5 +1,5 @@
 //! The server under test: the one at `SOCKJS_URL`, or the shipped binary, started for one test and
-//! killed when the test ends.
+//! killed when the test ends; spoken to over what `SOCKJS_OVER` says.
 
 use std::env;
 use std::io::{BufRead, BufReader, Read};
@@ -14,14 +14,47 @@ use parking_lot::Mutex;
 use super::connection::{self, Connection, Stream};
 use super::deadline::{Deadline, START_DEADLINE};
 use super::http::{Request, Response};
+use super::over::http2::Relay;
+use super::over::{Over, tls};
 use super::session::random_id;
 
 /// The shipped binary.
 const BINARY: &str = env!("CARGO_BIN_EXE_sockjs-gateway");
 
+/// The services of the shipped binary.
+const CONFIG: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/sockjs-protocol-tests/gateway.toml"
+);
+
+/// Whether TLS is spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+
+    /// What URLs of WebSockets begin with.
+    pub(crate) const fn of_websockets(self) -> &'static str {
+        match self {
+            Self::Http => "ws",
+            Self::Https => "wss",
+        }
+    }
+}
+
 /// Where the server under test listens, split as requests need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Address {
+    pub(crate) scheme: Scheme,
     /// `host:port`.
     pub(crate) authority: String,
     /// Path before the services, mostly empty; no slash at the end.
@@ -33,13 +66,14 @@ impl Address {
     #[track_caller]
     fn parse(url: &str) -> Self {
         let rest = url
-            .strip_prefix("http://")
+            .strip_prefix(Scheme::Http.prefix())
             .unwrap_or_else(|| panic!("SOCKJS_URL must start with http://: {url:?}"));
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let has_port = authority
             .rsplit_once(':')
             .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
         Self {
+            scheme: Scheme::Http,
             authority: if has_port {
                 authority.to_owned()
             } else {
@@ -54,28 +88,53 @@ impl Address {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: Address,
+    /// What `address` is of, when it speaks HTTP/2 with the server.
+    relay: Option<Relay>,
     /// Killed on drop; `None` when the server is not ours.
     gateway: Option<Gateway>,
 }
 
 impl Server {
-    /// Takes the server at `SOCKJS_URL`, or starts the shipped binary on a free port.
+    /// Takes the server at `SOCKJS_URL`, or starts the shipped binary on a free port; over what `SOCKJS_OVER` says.
     #[track_caller]
     pub(crate) fn start() -> Self {
-        if let Ok(url) = env::var("SOCKJS_URL") {
-            return Self {
-                address: Address::parse(&url),
-                gateway: None,
-            };
+        let over = Over::for_this_test();
+        let mut server = match env::var("SOCKJS_URL") {
+            Ok(url) => {
+                assert!(
+                    over != Over::Tls,
+                    "SOCKJS_OVER=tls is for the shipped binary, whose certificate is known; leave SOCKJS_URL out"
+                );
+                Self {
+                    address: Address::parse(&url),
+                    relay: None,
+                    gateway: None,
+                }
+            }
+            Err(_) if over == Over::Tls => Self::with_tls(),
+            Err(_) => Self::run(Gateway::spawn(CONFIG.as_ref(), "info")),
+        };
+        if over == Over::Http2 {
+            let relay = Relay::start(&server.address);
+            server.address = relay.address.clone();
+            server.relay = Some(relay);
         }
-        Self::run(Gateway::spawn(
-            concat!(
-                env!("CARGO_MANIFEST_DIR"),
-                "/sockjs-protocol-tests/gateway.toml"
-            )
-            .as_ref(),
-            "info",
-        ))
+        server
+    }
+
+    /// Starts the shipped binary with a listener that speaks TLS.
+    #[track_caller]
+    fn with_tls() -> Self {
+        let services = std::fs::read_to_string(CONFIG).expect("the configuration is there");
+        let (listener, _files) = tls::listener();
+        let file = TemporaryFile::new(&format!("{services}\n{listener}"));
+        let mut command = Command::new(BINARY);
+        command
+            .args(["run", "--config"])
+            .arg(&file.path)
+            .env("RUST_LOG", "info");
+        // The files are read before the listener is announced.
+        Self::run(Gateway::spawn_command(command))
     }
 
     /// Starts the shipped binary with the configuration `toml` on a free port.
@@ -136,6 +195,7 @@ impl Server {
     fn run(mut gateway: Gateway) -> Self {
         Self {
             address: gateway.wait_for_address(),
+            relay: None,
             gateway: Some(gateway),
         }
     }
@@ -266,7 +326,7 @@ impl Gateway {
         }
     }
 
-    /// Reads the log up to the line that announces the listener: `… listening … http://ADDR …`.
+    /// Reads the log up to the line that announces the listener: `… listening … http://ADDR …`, or `https://`.
     #[track_caller]
     fn wait_for_address(&mut self) -> Address {
         let deadline = Deadline::after(START_DEADLINE);
@@ -309,7 +369,7 @@ pub(crate) struct TemporaryFile {
 impl TemporaryFile {
     #[track_caller]
     pub(crate) fn new(content: &str) -> Self {
-        let name = format!("gateway-{}.toml", random_id());
+        let name = format!("gateway-{}", random_id());
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::write(&path, content).expect("the temporary folder takes a file");
         Self { path }
@@ -338,17 +398,27 @@ pub(crate) fn wait_for_exit(child: &mut Child, limit: Duration) -> ExitStatus {
     }
 }
 
-/// The first `http://host:port` of a log line that contains `listening`, plain or JSON.
+/// The first `http://host:port`, or `https://…`, of a log line that contains `listening`, plain or JSON.
 fn listening_address(line: &str) -> Option<Address> {
     if !line.contains("listening") {
         return None;
     }
-    let url = &line[line.find("http://")?..];
-    let scheme = "http://".len();
-    let length = url[scheme..]
-        .find(|character: char| !(character.is_ascii_alphanumeric() || ".:[]-".contains(character)))
-        .map_or(url.len(), |end| scheme + end);
-    Some(Address::parse(&url[..length]))
+    [Scheme::Http, Scheme::Https]
+        .into_iter()
+        .find_map(|scheme| {
+            let (_, rest) = line.split_once(scheme.prefix())?;
+            let is_part =
+                |character: char| character.is_ascii_alphanumeric() || ".:[]-".contains(character);
+            let (authority, _) = rest.split_at(
+                rest.find(|character| !is_part(character))
+                    .unwrap_or(rest.len()),
+            );
+            Some(Address {
+                scheme,
+                authority: authority.to_owned(),
+                base_path: String::new(),
+            })
+        })
 }
 
 /// Sends every line to `lines` until the pipe ends, so that the binary never blocks on its log.

@@ -2,7 +2,6 @@
 //! middle, look for silence.
 
 use std::io::{ErrorKind, Write};
-use std::net::Shutdown;
 use std::time::Duration;
 
 use super::connection::{Connection, Stream};
@@ -17,6 +16,7 @@ impl Connection {
     /// Limits how long one write may block on a server that does not read.
     pub(crate) fn limit_writes(&self, limit: Duration) {
         self.stream
+            .tcp()
             .set_write_timeout(Some(limit))
             .expect("a socket takes a timeout");
     }
@@ -25,14 +25,14 @@ impl Connection {
     #[track_caller]
     pub(crate) fn finish_sending(&mut self) {
         self.stream
-            .shutdown(Shutdown::Write)
+            .finish_sending()
             .expect("an open connection can be half-closed");
     }
 
     /// Ends the connection with RST instead of FIN (`SO_LINGER` 0).
     #[track_caller]
     pub(crate) fn reset(self) {
-        socket2::SockRef::from(&self.stream)
+        socket2::SockRef::from(self.stream.tcp())
             .set_linger(Some(Duration::ZERO))
             .expect("a socket takes SO_LINGER");
     }
@@ -40,7 +40,7 @@ impl Connection {
     /// Makes the kernel take few bytes that nobody reads. To be called before data comes.
     #[track_caller]
     pub(crate) fn shrink_receive_buffer(&self) {
-        socket2::SockRef::from(&self.stream)
+        socket2::SockRef::from(self.stream.tcp())
             .set_recv_buffer_size(4096)
             .expect("a socket takes SO_RCVBUF");
     }

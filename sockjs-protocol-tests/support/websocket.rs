@@ -1,14 +1,13 @@
 //! An RFC 6455 end on tungstenite, over a socket with deadlines.
 
 use std::io::ErrorKind;
-use std::net::TcpStream;
 
 use tungstenite::error::ProtocolError;
 use tungstenite::{Error, Message};
 
-use super::connection::connect;
 use super::deadline::{ANSWER_DEADLINE, Deadline};
 use super::server::Server;
+use super::socket::Socket;
 
 /// What the server did next.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub(crate) enum Event {
     Text(String),
     /// A Close frame with its code and reason; 1005 when it carries none.
     Close(u16, String),
-    /// End of the TCP connection.
+    /// End of the connection.
     End,
 }
 
@@ -30,7 +29,7 @@ impl Event {
 /// An open WebSocket. Dropping it aborts the connection.
 #[derive(Debug)]
 pub(crate) struct WebSocket {
-    socket: tungstenite::WebSocket<TcpStream>,
+    socket: tungstenite::WebSocket<Socket>,
 }
 
 impl WebSocket {
@@ -38,10 +37,8 @@ impl WebSocket {
     #[track_caller]
     pub(crate) fn open(server: &Server, path: &str) -> Self {
         let address = &server.address;
-        let stream = connect(address);
-        stream
-            .set_read_timeout(Some(ANSWER_DEADLINE))
-            .expect("a socket takes a timeout");
+        let stream = Socket::connect(address);
+        stream.limit_reads(ANSWER_DEADLINE);
         let url = format!("ws://{}{}{path}", address.authority, address.base_path);
         match tungstenite::client(url, stream) {
             Ok((socket, _)) => Self { socket },
@@ -64,10 +61,7 @@ impl WebSocket {
             let left = deadline
                 .remaining()
                 .expect("the server sent no data in time");
-            self.socket
-                .get_ref()
-                .set_read_timeout(Some(left))
-                .expect("a socket takes a timeout");
+            self.socket.get_ref().limit_reads(left);
             match self.socket.read() {
                 Ok(Message::Text(text)) => return Event::text(text.as_str()),
                 Ok(Message::Close(Some(frame))) => {

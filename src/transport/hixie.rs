@@ -115,6 +115,7 @@ async fn talk(mut io: Upgraded, mut receiver: Receiver, config: &TransportConfig
                 decoder.push(&buffer[..length]);
                 if !receive(receiver.handle(), &mut decoder, config).await {
                     let _ = write(&mut io, &CLOSE_FRAME).await;
+                    let _ = io.shutdown().await;
                     return;
                 }
             }

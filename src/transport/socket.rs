@@ -169,11 +169,13 @@ pub(super) async fn refuse<S>(
     S: AsyncRead + AsyncWrite + Unpin,
 {
     use futures_util::{SinkExt as _, StreamExt as _};
+    use tokio::io::AsyncWriteExt as _;
     let closing = async {
         for message in closing_messages(mode, reason) {
             socket.send(message).await?;
         }
         while socket.next().await.transpose()?.is_some() {}
+        socket.get_mut().shutdown().await?;
         Ok::<(), Error>(())
     };
     // Whether the browser saw it or not, there is nothing more to do.
@@ -344,8 +346,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
                 }
                 None => Poll::Ready(Err(Over)),
             },
-            None => Poll::Ready(Err(Over)),
+            None => self.poll_end(),
         }
+    }
+
+    /// The close handshake is complete. Where there is TLS, its end is to be said too. (RFC 8446 §6.1)
+    fn poll_end(&mut self) -> Poll<Result<(), Over>> {
+        let mut at_socket = self.readiness.context();
+        // A browser that has left does not need to be told.
+        let _ = ready!(Pin::new(self.socket.get_mut()).poll_shutdown(&mut at_socket));
+        Poll::Ready(Err(Over))
     }
 
     /// What an ended session did not take is void. The list is kept for the next messages, unless it became long.

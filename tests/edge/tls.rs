@@ -1,5 +1,6 @@
 //! TLS on listeners: certificates by name, of clients, replaced while they are used; and what is wrong with files.
 
+use futures_util::StreamExt as _;
 use sockjs_gateway::client::{Builder, Event, Transport};
 use sockjs_gateway::metrics::TlsOutcome;
 use sockjs_gateway::{
@@ -46,6 +47,25 @@ async fn echoes(client: &mut sockjs_gateway::client::Client, message: &str) {
             assert!(echo.as_text() == Some(message), "another message came")
         }
         other => panic!("{other:?} instead of an echo"),
+    }
+}
+
+/// A WebSocket that is closed in order ends in TLS as well, so that nobody takes it for cut off. (RFC 8446 §6.1)
+#[tokio::test]
+async fn closed_websockets_end_in_tls() {
+    let (folder, authority) = (Folder::new(), Authority::new());
+    let running = serve(secured(&folder, &authority), &[]);
+    let connector = connector(authority.der(), None);
+    for path in ["/s/000/ends/websocket", "/s/websocket"] {
+        let stream = running.connect().await;
+        let stream = shake_hands(stream, &connector, "localhost").await.unwrap();
+        let url = format!("ws://localhost:{}{path}", running.port);
+        let handshake = tokio_tungstenite::client_async(url, stream);
+        let (mut socket, _) = within("a handshake", handshake).await.unwrap();
+        socket.close(None).await.unwrap();
+        while let Some(message) = within("the end", socket.next()).await {
+            message.unwrap();
+        }
     }
 }
 
