@@ -22,9 +22,12 @@ const VIEWS = {
 
 const click = (page, selector) => page.$eval(selector, (element) => element.click());
 
+// By changes of the page: it is painted only while no other page is in front of it.
+const BY_CHANGES = { polling: 'mutation' };
+
 const waitForState = (page, selector, state) => page.waitForFunction(
   (where, wanted) => document.querySelector(where).dataset.state === wanted,
-  {},
+  BY_CHANGES,
   selector,
   state,
 );
@@ -113,7 +116,7 @@ for (const browserName of BROWSERS) {
       for (const page of pages) {
         await page.waitForFunction(() => (
           document.querySelector('#broadcast-log .text')?.textContent === 'Ada: hello'
-        ));
+        ), BY_CHANGES);
         await page.close();
       }
     });
