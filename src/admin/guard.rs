@@ -6,14 +6,14 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use crate::fields::{FieldValue, Fields};
-use crate::server::ListenAddress;
 
 use super::config::{AdminConfig, NotSafe};
 
 /// What is asked of requests.
 pub(super) struct Guard {
     token: Option<Box<[u8]>>,
-    /// Whether browsers reach the listener without knowing anything.
+    /// Whether browsers reach the listener without knowing anything: a Unix socket too, where it is forwarded to a port of the operator's
+    /// machine.
     open_to_browsers: bool,
 }
 
@@ -58,9 +58,8 @@ impl Refusal {
 impl Guard {
     pub(super) fn new(config: &AdminConfig) -> Result<Self, NotSafe> {
         let token = config.token()?;
-        let unix = matches!(config.listen, Some(ListenAddress::Unix(_)));
         Ok(Self {
-            open_to_browsers: token.is_none() && !unix,
+            open_to_browsers: token.is_none(),
             token,
         })
     }
@@ -162,10 +161,10 @@ mod tests {
         map.into()
     }
 
-    fn guard(token: Option<&str>, unix: bool) -> Guard {
+    fn guard(token: Option<&str>) -> Guard {
         Guard {
             token: token.map(|token| token.as_bytes().into()),
-            open_to_browsers: token.is_none() && !unix,
+            open_to_browsers: token.is_none(),
         }
     }
 
@@ -174,7 +173,7 @@ mod tests {
     /// Another name for 127.0.0.1 is a stranger's: the page that asks is one of its site. (DNS rebinding)
     #[test]
     fn names_that_are_not_this_machines_are_refused() {
-        let open = guard(None, false);
+        let open = guard(None);
         for host in ["127.0.0.1:8082", "localhost", "LOCALHOST:1", "[::1]:8082"] {
             let fields = fields(&[("host", host)]);
             assert_eq!(open.admit(&Method::GET, &fields), Ok(()), "{host}");
@@ -193,14 +192,13 @@ mod tests {
                 "{host}"
             );
             assert_eq!(open.admit_page(&fields), Err(Refusal::Host), "{host}");
-            assert_eq!(guard(None, true).admit(&Method::GET, &fields), Ok(()));
         }
     }
 
     /// Pages of other sites are kept out, also those of another port, and of sandboxed frames.
     #[test]
     fn pages_of_other_sites_are_refused() {
-        let open = guard(None, false);
+        let open = guard(None);
         let host = ("host", "127.0.0.1:8082");
         let ask = |more: (&'static str, &str)| open.admit(&Method::GET, &fields(&[host, more]));
         for origin in ["http://127.0.0.1:8082", "https://127.0.0.1:8082"] {
@@ -224,7 +222,7 @@ mod tests {
     /// What a form can send changes nothing.
     #[test]
     fn changes_need_what_forms_cannot_say() {
-        let open = guard(None, false);
+        let open = guard(None);
         let host = ("host", "127.0.0.1:8082");
         let post = |kind: &str| open.admit(&Method::POST, &fields(&[host, ("content-type", kind)]));
         assert_eq!(post("application/json"), Ok(()));
@@ -246,7 +244,7 @@ mod tests {
     /// With a token nothing is answered without, whatever the name; the page's files are, so that it can ask for it.
     #[test]
     fn tokens_are_compared_whole() {
-        let guard = guard(Some("0123456789abcdef"), false);
+        let guard = guard(Some("0123456789abcdef"));
         let ask = |token: &str| {
             let fields = fields(&[
                 ("host", "admin.example.com"),

@@ -123,7 +123,9 @@ impl Admin {
         let outside = Gateway::builder().outside(Arc::new(Shared(Arc::new(admin))));
         let outside = outside.build().map_err(AdminError::Gateway)?;
         let limits = ServerConfig {
-            max_connections: 256,
+            max_connections: 1024,
+            // Whoever asks for health needs no token, and is not to stay for long.
+            idle_timeout: Duration::from_secs(15),
             ..ServerConfig::default()
         };
         let server = Server::listen(&[listener], outside, limits);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::task::block_in_place;
 use tracing::{error, info, warn};
 
 use super::process::{Asked, Program};
@@ -91,14 +92,14 @@ impl Reload {
                         return;
                     }
                     // What is read now is known.
-                    self.watched.has_changed();
+                    block_in_place(|| self.watched.has_changed());
                 }
                 Some(asker) = asked.recv() => {
                     who = Some(asker);
-                    self.watched.has_changed();
+                    block_in_place(|| self.watched.has_changed());
                 }
                 () = pause(watch) => {
-                    if !self.watched.has_changed() {
+                    if !block_in_place(|| self.watched.has_changed()) {
                         continue;
                     }
                     info!("files have changed");
@@ -138,7 +139,7 @@ impl Reload {
         supervisor::ready();
         match taken_over {
             Ok((config, outcome)) => {
-                self.watched.replace(files(settings, &config));
+                block_in_place(|| self.watched.replace(files(settings, &config)));
                 self.program.reloaded(&config);
                 Ok((config, outcome))
             }
@@ -157,12 +158,13 @@ impl Reload {
         running: &Config,
         current: Option<&Config>,
     ) -> Result<(Config, ReloadOutcome), String> {
-        let mut config = settings.load(None)?;
+        // Files may be where reading them takes long, or for ever: only the reload waits.
+        let mut config = block_in_place(|| settings.load(None))?;
         config.inherit(current.unwrap_or(running));
         prepare(&config).await;
         // From here on nothing can be wrong but files that changed in this moment.
         let listeners = config.all_listeners();
-        let certificates = self.certificates.reload(&listeners);
+        let certificates = block_in_place(|| self.certificates.reload(&listeners));
         certificates.map_err(|error| error.to_string())?;
         let reloaded = self.gateway.reload(config.builder());
         let reloaded = reloaded.map_err(|error| error.to_string())?;

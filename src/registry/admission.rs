@@ -13,7 +13,7 @@ use crate::protocol::CloseReason;
 use crate::session::{Bucket, RateLimit};
 use crate::throttle::Throttle;
 
-use super::clients::{Client, ClientLimits, Clients, User};
+use super::clients::{Client, ClientLimits, User};
 use super::clock::now;
 use super::counts::Counts;
 use super::handle::SessionHandle;
@@ -24,7 +24,6 @@ use super::{Registry, Settings};
 /// What the limits on sessions that are opened have to remember.
 #[derive(Debug, Default)]
 pub(super) struct Admission {
-    clients: Arc<Clients>,
     openings: Mutex<Bucket>,
     of_clients: Openings,
     /// For each [`Limit`].
@@ -122,7 +121,7 @@ impl Registry {
         owner: Option<&Arc<Identity>>,
     ) -> Result<ClientPlaces, Limit> {
         let place = |client: Client, most: usize, limit: Limit| {
-            let place = self.admission.clients.place(client, most);
+            let place = self.totals.clients.place(client, most);
             place.ok_or(limit)
         };
         let network = limits.sessions.zip(address);

@@ -53,6 +53,12 @@ impl Budget {
         self.is_full_to_the_mark() || outer.is_some_and(|outer| outer.is_short())
     }
 
+    /// Whether it, or the one around it, is used by more than a half: what comes beyond is not for those who can take as much as they like.
+    pub fn is_half_used(&self) -> bool {
+        let outer = self.parent.as_ref();
+        self.used() > self.limit() / 2 || outer.is_some_and(|outer| outer.is_half_used())
+    }
+
     /// As [`Self::is_short`], of this one alone.
     pub(super) fn is_full_to_the_mark(&self) -> bool {
         let limit = self.limit();

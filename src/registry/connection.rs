@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::protocol::{CloseReason, Message};
 use crate::session::{End, EndCause, Refused};
 
+use super::clients::{Client, ClientPlace, User};
 use super::counts::Counts;
 use super::handle::SessionHandle;
 
@@ -210,6 +211,29 @@ impl Connection {
     /// Where its service counts.
     pub(crate) fn counts(&self) -> &Counts {
         self.sender.handle.counts()
+    }
+
+    /// A place among the `most` sessions of a user, who is known only now.
+    ///
+    /// # Errors
+    /// There is none: what the session is to end with.
+    pub(crate) fn place_of_user(
+        &self,
+        user: &Arc<Identity>,
+        most: usize,
+    ) -> Result<ClientPlace, CloseReason> {
+        let client = Client::User(User(Arc::clone(user)));
+        let place = self
+            .sender
+            .handle
+            .tally()
+            .of_service
+            .clients
+            .place(client, most);
+        place.ok_or_else(|| {
+            Counts::add(&self.counts().too_many_of_user, 1);
+            CloseReason::TOO_MANY_OF_USER
+        })
     }
 
     /// It is known now who opened the session.

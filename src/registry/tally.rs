@@ -10,6 +10,7 @@ use parking_lot::RwLock;
 use crate::session::{End, EndCause};
 
 use super::budget::Budgets;
+use super::clients::Clients;
 use super::counts::Counts;
 use super::dials::Dials;
 use super::histogram::Histogram;
@@ -23,6 +24,8 @@ pub(super) struct Totals {
     /// Bounds of its sessions.
     pub(super) budgets: Budgets,
     pub(super) counts: Counts,
+    /// How many sessions each client has, where that is limited.
+    pub(super) clients: Arc<Clients>,
     pub(super) dials: Arc<Dials>,
     /// How long sessions waited for their next receiver.
     pub(super) waits: Histogram<{ WAITS.len() }>,
@@ -69,6 +72,7 @@ impl Totals {
             service,
             budgets,
             counts: Counts::default(),
+            clients: Arc::default(),
             dials: Arc::default(),
             waits: Histogram::new(&WAITS),
             codes: Default::default(),

@@ -35,7 +35,11 @@ impl Gateway {
         for (index, session) in living.into_iter().enumerate() {
             let due = window.mul_f64(index as f64 / count as f64);
             if begun.elapsed() < due {
-                tokio::time::sleep_until(begun + due).await;
+                tokio::select! {
+                    () = tokio::time::sleep_until(begun + due) => {}
+                    // Nobody is left to wait for.
+                    () = self.emptied() => break,
+                }
             }
             if let Some(session) = session.upgrade() {
                 session.shut_down(reason);

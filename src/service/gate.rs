@@ -6,9 +6,10 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::identity::{Authentication, Decision, Identity, Refusal};
+use crate::protocol::CloseReason;
 use crate::registry::{
-    Backend, Connection, Counts, Dials, Handshake, Health, Negotiated, Negotiation, Reaching,
-    Served, Throttle,
+    Backend, ClientPlace, Connection, Counts, Dials, Handshake, Health, Negotiated, Negotiation,
+    Reaching, Served, Throttle,
 };
 
 use super::ServiceConfig;
@@ -24,6 +25,8 @@ struct Keeper {
     prefix: Arc<str>,
     auth: Authentication,
     timeout: Duration,
+    /// The most sessions of a user.
+    per_user: Option<usize>,
     refusals: Throttle,
 }
 
@@ -39,6 +42,7 @@ impl Gate {
             prefix: Arc::clone(&config.prefix),
             auth: auth.clone(),
             timeout,
+            per_user: config.clients.sessions_of_user,
             refusals: Throttle::default(),
         });
         Arc::new(Self { keeper, backend })
@@ -71,6 +75,25 @@ impl Keeper {
     }
 }
 
+impl Keeper {
+    /// A place among the sessions of the user, where those are limited.
+    fn place(
+        &self,
+        connection: &Connection,
+        user: &Arc<Identity>,
+    ) -> Option<Result<ClientPlace, CloseReason>> {
+        let most = self.per_user?;
+        Some(connection.place_of_user(user, most))
+    }
+
+    /// Tells the operator why a session ends.
+    fn tell(&self, why: &str) {
+        if let Some(held_back) = self.refusals.admit() {
+            warn!(service = %self.prefix, why, held_back, "authentication refused");
+        }
+    }
+}
+
 impl Backend for Gate {
     fn serve(&self, mut connection: Connection) -> Served {
         if connection.identity().is_some() {
@@ -81,15 +104,22 @@ impl Backend for Gate {
             // Boxed: what it needs is not kept for the life of the session.
             match Box::pin(keeper.identify(&mut connection)).await {
                 Some(Ok(identity)) => {
+                    // Taken for as long as the backend serves.
+                    let place = keeper.place(&connection, &identity);
+                    let _place = match place.transpose() {
+                        Ok(place) => place,
+                        Err(reason) => {
+                            keeper.tell("too many sessions of this user (max_sessions_per_user)");
+                            return connection.close(reason.code, reason.reason);
+                        }
+                    };
                     drop(keeper);
                     connection.identify(identity);
                     backend.serve(connection).await;
                 }
                 Some(Err(refusal)) => {
                     Counts::add(&connection.counts().unauthenticated, 1);
-                    if let Some(held_back) = keeper.refusals.admit() {
-                        warn!(service = %keeper.prefix, why = refusal.why, held_back, "authentication refused");
-                    }
+                    keeper.tell(refusal.why);
                     connection.close(refusal.reason.code, refusal.reason.reason);
                 }
                 None => {}

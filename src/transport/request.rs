@@ -287,6 +287,8 @@ async fn collect(
         }
         let budget = service.registry.queue_memory();
         let granted = match &mut memory {
+            // Who can send bodies and nothing else must not keep sessions from their memory.
+            _ if budget.is_half_used() => false,
             Some(memory) => memory.grow_to(length),
             none => {
                 none.insert(budget.reserve(length).ok_or_else(no_memory)?)
@@ -407,7 +409,7 @@ fn too_large() -> Response<Body> {
     ))
 }
 
-fn no_memory() -> Response<Body> {
+pub(super) fn no_memory() -> Response<Body> {
     closing(text(
         StatusCode::SERVICE_UNAVAILABLE,
         "Server is out of queue memory.",

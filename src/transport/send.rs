@@ -9,13 +9,13 @@ use http::{Response, StatusCode};
 
 use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
-use crate::registry::SessionHandle;
+use crate::registry::{Reservation, SessionHandle};
 use crate::session::{Deliver, EndCause, Excess};
 
 use super::body::Body;
-use super::request::{RequestBody, at_once, count, is_form, read};
+use super::request::{RequestBody, at_once, count, is_form, no_memory, read};
 use super::response::protocol_error;
-use super::{Answer, Exchange, text};
+use super::{Answer, Exchange, ServiceContext, text};
 
 /// Where the JSON array is in the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,12 +45,14 @@ pub(super) fn send(
     match at_once(&exchange.request.fields, body, &exchange.service.config) {
         Ok(body) => match take(&exchange, payload, &body) {
             Taken::Answered(answer) => answer.unwrap_or_else(accepted).into(),
-            Taken::Waits(handle, messages) => {
+            Taken::Waits(waiting) => {
                 let times = Times::of(&exchange);
-                Answer::later(deliver(handle, messages, times, accepted))
+                Answer::later(waiting.deliver(times, accepted))
             }
             Taken::Void => Answer::later(held(Times::of(&exchange))),
         },
+        // Whoever knows of no session makes the server keep nothing.
+        Err(_) if is_for_nobody(&exchange) => gone().into(),
         Err(body) => Answer::later(async move {
             let body = match read(&exchange.request.fields, body, &exchange.service).await {
                 Ok(body) => body,
@@ -62,7 +64,7 @@ pub(super) fn send(
             drop(exchange);
             match taken {
                 Taken::Answered(answer) => answer.unwrap_or_else(accepted),
-                Taken::Waits(handle, messages) => deliver(handle, messages, times, accepted).await,
+                Taken::Waits(waiting) => waiting.deliver(times, accepted).await,
                 Taken::Void => held(times).await,
             }
         }),
@@ -74,9 +76,17 @@ enum Taken {
     /// It was accepted, or this is the answer.
     Answered(Option<Response<Body>>),
     /// The session has no room for it yet.
-    Waits(Arc<SessionHandle>, Vec<Message>),
+    Waits(Waiting),
     /// Nobody will read it, and the close frame tells the browser.
     Void,
+}
+
+/// Messages that wait for room in their session.
+struct Waiting {
+    handle: Arc<SessionHandle>,
+    messages: Vec<Message>,
+    /// What they take of the queue memory meanwhile.
+    _memory: Reservation,
 }
 
 /// How long an answer may take.
@@ -127,22 +137,50 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
         // The close frame tells what was excessive.
         Deliver::Accepted | Deliver::Excessive => Taken::Answered(None),
         Deliver::Ended => Taken::Answered(Some(gone())),
-        Deliver::Full => Taken::Waits(handle, messages),
+        Deliver::Full => wait(&exchange.service, handle, messages),
         Deliver::Void => Taken::Void,
     }
 }
 
-async fn deliver(
-    handle: Arc<SessionHandle>,
-    mut messages: Vec<Message>,
-    times: Times,
-    accepted: fn() -> Response<Body>,
-) -> Response<Body> {
-    match tokio::time::timeout(times.room, handle.deliver(&mut messages)).await {
-        Ok(Deliver::Accepted | Deliver::Excessive) => accepted(),
-        Ok(Deliver::Ended | Deliver::Full) => gone(),
-        Ok(Deliver::Void) => held(times).await,
-        Err(_) => late(&handle),
+/// Nobody limits how many sends wait: their messages count as what is in queues.
+fn wait(service: &ServiceContext, handle: Arc<SessionHandle>, messages: Vec<Message>) -> Taken {
+    let size = |message: &Message| message.len() + size_of::<Message>();
+    let bytes = messages.iter().map(size).sum();
+    let budget = service.registry.queue_memory();
+    let memory = (!budget.is_half_used()).then(|| budget.reserve(bytes));
+    match memory.flatten() {
+        Some(memory) => Taken::Waits(Waiting {
+            handle,
+            messages,
+            _memory: memory,
+        }),
+        None => {
+            let refusal = no_memory();
+            count(service, &refusal);
+            Taken::Answered(Some(refusal))
+        }
+    }
+}
+
+/// Whether there is no session that this request could be for, as far as its head tells.
+fn is_for_nobody(exchange: &Exchange) -> bool {
+    let registry = &exchange.service.registry;
+    let found = (exchange.session.as_ref()).map(|id| registry.get(id, &exchange.caller));
+    matches!(found, None | Some(Err(None)))
+}
+
+impl Waiting {
+    async fn deliver(mut self, times: Times, accepted: fn() -> Response<Body>) -> Response<Body> {
+        let delivered = self.handle.deliver(&mut self.messages);
+        match tokio::time::timeout(times.room, delivered).await {
+            Ok(Deliver::Accepted | Deliver::Excessive) => accepted(),
+            Ok(Deliver::Ended | Deliver::Full) => gone(),
+            Ok(Deliver::Void) => {
+                drop(self);
+                held(times).await
+            }
+            Err(_) => late(&self.handle),
+        }
     }
 }
 

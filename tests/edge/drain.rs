@@ -164,3 +164,29 @@ async fn draining_a_thousand_busy_sessions_loses_nothing() {
         }
     }
 }
+
+/// A window is as long as there is somebody to end: without sessions the program does not wait for its end.
+#[tokio::test]
+async fn windows_end_with_the_last_session() {
+    let gateway = Gateway::builder()
+        .service(ServiceConfig::new("/s"), async |connection: Connection| {
+            connection.closed().await;
+        })
+        .build()
+        .unwrap();
+    let config = ServerConfig {
+        drain_window: Duration::from_secs(3600),
+        ..ServerConfig::default()
+    };
+    let server = Server::bind("127.0.0.1:0".parse().unwrap(), gateway, config).unwrap();
+    let url = format!("http://{}/s", server.local_address().unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = tokio::spawn(server.serve(async {
+        let _ = stopped.await;
+    }));
+    let open = async || Builder::new(&url).unwrap().connect().await.unwrap();
+    let clients = [open().await, open().await, open().await];
+    stop.send(()).unwrap();
+    drop(clients);
+    within("the end of the server", serving).await.unwrap();
+}

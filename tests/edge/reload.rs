@@ -363,6 +363,26 @@ async fn watched_files_are_reloaded() {
     assert!(!said.contains("files have changed"), "{said}");
 }
 
+/// A file that cannot be read to its end holds up the reload, and nothing else: sessions are served, and the program stops.
+#[tokio::test]
+async fn files_that_hang_hold_up_the_reload_only() {
+    let folder = Folder::new();
+    let text = "listen = \"127.0.0.1:0\"\n[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n";
+    let file = folder.write("gateway.toml", text);
+    let mut program = Program::start(&file);
+    let port = program.port();
+    std::fs::remove_file(&file).unwrap();
+    let made = Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    program.signal("HUP");
+    for _ in 0..20 {
+        let answer = within("an answer", status(port, "/a/info")).await;
+        assert!(answer.contains("200"), "{answer}");
+    }
+    program.signal("TERM");
+    assert!(program.wait().success());
+}
+
 /// SIGHUP ends no program, whether it has a file or not.
 #[tokio::test]
 async fn hang_up_without_a_file_is_survived() {

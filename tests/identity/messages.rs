@@ -69,6 +69,44 @@ async fn what_is_no_token_ends_the_session() {
     assert!(running.saw_nobody());
 }
 
+/// Who says it in a message is counted like everybody: with `max_sessions_per_user`, one session more than that ends with 1013, and a
+/// place is free again when a session is over.
+#[tokio::test]
+async fn users_of_messages_are_counted() {
+    let running = by_message(|_, service| service.clients.sessions_of_user = Some(1));
+    let open = async || {
+        let stream = TcpStream::connect(running.address).await.unwrap();
+        let url = format!("ws://{}/s/websocket", running.address);
+        let (mut socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let alice = of("alice");
+        let token = alice
+            .strip_prefix("Authorization: Bearer ")
+            .unwrap_or(&alice);
+        for message in [token, "hello"] {
+            socket.send(Message::text(message)).await.unwrap();
+        }
+        let answer = socket.next().await.unwrap().unwrap();
+        (socket, answer)
+    };
+    let (mut first, answer) = open().await;
+    assert_eq!(answer, Message::text("hello"));
+    let (_second, answer) = open().await;
+    let Message::Close(Some(close)) = answer else {
+        panic!("{answer:?}");
+    };
+    assert_eq!(u16::from(close.code), 1013);
+    first.close(None).await.unwrap();
+    while first.next().await.is_some() {}
+    let again = async {
+        while open().await.1 != Message::text("hello") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), again)
+        .await
+        .unwrap();
+}
+
 /// A token that came as a message ends its session like any other when it expires, on a WebSocket too.
 #[tokio::test]
 async fn expiry_ends_sessions_of_messages() {

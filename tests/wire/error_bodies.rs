@@ -1,7 +1,7 @@
 //! Refusals are texts that no client can take for frames. ("origin not allowed" and a line feed would open its session)
 
 use crate::fixture::{echo_server, opened, service, upgrade};
-use crate::support::{ANSWER_DEADLINE, Request, Response, Server, Session};
+use crate::support::{ANSWER_DEADLINE, Request, Response, Server};
 
 /// Not empty lines of what could be a frame: no line feed, and no `o`, `h`, `a[`, `c[`, `m` at the start.
 #[track_caller]
@@ -117,7 +117,7 @@ fn upgrade_version(path: &str, version: &str) -> Request {
 #[test]
 fn refusals_of_the_http_layer_do_not_look_like_frames() {
     let server = echo_server("body_timeout = \"200ms\"");
-    let session = Session::new(&server, "/echo");
+    let session = opened(&server, "/echo");
     let path = session.url("/xhr_send");
     for (status, bytes) in [
         (400, "GET /echo HTTP/1.1\r\n\r\n".to_owned()),

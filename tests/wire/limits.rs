@@ -69,12 +69,14 @@ fn chunked_body_over_the_limit_is_refused() {
 #[test]
 fn refusal_reaches_a_browser_that_is_still_sending() {
     let server = echo_server(LIMITS);
+    let session = opened(&server, "/echo");
+    let path = session.url("/xhr_send");
     let body = vec![b' '; 4 << 20];
     for _ in 0..20 {
         let mut connection = server.connect();
         connection.limit_writes(ANSWER_DEADLINE);
         let head = format!(
-            "POST /echo/000/x/xhr_send HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         connection.send_raw(head.as_bytes());

@@ -120,3 +120,35 @@ fn session_that_sends_too_fast_can_be_closed() {
     socket.send_text("[\"second\"]");
     socket.assert_told_and_closed(1008, told);
 }
+
+/// Sends that wait count as queue memory: there is room for some, and others are refused at once instead of being kept.
+#[test]
+fn sends_that_wait_are_bounded_by_queue_memory() {
+    let options = "queue_memory = \"1MiB\"\nbytes_per_second = 1000\nbytes_burst = 1000\ndeliver_timeout = \"1m\"";
+    let server = echo_server(options);
+    let session = opened(&server, "/echo");
+    session.send("[\"the first, of any size, is taken\"]");
+    let body = format!("[\"{}\"]", "x".repeat(200_000));
+    let mut waiting: Vec<_> = (0..8)
+        .map(|_| {
+            let mut connection = server.connect();
+            let send = Request::post(session.url("/xhr_send"));
+            connection.send(&send.body(body.clone()));
+            connection
+        })
+        .collect();
+    // At least two of them are too many: the last answer of all comes first.
+    let refused = read_response(waiting.last_mut().expect("eight"));
+    refused.assert_is(503, "Server is out of queue memory.");
+    assert_eq!(server.get("/echo/info").head.status, 200);
+}
+
+/// A send for a session that does not exist is answered from its head: nothing of its body is kept.
+#[test]
+fn bodies_for_nobody_are_not_waited_for() {
+    let server = echo_server("");
+    let mut connection = server.connect();
+    let head = "POST /echo/0/nobody/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n[\"";
+    connection.send_raw(head.as_bytes());
+    read_response(&mut connection).assert_is(404, "Session not found.");
+}
