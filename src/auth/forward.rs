@@ -166,8 +166,10 @@ impl Inner {
                 }
                 Source::Cookie(name) => {
                     let value = source.find(inquiry.uri, inquiry.fields);
-                    let cookie = value.and_then(|value| format!("{name}={value}").parse().ok());
-                    fields.extend(cookie.map(|cookie: HeaderValue| (COOKIE, cookie)));
+                    let cookie = value.and_then(|value| {
+                        HeaderValue::from_bytes(format!("{name}={value}").as_bytes()).ok()
+                    });
+                    fields.extend(cookie.map(|cookie| (COOKIE, cookie)));
                 }
                 Source::Query(_) | Source::Message => {}
             }

@@ -46,8 +46,9 @@ impl Source {
                     .map(|(_, value)| value.into_owned())
             }
             Self::Cookie(wanted) => cookies(fields)
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.to_owned()),
+                .find(|(name, _)| *name == wanted.as_bytes())
+                .and_then(|(_, value)| str::from_utf8(value).ok())
+                .map(str::to_owned),
             Self::Message => None,
         }
     }
@@ -117,6 +118,25 @@ mod tests {
     use http::header::{COOKIE, HeaderValue};
 
     use super::*;
+
+    fn find(source: &str, target: &str, name: HeaderName, line: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        let source: Source = source.parse().unwrap();
+        source.find(&target.parse().unwrap(), &headers.into())
+    }
+
+    /// Other cookies may have any bytes.
+    #[test]
+    fn strange_cookies_hide_no_token() {
+        for line in [
+            "city=M\u{fc}nchen; session=x",
+            "session=x; city=M\u{fc}nchen",
+        ] {
+            let found = find("cookie:session", "/", COOKIE, line);
+            assert_eq!(found.as_deref(), Some("x"), "{line}");
+        }
+    }
 
     /// Only the token goes; what stands beside it stays, in its order.
     #[test]
