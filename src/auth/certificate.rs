@@ -39,6 +39,9 @@ pub(super) struct Certificate {
 const INTEGER: u8 = 0x02;
 const OCTETS: u8 = 0x04;
 const OBJECT: u8 = 0x06;
+const UTF8_STRING: u8 = 0x0C;
+const PRINTABLE_STRING: u8 = 0x13;
+const IA5_STRING: u8 = 0x16;
 const UTC_TIME: u8 = 0x17;
 const GENERAL_TIME: u8 = 0x18;
 const SEQUENCE: u8 = 0x30;
@@ -160,8 +163,9 @@ impl Certificate {
             SubjectFrom::Uri => &self.uris,
         };
         let name = names.first().filter(|name| !name.is_empty());
-        name.cloned()
-            .ok_or("the certificate has no name of the kind that is its subject (subject_from)")
+        name.cloned().ok_or(
+            "the certificate has no name of the kind that is its subject (client_certificate)",
+        )
     }
 
     /// What it says, with `subject` for `sub`.
@@ -183,17 +187,28 @@ impl Certificate {
     }
 }
 
-/// Those of a Name. (RFC 5280 §4.1.2.4)
+/// Those of a Name; none, when one of them is of a kind that is not read. (RFC 5280 §4.1.2.4)
 fn common_names(name: &[u8]) -> Vec<String> {
     let sets = Der(name).filter(|(tag, _)| *tag == SET);
     let attributes = sets.flat_map(|(_, set)| Der(set));
     let values = attributes.filter_map(|(_, attribute)| {
         let mut parts = Der(attribute);
-        let is_wanted = parts.expect(OBJECT)? == COMMON_NAME;
-        let (_, value) = parts.next().filter(|_| is_wanted)?;
-        str::from_utf8(value).ok().map(str::to_owned)
+        let is_wanted = parts.expect(OBJECT) == Some(COMMON_NAME);
+        is_wanted.then(|| parts.next().and_then(|(kind, value)| text(kind, value)))
     });
-    values.collect()
+    values.collect::<Option<_>>().unwrap_or_default()
+}
+
+/// A DirectoryString. Those with two or four bytes for a character could be read as another text, and what a TeletexString says
+/// is open to doubt.
+fn text(kind: u8, value: &[u8]) -> Option<String> {
+    let text = str::from_utf8(value).ok()?;
+    let is_read = match kind {
+        UTF8_STRING => true,
+        PRINTABLE_STRING | IA5_STRING => text.is_ascii(),
+        _ => false,
+    };
+    is_read.then(|| text.to_owned())
 }
 
 /// A Time in seconds since 1970. (RFC 5280 §4.1.2.5)
@@ -252,6 +267,30 @@ mod tests {
         ] {
             assert_eq!(seconds(form, time.as_bytes()), expected, "{time}");
         }
+    }
+
+    /// Texts of other kinds are no names, though their bytes may look like one: neither alone, nor beside another.
+    #[test]
+    fn names_are_texts_of_known_kinds() {
+        let wrap = |tag: u8, content: &[u8]| [&[tag, content.len() as u8], content].concat();
+        let name = |kind, value: &[u8]| {
+            let parts = [wrap(OBJECT, COMMON_NAME), wrap(kind, value)].concat();
+            wrap(SET, &wrap(SEQUENCE, &parts))
+        };
+        for kind in [UTF8_STRING, PRINTABLE_STRING, IA5_STRING] {
+            assert_eq!(common_names(&name(kind, b"admins")), ["admins"]);
+        }
+        assert_eq!(
+            common_names(&name(UTF8_STRING, "\u{fc}".as_bytes())),
+            ["\u{fc}"]
+        );
+        // UniversalString, BMPString, TeletexString, OCTET STRING.
+        for kind in [0x1C, 0x1E, 0x14, OCTETS] {
+            let strange = name(kind, b"admins");
+            let both = [name(UTF8_STRING, b"a"), strange.clone()].concat();
+            assert!(common_names(&strange).is_empty() && common_names(&both).is_empty());
+        }
+        assert!(common_names(&name(PRINTABLE_STRING, "\u{fc}".as_bytes())).is_empty());
     }
 
     /// What is cut off, or is none, gives nothing and does not panic.

@@ -15,6 +15,7 @@ use http::{HeaderMap, StatusCode, Uri};
 use ring::digest::{Context, SHA256};
 use tracing::warn;
 
+use crate::fields::FieldValue;
 use crate::identity::{Authenticator, Decision, Identity, Inquiry, Preparing, Refusal};
 use crate::outward::Asker;
 use crate::protocol::browser_query;
@@ -40,7 +41,8 @@ pub struct ForwardConfig {
     pub subject_field: Option<HeaderName>,
     /// Whether it is asked for each request, and not only when a session opens or something else is shown than then. Default no.
     pub each_request: bool,
-    /// How long it is not asked again about the same. Default not at all.
+    /// How long it is not asked again about the same: what is shown, the host and the query, and also `Origin`, the address, the
+    /// scheme, the method and the transport. Default not at all.
     pub cache: Option<Duration>,
     /// Whether backends see what it is shown. Default no.
     pub pass_token: bool,
@@ -62,6 +64,28 @@ impl ForwardConfig {
             pass_token: false,
             terms: Terms::default(),
         }
+    }
+
+    /// # Errors
+    /// What is wrong with what is to be shown.
+    pub(crate) fn check_sources(&self) -> Result<(), String> {
+        for source in &self.sources {
+            match source {
+                Source::Header(name) if is_own(name) => {
+                    return Err(format!(
+                        "{name} is set by the gateway itself, and cannot be shown; leave it out"
+                    ));
+                }
+                Source::Message => {
+                    return Err(
+                        "messages cannot be shown to another server; leave \"message\" out"
+                            .to_owned(),
+                    );
+                }
+                Source::Header(_) | Source::Query(_) | Source::Cookie(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -91,19 +115,7 @@ impl ForwardAuth {
     /// # Errors
     /// What is wrong with the URL, the certificates, or what is to be shown.
     pub fn new(config: ForwardConfig) -> Result<Self, String> {
-        for source in &config.sources {
-            match source {
-                Source::Header(name) if is_own(name) => {
-                    return Err(format!(
-                        "{name} is set by the gateway itself, and cannot be shown"
-                    ));
-                }
-                Source::Message => {
-                    return Err("messages cannot be shown to another server".to_owned());
-                }
-                Source::Header(_) | Source::Query(_) | Source::Cookie(_) => {}
-            }
-        }
+        config.check_sources()?;
         let asker = Asker::new(&config.url, config.ca_file.clone(), config.timeout)?;
         Ok(Self(Arc::new(Inner {
             cache: Cache::new(config.cache),
@@ -128,31 +140,68 @@ fn is_own(name: &HeaderName) -> bool {
     of_connection.contains(name) || name.as_str().starts_with("x-forwarded-")
 }
 
+/// A digest of several parts, told apart by their lengths.
+struct Parts(Context);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Parts {
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(&(part.len() as u64).to_be_bytes());
+        self.0.update(part);
+    }
+
+    fn finish(self) -> [u8; 32] {
+        let digest = self.0.finish();
+        digest.as_ref().try_into().unwrap_or_default()
+    }
+}
+
 impl Inner {
-    /// What tells questions apart: to whom somebody wants to get, and what is shown. Not where it comes from.
-    fn digest(&self, inquiry: &Inquiry<'_>) -> [u8; 32] {
-        let mut digest = Context::new(&SHA256);
-        let mut add = |part: &[u8]| {
-            digest.update(&(part.len() as u64).to_be_bytes());
-            digest.update(part);
-        };
-        add(inquiry.prefix.as_bytes());
-        add(inquiry.host.unwrap_or_default().as_bytes());
-        add(browser_query(inquiry.uri.query().unwrap_or_default(), true).as_bytes());
+    /// What tells people apart: where they want to get, and what they show. Not where they come from, which changes while they stay
+    /// the same.
+    fn proof(&self, inquiry: &Inquiry<'_>) -> [u8; 32] {
+        let mut digest = Parts::default();
+        digest.add(inquiry.prefix.as_bytes());
+        digest.add(inquiry.host.unwrap_or_default().as_bytes());
+        digest.add(browser_query(inquiry.uri.query().unwrap_or_default(), true).as_bytes());
         for source in &self.config.sources {
             match source {
                 Source::Header(name) => {
                     let lines = inquiry.fields.get_all(name);
-                    lines.for_each(|line| add(line.as_bytes()));
+                    lines.for_each(|line| digest.add(line.as_bytes()));
                 }
-                source => add(source
-                    .find(inquiry.uri, inquiry.fields)
-                    .unwrap_or_default()
-                    .as_bytes()),
+                source => digest.add(
+                    source
+                        .find(inquiry.uri, inquiry.fields)
+                        .unwrap_or_default()
+                        .as_bytes(),
+                ),
             }
-            add(b"");
+            digest.add(b"");
         }
-        digest.finish().as_ref().try_into().unwrap_or_default()
+        digest.finish()
+    }
+
+    /// What tells questions apart: also where they come from, and how. Of the path only the last part counts, the name of a
+    /// transport: browsers choose the ids before it.
+    fn question_key(proof: &[u8; 32], inquiry: &Inquiry<'_>) -> [u8; 32] {
+        let mut digest = Parts::default();
+        digest.add(proof);
+        let origin = inquiry.fields.get(&ORIGIN);
+        digest.add(&[u8::from(origin.is_some())]);
+        digest.add(origin.map_or(&[][..], FieldValue::as_bytes));
+        let address = inquiry.address.map(|address| address.to_string());
+        digest.add(address.unwrap_or_default().as_bytes());
+        digest.add(inquiry.scheme.unwrap_or_default().as_bytes());
+        digest.add(inquiry.method.as_str().as_bytes());
+        let transport = inquiry.uri.path().rsplit('/').next();
+        digest.add(transport.unwrap_or_default().as_bytes());
+        digest.finish()
     }
 
     /// The fields of the question.
@@ -166,8 +215,10 @@ impl Inner {
                 }
                 Source::Cookie(name) => {
                     let value = source.find(inquiry.uri, inquiry.fields);
-                    let cookie = value.and_then(|value| format!("{name}={value}").parse().ok());
-                    fields.extend(cookie.map(|cookie: HeaderValue| (COOKIE, cookie)));
+                    let cookie = value.and_then(|value| {
+                        HeaderValue::from_bytes(format!("{name}={value}").as_bytes()).ok()
+                    });
+                    fields.extend(cookie.map(|cookie| (COOKIE, cookie)));
                 }
                 Source::Query(_) | Source::Message => {}
             }
@@ -196,7 +247,12 @@ impl Inner {
         fields
     }
 
-    async fn ask(&self, question: &HeaderMap, proof: [u8; 32]) -> Result<Arc<Identity>, Refusal> {
+    async fn ask(
+        &self,
+        question: &HeaderMap,
+        key: [u8; 32],
+        proof: [u8; 32],
+    ) -> Result<Arc<Identity>, Refusal> {
         let terms = &self.config.terms;
         let answered = match self.asker.ask(question, LONGEST).await {
             Ok(answered) => answered,
@@ -238,7 +294,7 @@ impl Inner {
             expires: None,
             proof: Some(proof),
         });
-        self.cache.keep(proof, &identity);
+        self.cache.keep(key, &identity);
         Ok(identity)
     }
 
@@ -254,14 +310,20 @@ impl Inner {
 impl Authenticator for ForwardAuth {
     fn authenticate(&self, inquiry: &Inquiry<'_>) -> Decision {
         let inner = &self.0;
-        let proof = inner.digest(inquiry);
+        let proof = inner.proof(inquiry);
         let known = inquiry.owner.filter(|owner| owner.proof == Some(proof));
         let known = known.filter(|_| !inner.config.each_request).cloned();
-        if let Some(identity) = known.or_else(|| inner.cache.find(&proof)) {
+        if let Some(identity) = known {
+            return Decision::Now(Ok(identity));
+        }
+        let key = Inner::question_key(&proof, inquiry);
+        if let Some(identity) = inner.cache.find(&key) {
             return Decision::Now(Ok(identity));
         }
         let (inner, question) = (Arc::clone(inner), inner.question(inquiry));
-        Decision::Later(Box::pin(async move { inner.ask(&question, proof).await }))
+        Decision::Later(Box::pin(
+            async move { inner.ask(&question, key, proof).await },
+        ))
     }
 
     fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) {

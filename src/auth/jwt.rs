@@ -103,7 +103,7 @@ impl Jwt {
     /// With the keys at a URL. They are read by [`Authenticator::prepare`], or else when the first token comes.
     ///
     /// # Errors
-    /// What is wrong with the URL or the certificates.
+    /// What is wrong with the URL, the certificates or the times.
     pub fn with_url(keys: JwksConfig, config: JwtConfig) -> Result<Self, String> {
         let keys = KeySource::Remote(RemoteKeys::new(keys)?);
         Ok(Self(Arc::new(Inner { keys, config })))
@@ -171,9 +171,19 @@ impl Inner {
             });
         };
         let verified = self.verify(&keys, token, wall_clock());
-        verified.map_err(|wrong| KeyedRefusal {
-            is_of_keys: matches!(wrong, Wrong::UnknownKey),
-            refusal: self.refusal(wrong),
+        verified.map_err(|wrong| {
+            let is_of_keys = matches!(wrong, Wrong::UnknownKey);
+            let refusal = match is_of_keys && remote.fails() {
+                // It may be among those that could not be read.
+                true => self.config.terms.unavailable(
+                    "no key fits its algorithm and kid, and keys could not be read the last time",
+                ),
+                false => self.refusal(wrong),
+            };
+            KeyedRefusal {
+                refusal,
+                is_of_keys,
+            }
         })
     }
 

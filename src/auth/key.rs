@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::{hmac, signature};
 use serde::Deserialize;
 
@@ -251,20 +251,49 @@ impl Key {
     }
 }
 
-/// Whether this is a key or a certificate: in PEM, JSON, or DER, or as OpenSSH has them.
+/// Whether this is a key or a certificate: in PEM, with whatever is in front of it, JSON, or DER, or as OpenSSH has them.
 fn is_key(secret: &[u8]) -> bool {
-    let forms: [&[u8]; 3] = [b"-----BEGIN ", b"ssh-", b"ecdsa-sha2-"];
-    let text = secret.trim_ascii();
+    const PEM: &[u8] = b"-----BEGIN ";
+    const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+    let forms: [&[u8]; 2] = [b"ssh-", b"ecdsa-sha2-"];
+    let text = secret.strip_prefix(BYTE_ORDER_MARK).unwrap_or(secret);
+    let text = text.trim_ascii();
+    let is_pem = secret.windows(PEM.len()).any(|part| part == PEM);
     let json = || serde_json::from_slice::<serde_json::Map<_, serde_json::Value>>(text).ok();
     let is_jwk =
         || json().is_some_and(|map| ["kty", "keys"].iter().any(|name| map.contains_key(*name)));
-    let is_der = match secret {
-        [0x30, 0x82, high, low, rest @ ..] => {
-            usize::from(u16::from_be_bytes([*high, *low])) == rest.len()
-        }
-        _ => false,
+    // Without the armour of PEM.
+    let is_bare = || {
+        let bare: Vec<_> = text
+            .iter()
+            .copied()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .collect();
+        STANDARD.decode(bare).is_ok_and(|der| is_der(&der))
     };
-    forms.iter().any(|form| text.starts_with(form)) || is_der || is_jwk()
+    let is_text = is_pem || forms.iter().any(|form| text.starts_with(form));
+    is_text || is_der(secret) || is_bare() || is_jwk()
+}
+
+/// Whether this is a SEQUENCE that begins with another or an INTEGER, as keys and certificates do. (X.690 §8.1; RFC 5280 §4.1)
+fn is_der(secret: &[u8]) -> bool {
+    let (length, content) = match secret {
+        [0x30, length @ 0..=0x7F, rest @ ..] => (usize::from(*length), rest),
+        [0x30, form @ 0x81..=0x84, rest @ ..] => {
+            let Some((digits, rest)) = rest.split_at_checked(usize::from(form & 0x7F)) else {
+                return false;
+            };
+            let digits = digits.iter();
+            let length = digits.fold(0, |length, digit| length << 8 | usize::from(*digit));
+            (length, rest)
+        }
+        _ => return false,
+    };
+    // What looks like space may have been cut off at its end, or be there too much.
+    let is_whole = length.abs_diff(content.len()) <= 2;
+    // 0x30 is a zero in a text, which no key in DER is.
+    let is_text = secret.iter().all(u8::is_ascii_graphic);
+    is_whole && !is_text && matches!(content, [0x30 | 0x02, ..])
 }
 
 /// Some write numbers with a zero in front, which they must not. (RFC 7518 §6.3.1.1)

@@ -26,7 +26,7 @@ pub struct JwksConfig {
     pub ca_file: Option<PathBuf>,
     /// How often they are read. Default 15 min.
     pub refresh: Duration,
-    /// How long they hold while they cannot be read. Default 24 h.
+    /// How long they hold while they cannot be read, from the last time that they were; no shorter than `refresh`. Default 24 h.
     pub keep: Duration,
     /// Time that reading them may take. Default 5 s.
     pub timeout: Duration,
@@ -83,8 +83,11 @@ impl RemoteKeys {
     /// Nothing is read yet.
     ///
     /// # Errors
-    /// What is wrong with the URL or the certificates.
+    /// What is wrong with the URL, the certificates or the times.
     pub(super) fn new(config: JwksConfig) -> Result<Self, String> {
+        if config.keep < config.refresh {
+            return Err("they would cease to hold before they are read again; let keep be no shorter than refresh".to_owned());
+        }
         let asker = Asker::new(&config.url, config.ca_file.clone(), config.timeout)?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -114,6 +117,11 @@ impl RemoteKeys {
             .keys
             .clone()
             .filter(|_| state.read_at.is_some_and(holds))
+    }
+
+    /// Whether they could not be read the last time.
+    pub(super) fn fails(&self) -> bool {
+        self.shared.state.borrow().problem.is_some()
     }
 
     /// Reads them again for somebody whose key is not among them: the future ends when that is done. `None` when it was done a short

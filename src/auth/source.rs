@@ -26,8 +26,12 @@ pub enum Source {
 const BEARER: &str = "bearer ";
 
 impl Source {
-    /// The token, if the request has one here.
+    /// The token, if the request has one here; an empty one is none.
     pub(super) fn find(&self, uri: &Uri, fields: &Fields) -> Option<String> {
+        self.first(uri, fields).filter(|token| !token.is_empty())
+    }
+
+    fn first(&self, uri: &Uri, fields: &Fields) -> Option<String> {
         match self {
             Self::Header(name) => {
                 let value = fields.get(name)?.text()?;
@@ -42,12 +46,13 @@ impl Source {
             Self::Query(wanted) => {
                 let mut pairs = form_urlencoded::parse(uri.query()?.as_bytes());
                 pairs
-                    .find(|(name, _)| name == wanted)
+                    .find(|(name, value)| name == wanted && !value.is_empty())
                     .map(|(_, value)| value.into_owned())
             }
             Self::Cookie(wanted) => cookies(fields)
-                .find(|(name, _)| name == wanted)
-                .map(|(_, value)| value.to_owned()),
+                .find(|(name, value)| *name == wanted.as_bytes() && !value.is_empty())
+                .and_then(|(_, value)| str::from_utf8(value).ok())
+                .map(str::to_owned),
             Self::Message => None,
         }
     }
@@ -117,6 +122,48 @@ mod tests {
     use http::header::{COOKIE, HeaderValue};
 
     use super::*;
+
+    fn find(source: &str, target: &str, name: HeaderName, line: &str) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        headers.append(name, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        let source: Source = source.parse().unwrap();
+        source.find(&target.parse().unwrap(), &headers.into())
+    }
+
+    /// Other cookies may have any bytes.
+    #[test]
+    fn strange_cookies_hide_no_token() {
+        for line in [
+            "city=M\u{fc}nchen; session=x",
+            "session=x; city=M\u{fc}nchen",
+        ] {
+            let found = find("cookie:session", "/", COOKIE, line);
+            assert_eq!(found.as_deref(), Some("x"), "{line}");
+        }
+    }
+
+    /// What is empty is not there, so that what comes later is looked at.
+    #[test]
+    fn empty_is_missing() {
+        assert_eq!(find("cookie:session", "/", COOKIE, "session=; a=b"), None);
+        assert_eq!(find("query:t", "/?t=&a=b", COOKIE, ""), None);
+        assert_eq!(find("header", "/", AUTHORIZATION, "Bearer "), None);
+        assert_eq!(
+            find(
+                "header:x-token",
+                "/",
+                HeaderName::from_static("x-token"),
+                ""
+            ),
+            None
+        );
+        let later = find("cookie:session", "/", COOKIE, "session=; session=x");
+        assert_eq!(later.as_deref(), Some("x"));
+        assert_eq!(
+            find("query:t", "/?t=&t=x", COOKIE, "").as_deref(),
+            Some("x")
+        );
+    }
 
     /// Only the token goes; what stands beside it stays, in its order.
     #[test]

@@ -1,8 +1,11 @@
 //! How tables of `auth` become authenticators, and the kinds of their values.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use http::Uri;
 
 use crate::auth::{
     ForwardAuth, ForwardConfig, JwksConfig, Jwt, JwtConfig, KeyError, Keys, Mtls, MtlsConfig,
@@ -208,6 +211,7 @@ impl AuthTable {
             }
             config.pass_token = self.pass_token;
             config.terms = self.terms.clone();
+            config.check_sources().map_err(|what| ("from", what))?;
             let built = ForwardAuth::new(config).map_err(of_url("forward_url"));
             return built.map(Authentication::new);
         }
@@ -231,6 +235,13 @@ impl AuthTable {
                 jwks.url.clone_from(url);
                 jwks.ca_file.clone_from(&self.ca_file);
                 jwks.timeout = self.timeout;
+                if jwks.keep < jwks.refresh {
+                    let what = format!(
+                        "{:?} is shorter than jwks_refresh ({:?}): keys would cease to hold before they are read again; write a longer jwks_keep or a shorter jwks_refresh",
+                        jwks.keep, jwks.refresh
+                    );
+                    return Err(("jwks_keep", what));
+                }
                 let built = Jwt::with_url(jwks, config).map_err(of_url("jwks_url"));
                 return built.map(Authentication::new);
             }
@@ -264,6 +275,19 @@ fn with_meaning(mut value: Value, held: &[AuthTable]) -> Value {
         }
     }
     value
+}
+
+/// Whether what is asked there is not encrypted, and leaves this host.
+fn is_open_to_others(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return false;
+    };
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+    let is_here = match host.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().is_loopback(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    };
+    uri.scheme_str() == Some("http") && !is_here
 }
 
 /// What is said of a key that means nothing beside this way.
@@ -342,6 +366,24 @@ impl Config {
         let mut problems: Vec<_> = prepared.into_iter().flatten().collect();
         problems.sort();
         problems
+    }
+
+    /// Servers that say who is let in, and may be played by whoever is on the way to them.
+    pub(super) fn auth_warnings(&self) -> impl Iterator<Item = Mistake> {
+        let urls = self.auths.iter().enumerate().flat_map(|(index, auth)| {
+            let urls = [
+                ("jwks_url", &auth.jwks_url),
+                ("forward_url", &auth.forward_url),
+            ];
+            urls.map(|(key, url)| (index, auth, key, url.as_deref()))
+        });
+        let open = urls.filter(|(.., url)| url.is_some_and(is_open_to_others));
+        open.map(|(index, auth, key, _)| {
+            let origin = self.origin_of_auth(index, key);
+            let key = format!("auth {:?}: {key}", auth.name.as_deref().unwrap_or_default());
+            let what = "is http:// to another host: who is on the way can let anybody in; https:// keeps them out";
+            Mistake::new(&origin, &key, what)
+        })
     }
 
     fn asks_for_certificates(&self) -> bool {

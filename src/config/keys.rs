@@ -349,7 +349,7 @@ pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
     jwks_url: Optional<HttpUrl> => jwks_url, or "what else there is to prove who it is";
     /// how often `jwks_url` is read
     jwks_refresh: Span => jwks.refresh;
-    /// how long its keys hold while it cannot be read
+    /// how long its keys hold while it cannot be read; no shorter than `jwks_refresh`
     jwks_keep: Span => jwks.keep;
     /// file with a shared secret of at least 32 bytes, for tokens with HS256, HS384, HS512; white space at its end does not count
     secret_file: File => secret_file, or "what else there is to prove who it is";

@@ -174,6 +174,7 @@ impl Config {
     /// What is allowed but seldom meant.
     pub fn warnings(&self) -> Vec<Mistake> {
         let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
+        warnings.extend(self.auth_warnings());
         for (index, listener) in self.listeners.iter().enumerate() {
             let remarks = ListenerConfig::from(listener).tls.map(|tls| tls.remarks());
             let origin = self.origin_of_listener(index);

@@ -65,8 +65,8 @@ pub(crate) struct BindingCookies {
 impl BindingCookies {
     /// Those of a request; `random` is called when there is none.
     pub(crate) fn of(fields: &Fields, random: impl FnOnce() -> ([u8; 16], u16)) -> Self {
-        let secret = |(name, value): (&str, &str)| {
-            name.strip_prefix(NAME)?;
+        let secret = |(name, value): (&[u8], &[u8])| {
+            name.strip_prefix(NAME.as_bytes())?;
             let mut secret = [0; 16];
             let length = URL_SAFE_NO_PAD.decode_slice(value, &mut secret).ok()?;
             (length == secret.len()).then_some(Secret(secret))
@@ -144,6 +144,23 @@ mod tests {
         );
         let with_end = cookies.set_cookie("/a;b", false).expect("it is fresh");
         assert!(with_end.to_str().is_ok_and(|text| text.contains("Path=/;")));
+    }
+
+    /// Cookies beside it may have any bytes, and do not hide it.
+    #[test]
+    fn strange_cookies_hide_no_other() {
+        for line in [
+            "city=M\u{fc}nchen; sockjs-binding-1=AAAAAAAAAAAAAAAAAAAAAA",
+            "sockjs-binding-1=AAAAAAAAAAAAAAAAAAAAAA; a\u{fc}=b;; =; c",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                COOKIE,
+                HeaderValue::from_bytes(line.as_bytes()).expect("a value"),
+            );
+            let cookies = BindingCookies::of(&headers.into(), || ([7; 16], 1));
+            assert!(cookies.have(&Secret([0; 16])), "{line}");
+        }
     }
 
     /// A browser that has a binding cookie gets no other, and any of several will do; what is none is not looked at.

@@ -5,13 +5,17 @@ use http::header::{COOKIE, HeaderValue};
 
 use crate::fields::Fields;
 
-/// Names and values, in the order of the request.
-pub(crate) fn cookies(fields: &Fields) -> impl Iterator<Item = (&str, &str)> {
+/// Names and values, in the order of the request. Bytes, since browsers send any: one that is strange hides no other.
+pub(crate) fn cookies(fields: &Fields) -> impl Iterator<Item = (&[u8], &[u8])> {
     fields
         .get_all(&COOKIE)
-        .filter_map(|line| line.text())
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
+        .flat_map(|line| line.as_bytes().split(|&byte| byte == b';'))
+        .filter_map(|pair| {
+            let pair = pair.trim_ascii();
+            let (name, value) =
+                pair.split_at_checked(pair.iter().position(|&byte| byte == b'=')?)?;
+            Some((name, &value[1..]))
+        })
 }
 
 /// Takes out the cookies whose names are `meant`; the others stay, in their order.

@@ -63,8 +63,14 @@ impl Asker {
         ca_file: Option<PathBuf>,
         timeout: Duration,
     ) -> Result<Self, String> {
-        let address = Address::parse(url)?;
         let uri: Uri = url.parse().map_err(|_| "it is not a URL")?;
+        if uri
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err("it has a user name, and none can be sent; leave it out".to_owned());
+        }
+        let address = Address::parse(url)?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err("it does not start with http:// or https://".to_owned());
         }

@@ -143,6 +143,33 @@ async fn each_request_can_be_asked_about() {
     assert_eq!(server.times(), 1);
 }
 
+/// An answer is kept for questions like it alone: what is told from another page, address, scheme, method or transport is asked about.
+#[tokio::test]
+async fn answers_are_kept_for_like_questions() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, service| {
+        service.session_binding = Some(SessionBinding::Identity);
+        config.each_request = true;
+        config.cache = Some(Duration::from_secs(600));
+    });
+    let own = "Cookie: sid=1\r\n";
+    assert_eq!(running.with("a/xhr", own, "").await.1, "o\n");
+    assert_eq!(running.with("b/xhr", own, "").await.1, "o\n");
+    assert_eq!(server.times(), 1);
+    server.answers("403 Forbidden", "", "");
+    for fields in [
+        "Origin: http://localhost\r\n",
+        "X-Forwarded-For: 1.2.3.4\r\n",
+        "X-Forwarded-Proto: https\r\n",
+    ] {
+        let fields = format!("{own}{fields}");
+        assert_eq!(running.with("c/xhr", &fields, "").await.1, REFUSED);
+    }
+    assert_eq!(running.with("a/xhr_send", own, "[\"a\"]").await.0, 404);
+    assert_eq!(server.times(), 4);
+    assert_eq!(running.with("d/xhr", own, "").await.1, "o\n");
+}
+
 /// Refusals and redirections to where people log in are 4401. Where it fails nobody is let in, and is told that it is not their fault.
 #[tokio::test]
 async fn refusals_and_outages_let_nobody_in() {

@@ -116,7 +116,8 @@ async fn keys_are_kept_while_the_source_fails() {
 
     let source = Asked::new("200 OK", "", &set(&[&key])).await;
     let brief = serve(&source.url("/"), |keys| {
-        keys.keep = Duration::from_millis(500)
+        keys.refresh = Duration::from_millis(500);
+        keys.keep = Duration::from_millis(500);
     });
     assert_eq!(brief.poll("a", &key.token()).await.1, "o\n");
     source.answers("500 Internal Server Error", "", "");
@@ -130,6 +131,28 @@ async fn keys_are_kept_while_the_source_fails() {
     };
     let over = tokio::time::timeout(Duration::from_secs(10), over).await;
     over.expect("the keys cease to hold");
+}
+
+/// Who comes with a key that could not be read is told that it is not the token's fault; a token that is wrong stays wrong.
+#[tokio::test]
+async fn key_that_cannot_be_read_is_no_fault_of_the_token() {
+    let (old, new) = (Key::new("1"), Key::new("2"));
+    let source = Asked::new("200 OK", "", &set(&[&old])).await;
+    let running = serve(&source.url("/"), |_| {});
+    assert_eq!(running.poll("a", &old.token()).await.1, "o\n");
+    source.answers("500 Internal Server Error", "", "");
+    for _ in 0..2 {
+        assert_eq!(running.poll("b", &new.token()).await.1, UNAVAILABLE);
+        assert_eq!(running.poll("b", &Key::new("1").token()).await.1, REFUSED);
+    }
+}
+
+/// Keys that are read more seldom than they hold would not be there in between.
+#[test]
+fn keys_hold_until_they_are_read_again() {
+    let mut keys = JwksConfig::new("https://a/");
+    keys.keep = keys.refresh / 2;
+    assert!(Jwt::with_url(keys, JwtConfig::default()).is_err());
 }
 
 /// Without keys nobody is let in, and it is said that this is not the token's fault.

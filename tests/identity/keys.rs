@@ -196,6 +196,44 @@ async fn public_rsa_key_is_no_secret() {
     }
 }
 
+/// Nor is a key or certificate of another kind, whatever its length, and whatever stands in front of it.
+#[test]
+fn keys_in_any_form_are_no_secrets() {
+    for options in [
+        &["RSA"][..],
+        &["EC", "-pkeyopt", "ec_paramgen_curve:P-256"],
+        &["EC", "-pkeyopt", "ec_paramgen_curve:P-384"],
+        &["ED25519"],
+    ] {
+        let folder = Pair::new(options).folder;
+        let export =
+            |more: &[&str]| openssl(&folder.0, &[&["pkey", "-in", "key.pem"], more].concat());
+        let pem = export(&["-pubout"]);
+        let lines = String::from_utf8(pem.clone()).unwrap();
+        let bare = lines.lines().filter(|line| !line.starts_with('-'));
+        for form in [
+            [b"\xEF\xBB\xBF", &pem[..]].concat(),
+            [b"the key of the login\n", &pem[..]].concat(),
+            export(&["-pubout", "-outform", "DER"]),
+            export(&["-outform", "DER"]),
+            bare.collect::<Vec<_>>().join("\n").into_bytes(),
+        ] {
+            assert_eq!(
+                Keys::secret(&form),
+                Err(KeyError::KeyAsSecret),
+                "{options:?}"
+            );
+        }
+    }
+    for secret in [
+        &[0x30; 60][..],
+        &[b'0'; 48],
+        b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    ] {
+        assert!(Keys::secret(secret).is_ok(), "{secret:?}");
+    }
+}
+
 /// Keys that are too short, or are not for verifying, are left out; others of the set are used. (RFC 7517 §4.3, §5; RFC 7518 §3.3)
 #[test]
 fn keys_of_no_use_are_left_out() {

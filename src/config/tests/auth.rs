@@ -62,7 +62,27 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             "name = \"a\"\nforward_url = \"http://a/\"\nfrom = [\"message\"]",
             "",
-            "auth \"a\": forward_url: messages cannot be shown",
+            "auth \"a\": from: messages cannot be shown",
+        ),
+        (
+            "name = \"a\"\nforward_url = \"http://a/\"\nfrom = [\"header:host\"]",
+            "",
+            ":4:8: auth \"a\": from: host is set by the gateway itself",
+        ),
+        (
+            "name = \"a\"\nforward_url = \"http://u:p@a/\"",
+            "",
+            "auth \"a\": forward_url: it has a user name, and none can be sent; leave it out",
+        ),
+        (
+            "name = \"a\"\njwks_url = \"https://a/\"\njwks_keep = \"5m\"",
+            "",
+            "auth \"a\": jwks_keep: 300s is shorter than jwks_refresh (900s)",
+        ),
+        (
+            "name = \"a\"\njwks_url = \"https://a/\"\njwks_refresh = \"48h\"",
+            "",
+            "write a longer jwks_keep or a shorter jwks_refresh",
         ),
         (
             "name = \"a\"\njwks_url = \"ftp://a/\"",
@@ -103,6 +123,32 @@ fn authenticators_that_cannot_work_are_refused() {
         let file = format!("[[auth]]\n{auth}\n{SERVICE}\n{service}\n");
         let error = load(&file, &[], &[]).expect_err(expected);
         assert!(error.contains(expected), "{expected}: {error}");
+    }
+}
+
+/// Who is on the way to a server that is asked can say anything, but for TLS, and on the same host.
+#[test]
+fn servers_that_can_be_played_are_warnings() {
+    let count = |key: &str, url: &str| {
+        let auth = format!("[[auth]]\nname = \"a\"\n{key} = \"{url}\"\n");
+        let config = load(&format!("{auth}{SERVICE}\n"), &[], &[]).expect("it is allowed");
+        let warnings = config.warnings();
+        let mut keys = warnings.iter().map(|warning| &warning.key);
+        assert!(keys.all(|own| *own == format!("auth \"a\": {key}")));
+        warnings.len()
+    };
+    for key in ["jwks_url", "forward_url"] {
+        for url in [
+            "http://a/",
+            "http://192.0.2.1/",
+            "http://[2001:db8::1]/",
+            "http://localhost.a/",
+        ] {
+            assert_eq!(count(key, url), 1, "{url}");
+        }
+        for url in ["http://127.0.0.1:9/", "http://localhost/", "http://[::1]/"] {
+            assert_eq!(count(key, url), 0, "{url}");
+        }
     }
 }
 
