@@ -29,6 +29,11 @@ const METRICS: &str = "/metrics";
 const MAX_BODY: usize = 64 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Whether the listener has something else than health at this path.
+pub(crate) fn has(path: &str) -> bool {
+    path == METRICS || path.starts_with(ROOT) || pages::at(path).is_some()
+}
+
 /// What is asked for.
 enum Call {
     Status,
@@ -59,8 +64,8 @@ impl Call {
             ("status", None, ..) => get(Self::Status),
             ("config", None, ..) => get(Self::Config),
             ("sessions", None, ..) => get(Self::Sessions),
-            ("sessions", Some(id), None, _) => get(Self::Session(id.to_owned())),
-            ("sessions", Some(id), Some("tap"), None) => get(Self::Tap(id.to_owned())),
+            ("sessions", Some(id), None, _) => get(Self::Session(id_in(id))),
+            ("sessions", Some(id), Some("tap"), None) => get(Self::Tap(id_in(id))),
             ("kick", None, ..) => post(Self::Kick),
             ("drain", None, ..) => post(Self::Drain),
             ("undrain", None, ..) => post(Self::Undrain),
@@ -68,6 +73,15 @@ impl Call {
             _ => None,
         }
     }
+}
+
+/// An id as whoever asks wrote it, for what is told of it.
+fn id_in(segment: &str) -> String {
+    let whole = segment.replace('&', "%26").replace('=', "%3D");
+    let mut parts = form_urlencoded::parse(whole.as_bytes());
+    parts
+        .next()
+        .map_or_else(String::new, |(id, _)| id.into_owned())
 }
 
 /// Answers any request on the admin listener.
@@ -214,8 +228,12 @@ fn undrain(admin: &Admin) -> Result<Value, Wrong> {
 
 async fn reload(admin: &Admin) -> Response<Body> {
     match admin.process.reload().await {
-        Ok(outcome) => json_of(StatusCode::OK, &json!(outcome)),
-        Err(mistakes) => {
+        None => {
+            let what = "the configuration is not reloaded, the program stops";
+            Wrong(StatusCode::CONFLICT, what.to_owned()).response()
+        }
+        Some(Ok(outcome)) => json_of(StatusCode::OK, &json!(outcome)),
+        Some(Err(mistakes)) => {
             let error = "the configuration was not reloaded; what was in force stays";
             let value = json!({ "error": error, "mistakes": mistakes });
             json_of(StatusCode::UNPROCESSABLE_ENTITY, &value)

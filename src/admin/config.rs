@@ -1,7 +1,9 @@
 //! What an operator can set about the admin listener, and when it is safe.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 
 use crate::server::ListenAddress;
 
@@ -48,6 +50,8 @@ impl AdminConfig {
     /// Least length of a token in bytes: what cannot be guessed.
     const SHORTEST: usize = 16;
     const LONGEST: usize = 4096;
+    /// The token and blanks around it.
+    const LONGEST_FILE: usize = 2 * Self::LONGEST;
 
     /// Whether it may be opened.
     ///
@@ -92,8 +96,14 @@ impl AdminConfig {
             key: "token_file",
             what: format!("{}: {what}", path.display()),
         };
-        let content =
-            std::fs::read(path).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        let content = read_start(path, Self::LONGEST_FILE);
+        let content = content.map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        if content.len() > Self::LONGEST_FILE {
+            return Err(wrong(format!(
+                "it has more than {} bytes; write the token alone, as `openssl rand -hex 32` makes one",
+                Self::LONGEST_FILE
+            )));
+        }
         // Editors end files with a newline.
         let token = content.trim_ascii();
         if !(Self::SHORTEST..=Self::LONGEST).contains(&token.len()) {
@@ -124,6 +134,16 @@ impl AdminConfig {
             _ => None,
         }
     }
+}
+
+/// What a file begins with: all of it, or one byte more than `most`.
+fn read_start(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    let most = u64::try_from(most).unwrap_or(u64::MAX);
+    let file = File::open(path)?;
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut content)?;
+    Ok(content)
 }
 
 #[cfg(test)]
@@ -181,5 +201,14 @@ mod tests {
             }
         }
         std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// A file without an end is not read for ever.
+    #[test]
+    fn token_files_are_read_up_to_a_bound() {
+        let mut config = at("0.0.0.0:1");
+        config.token_file = Some("/dev/zero".into());
+        let what = config.check().unwrap_err().what;
+        assert!(what.contains("more than 8192 bytes"), "{what}");
     }
 }

@@ -23,6 +23,7 @@ use crate::server::{BindError, ListenerConfig, Server, ServerConfig};
 use crate::service::{ConnectionInfo, Gateway, Outside};
 use crate::transport::{Answer, Request};
 
+pub(crate) use api::has;
 pub(crate) use config::{AdminConfig, NotSafe};
 use drain::Draining;
 use guard::Guard;
@@ -43,9 +44,9 @@ pub(crate) trait Process: Send + Sync {
     fn reload(&self) -> Reloading;
 }
 
-/// What comes of reading the configuration again; else its mistakes, a line each.
+/// What comes of reading the configuration again; else its mistakes, a line each. `None` when it is too late: the program stops.
 pub(crate) type Reloading =
-    Pin<Box<dyn Future<Output = Result<ReloadOutcome, Vec<String>>> + Send>>;
+    Pin<Box<dyn Future<Output = Option<Result<ReloadOutcome, Vec<String>>>> + Send>>;
 
 /// A configuration was read and is in force.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -12,14 +12,18 @@ use tracing::info;
 
 use crate::protocol::Message;
 use crate::registry::{Load, Passage, Reservation, Tap, Tapped};
+use crate::session::Standing;
 
 use super::answer::Wrong;
-use super::{Admin, sessions};
+use super::{Admin, MAX_TAPS, sessions};
 
 /// Silence after which a comment is sent, so that a watcher who has gone is noticed.
 const ALIVE: Duration = Duration::from_secs(10);
 /// Bytes of one message that are shown.
 const SHOWN: usize = 4096;
+
+/// Taps that a session has room for, as the registry has it.
+const MOST: usize = 4;
 
 struct Watching {
     tap: Tap,
@@ -37,12 +41,22 @@ pub(super) fn begin(
         return Err(Wrong(StatusCode::FORBIDDEN, what.to_owned()));
     }
     let (session, _) = sessions::find(admin, id)?;
-    let too_many = || {
-        let what = "too many taps are open, or the session has ended; close another one";
-        Wrong(StatusCode::SERVICE_UNAVAILABLE, what.to_owned())
-    };
-    let place = admin.taps.reserve(1).ok_or_else(too_many)?;
-    let tap = session.tap(contents).ok_or_else(too_many)?;
+    let busy = |what: String| Wrong(StatusCode::SERVICE_UNAVAILABLE, what);
+    let place = admin.taps.reserve(1).ok_or_else(|| {
+        busy(format!(
+            "{MAX_TAPS} taps are open, and more are not allowed; close another one"
+        ))
+    })?;
+    let tap = session.tap(contents).ok_or_else(|| {
+        if session.look().standing == Standing::Closed {
+            let what = format!("the session {} has ended", session.id());
+            return Wrong(StatusCode::NOT_FOUND, what);
+        }
+        busy(format!(
+            "{} taps of this session are open, and more are not allowed; close another one",
+            MOST
+        ))
+    })?;
     info!(session = %session.id(), contents, "tapped by an operator");
     let watching = Watching { tap, _place: place };
     let stream = unfold(Some((watching, true)), |state| async move {

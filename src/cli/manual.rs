@@ -37,9 +37,9 @@ pub(super) struct CompletionArguments {
 #[derive(Debug, Args)]
 #[command(after_help = MAN_EXAMPLES)]
 pub(super) struct ManArguments {
-    /// Command to print the page of, like check or config-show [default: the program's own]
-    #[arg(value_name = "COMMAND", conflicts_with = "write")]
-    command: Option<String>,
+    /// Command to print the page of, like check, config-show or config show [default: the program's own]
+    #[arg(value_name = "COMMAND", num_args = 0..=2, conflicts_with = "write")]
+    command: Vec<String>,
     /// Write all pages into this folder instead
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
@@ -75,7 +75,8 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
         });
     }
     let command = whole();
-    let path = arguments.command.as_deref();
+    let path = arguments.command.join("-");
+    let path = Some(path.as_str()).filter(|path| !path.is_empty());
     let found = match path {
         None => Some(command),
         // `proxy-config` has the dash in its name, `config-show` between two.

@@ -95,12 +95,25 @@ impl Process for Program {
     fn reload(&self) -> Reloading {
         let (asked, outcome) = oneshot::channel();
         let requests = self.reload.clone();
+        let stopping = Arc::clone(&self.stopping);
         Box::pin(async move {
-            let gone = |_| Err(vec!["the program stops".to_owned()]);
-            if requests.send(asked).await.is_err() {
-                return gone(());
+            let is_stopping = || stopping.load(Ordering::Relaxed);
+            if is_stopping() {
+                return None;
             }
-            outcome.await.unwrap_or_else(|_| gone(()))
+            requests.send(asked).await.ok()?;
+            let outcome = outcome.await.ok()?;
+            // It may have begun to stop before it came to this.
+            outcome
+                .map(Some)
+                .or_else(|mistakes| {
+                    if is_stopping() {
+                        Ok(None)
+                    } else {
+                        Err(mistakes)
+                    }
+                })
+                .transpose()
         })
     }
 }

@@ -11,7 +11,7 @@ use super::output::print;
 use super::say;
 use super::settings::Settings;
 use crate::admin::AdminConfig;
-use crate::remote::{Remote, RemoteError, show};
+use crate::remote::{Field, Remote, RemoteError, show};
 use crate::server::ListenAddress;
 
 /// Nobody answers. (`EX_UNAVAILABLE`)
@@ -19,6 +19,9 @@ const UNAVAILABLE: u8 = 69;
 
 /// How often `drain --wait` looks.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How many sessions there are, or are left.
+const SESSIONS: Field = Field("sessions", Value::is_u64);
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 the gateway refused, and says why, 64 wrong arguments or configuration, 69 no gateway answers.";
@@ -252,14 +255,16 @@ impl Whom {
 
 pub(super) fn status(arguments: &StatusArguments) -> Result<ExitCode, String> {
     ask(&arguments.whom, async |remote| {
-        let status = remote.get("status").await?;
+        let status = remote.get("status", SESSIONS).await?;
         Ok(shown(&arguments.whom, &status, show::status))
     })
 }
 
 pub(super) fn reload(arguments: &ReloadArguments) -> Result<ExitCode, String> {
     ask(&arguments.whom, async |remote| {
-        let outcome = remote.post("reload", &json!({})).await?;
+        let outcome = remote
+            .post("reload", &json!({}), Field("added", Value::is_array))
+            .await?;
         Ok(shown(&arguments.whom, &outcome, show_reload))
     })
 }
@@ -292,26 +297,37 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
         if let Some(window) = arguments.window {
             body["window_seconds"] = json!(window);
         }
-        let outcome = remote.post("drain", &body).await?;
+        let outcome = remote.post("drain", &body, SESSIONS).await?;
         let printed = shown(&arguments.whom, &outcome, |outcome| {
             format!("draining, sessions: {}\n", outcome["sessions"])
         });
         if !arguments.wait {
             return Ok(printed);
         }
-        let emptied = async {
+        if outcome["sessions"] == 0 {
+            return Ok(printed);
+        }
+        let over = async {
             loop {
-                let status = remote.get("status").await?;
-                if status["sessions"] == 0 {
-                    return Ok(printed);
+                match remote.get("status", SESSIONS).await {
+                    Ok(status) if status["sessions"] == 0 => return Ok(printed),
+                    Ok(status) if status["draining"] == false => {
+                        say("the drain was taken back by somebody else");
+                        return Ok(ExitCode::FAILURE);
+                    }
+                    Ok(_) => tokio::time::sleep(LOOK).await,
+                    Err(error) if is_gone(&error) => {
+                        say("the gateway has stopped; no session is left");
+                        return Ok(printed);
+                    }
+                    Err(error) => return Err(error),
                 }
-                tokio::time::sleep(LOOK).await;
             }
         };
         let Some(patience) = arguments.timeout else {
-            return emptied.await;
+            return over.await;
         };
-        tokio::time::timeout(patience, emptied)
+        tokio::time::timeout(patience, over)
             .await
             .unwrap_or_else(|_| {
                 say("sessions are left");
@@ -320,9 +336,21 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
     })
 }
 
+/// Whether a gateway that answered before has stopped: it listens no more, or its connection broke.
+fn is_gone(error: &RemoteError) -> bool {
+    use std::io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+    match error {
+        RemoteError::Unreachable(_, error) => {
+            [ConnectionRefused, ConnectionReset, NotFound].contains(&error.kind())
+        }
+        RemoteError::Broken(..) => true,
+        _ => false,
+    }
+}
+
 pub(super) fn undrain(arguments: &UndrainArguments) -> Result<ExitCode, String> {
     ask(&arguments.whom, async |remote| {
-        let outcome = remote.post("undrain", &json!({})).await?;
+        let outcome = remote.post("undrain", &json!({}), SESSIONS).await?;
         Ok(shown(&arguments.whom, &outcome, |_| {
             "new sessions are served\n".to_owned()
         }))
@@ -332,11 +360,21 @@ pub(super) fn undrain(arguments: &UndrainArguments) -> Result<ExitCode, String> 
 pub(super) fn sessions(arguments: &SessionsArguments) -> Result<ExitCode, String> {
     match &arguments.verb {
         SessionsVerb::List { whom, filter } => ask(whom, async |remote| {
-            let list = remote.get(&format!("sessions?{}", filter.query())).await?;
+            let list = remote
+                .get(
+                    &format!("sessions?{}", filter.query()),
+                    Field("sessions", Value::is_array),
+                )
+                .await?;
             Ok(shown(whom, &list, show::sessions))
         }),
         SessionsVerb::Show { whom, id } => ask(whom, async |remote| {
-            let session = remote.get(&format!("sessions/{}", segment(id))).await?;
+            let session = remote
+                .get(
+                    &format!("sessions/{}", segment(id)),
+                    Field("id", Value::is_string),
+                )
+                .await?;
             Ok(shown(whom, &session, show::fields))
         }),
         SessionsVerb::Kick {
@@ -350,7 +388,9 @@ pub(super) fn sessions(arguments: &SessionsArguments) -> Result<ExitCode, String
             let body = json!({
                 "id": id, "user": user, "service": service, "code": code, "reason": reason,
             });
-            let outcome = remote.post("kick", &body).await?;
+            let outcome = remote
+                .post("kick", &body, Field("kicked", Value::is_u64))
+                .await?;
             Ok(shown(whom, &outcome, |outcome| {
                 format!("sessions ended: {}\n", outcome["kicked"])
             }))
@@ -423,10 +463,19 @@ fn ask(
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
     runtime.block_on(question(remote)).or_else(|error| {
-        say(&error.to_string());
         Ok(match error {
-            RemoteError::Refused(..) => ExitCode::FAILURE,
-            RemoteError::Unreachable(..) | RemoteError::Strange(..) => ExitCode::from(UNAVAILABLE),
+            RemoteError::Refused(answer) if whom.json => {
+                print(&format!("{answer:#}\n"));
+                ExitCode::FAILURE
+            }
+            RemoteError::Refused(_) => {
+                say(&error.to_string());
+                ExitCode::FAILURE
+            }
+            _ => {
+                say(&error.to_string());
+                ExitCode::from(UNAVAILABLE)
+            }
         })
     })
 }

@@ -68,7 +68,7 @@ impl Config {
         }
     }
 
-    /// A service that is where health is to be.
+    /// Health that would be where a service or the admin listener has something else.
     pub(super) fn check_health_paths(&self, mistakes: &mut Vec<Mistake>) {
         let health = &self.gateway.health;
         let paths = [
@@ -83,18 +83,37 @@ impl Config {
             );
             mistakes.push(Mistake::new(&origin, "health.ready_path", what));
         }
-        for (key, path) in paths.into_iter().filter(|_| health.public) {
-            let mut services = self.services.iter();
-            if services.any(|service| service.settings.config.prefix == *path) {
-                let written = self.origin_of("health", key);
+        for (key, path) in paths {
+            let mut refuse = |origin: &Origin, what: String| {
+                mistakes.push(Mistake::new(origin, format!("health.{key}"), what));
+            };
+            let written = self.origin_of("health", key);
+            if crate::admin::has(path) {
+                let what = format!(
+                    "{path:?} is where the admin listener has something else; write another path, like {:?}",
+                    if key == "live_path" {
+                        "/live"
+                    } else {
+                        "/ready"
+                    }
+                );
+                refuse(&written, what);
+                continue;
+            }
+            if !health.public {
+                continue;
+            }
+            let prefixes = self.services.iter();
+            let mut prefixes = prefixes.map(|service| &service.settings.config.prefix);
+            if let Some(prefix) = prefixes.find(|prefix| is_of_service(path, prefix)) {
                 let origin = match written {
                     Origin::Default => self.origin_of("health", "public"),
                     written => written,
                 };
                 let what = format!(
-                    "the service {path:?} is there; write another path, or public = false and ask the admin listener"
+                    "{path:?} is of the service {prefix:?}; write a path that is not below a service, or public = false and ask the admin listener"
                 );
-                mistakes.push(Mistake::new(&origin, format!("health.{key}"), what));
+                refuse(&origin, what);
             }
         }
     }
@@ -116,4 +135,14 @@ impl Config {
             .map(|value| value.origin.clone())
             .unwrap_or_default()
     }
+}
+
+/// Whether a path is a service's own. One at the root leaves other names directly below it free.
+fn is_of_service(path: &str, prefix: &str) -> bool {
+    if prefix.is_empty() {
+        let taken = ["/", "/info", "/websocket", "/doctor"].contains(&path);
+        return taken || path.starts_with("/iframe") || path[1..].contains('/');
+    }
+    let rest = path.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

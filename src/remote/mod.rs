@@ -35,11 +35,17 @@ pub(crate) struct Remote {
 pub(crate) enum RemoteError {
     /// Nobody listens there, or the way is blocked.
     Unreachable(ListenAddress, io::Error),
-    /// It answered that it will not, and why; with the lines of a configuration's mistakes.
-    Refused(String, Vec<String>),
+    /// It answered that it will not: its answer, with `error`, and the lines of a configuration's `mistakes`.
+    Refused(Value),
+    /// The connection ended before the whole answer had come.
+    Broken(ListenAddress, String),
     /// It is something else than an admin listener.
     Strange(ListenAddress, String),
 }
+
+/// What an answer of a gateway has: a field, and whether its value may be one.
+#[derive(Clone, Copy)]
+pub(crate) struct Field(pub(crate) &'static str, pub(crate) fn(&Value) -> bool);
 
 /// Time to connect, and for an answer to begin: a reload reads files, and tries no network.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,11 +62,14 @@ impl fmt::Display for RemoteError {
                 f,
                 "no gateway answers at {address}: {error}; does it run, with admin.listen set to this?"
             ),
-            Self::Refused(why, mistakes) => {
-                f.write_str(why)?;
-                mistakes
-                    .iter()
-                    .try_for_each(|mistake| write!(f, "\n  {mistake}"))
+            Self::Refused(answer) => {
+                let text = |value: &Value| show::plain(value.as_str().unwrap_or_default());
+                f.write_str(&text(&answer["error"]))?;
+                let mut mistakes = answer["mistakes"].as_array().into_iter().flatten();
+                mistakes.try_for_each(|mistake| write!(f, "\n  {}", text(mistake)))
+            }
+            Self::Broken(address, what) => {
+                write!(f, "the connection to {address} broke: {what}")
             }
             Self::Strange(address, what) => write!(
                 f,
@@ -110,18 +119,33 @@ impl Remote {
         })
     }
 
-    /// `GET` of a path below `/api/v1/`.
-    pub(crate) async fn get(&self, path: &str) -> Result<Value, RemoteError> {
+    /// `GET` of a path below `/api/v1/`. The answer has this field.
+    pub(crate) async fn get(&self, path: &str, has: Field) -> Result<Value, RemoteError> {
         let response = self.ask(Method::GET, path, Bytes::new()).await?;
-        self.read(response).await
+        self.checked(self.read(response).await?, has)
     }
 
     /// `POST` of a value there.
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, RemoteError> {
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        has: Field,
+    ) -> Result<Value, RemoteError> {
         let response = self
             .ask(Method::POST, path, body.to_string().into())
             .await?;
-        self.read(response).await
+        self.checked(self.read(response).await?, has)
+    }
+
+    /// The answer, when it is that of a gateway.
+    fn checked(&self, answer: Value, Field(name, is): Field) -> Result<Value, RemoteError> {
+        if answer.get(name).is_some_and(is) {
+            return Ok(answer);
+        }
+        Err(self.strange(format_args!(
+            "its answer has no {name:?} as a gateway's has"
+        )))
     }
 
     /// The server-sent events there.
@@ -172,7 +196,19 @@ impl Remote {
         tokio::spawn(connection);
         let response = timeout(PATIENCE, sender.send_request(request)).await;
         let response = response.map_err(|_| unreachable(late()))?;
-        response.map_err(|error| self.strange(error))
+        response.map_err(|error| self.failed(&error))
+    }
+
+    /// Without a whole answer: the connection broke, or there is no HTTP.
+    fn failed(&self, error: &hyper::Error) -> RemoteError {
+        use std::error::Error as _;
+        let is_io = error
+            .source()
+            .is_some_and(|source| source.is::<io::Error>());
+        if is_io || error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+            return RemoteError::Broken(self.address.clone(), error.to_string());
+        }
+        self.strange(error)
     }
 
     async fn connect(&self) -> io::Result<Box<dyn Way>> {
@@ -188,17 +224,19 @@ impl Remote {
         let body = Limited::new(response.into_body(), LONGEST).collect();
         let body = timeout(PATIENCE, body).await;
         let body = body.map_err(|_| self.strange("the answer does not end"))?;
-        let body = body.map_err(|error| self.strange(error))?.to_bytes();
+        let body = body.map_err(|error| match error.downcast::<hyper::Error>() {
+            Ok(error) => self.failed(&error),
+            Err(error) => self.strange(error),
+        });
+        let body = body?.to_bytes();
         let value: Value = serde_json::from_slice(&body)
             .map_err(|_| self.strange(format_args!("it answered {status} without JSON")))?;
         if status.is_success() {
             return Ok(value);
         }
-        let Some(error) = value["error"].as_str() else {
+        if !value["error"].is_string() {
             return Err(self.strange(format_args!("it answered {status}")));
-        };
-        let mistakes = value["mistakes"].as_array().into_iter().flatten();
-        let mistakes = mistakes.filter_map(Value::as_str).map(show::plain);
-        Err(RemoteError::Refused(show::plain(error), mistakes.collect()))
+        }
+        Err(RemoteError::Refused(value))
     }
 }

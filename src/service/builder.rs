@@ -112,6 +112,7 @@ impl GatewayBuilder {
             budgets,
             connections: Arc::default(),
             draining: Mutex::default(),
+            trying: Default::default(),
         })))
     }
 

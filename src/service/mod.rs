@@ -90,6 +90,7 @@ struct Inner {
     connections: Arc<Connections>,
     /// Held by who changes `routes`. While new sessions are refused everywhere, what they are refused with.
     draining: Mutex<Option<CloseReason>>,
+    trying: health::Trying,
 }
 
 /// One service: a prefix, its policies and its sessions.

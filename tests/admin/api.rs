@@ -249,6 +249,42 @@ async fn taps_tell_what_passes() {
     }
 }
 
+/// Who finds no room for a tap is told how many there may be.
+#[tokio::test]
+async fn taps_beyond_the_limit_are_told_of_it() {
+    let gateway = gateway().await;
+    let _client = gateway.open(Transport::Websocket).await;
+    let mut taps = Vec::new();
+    for _ in 0..4 {
+        taps.push(tapped(&gateway, "contents=false").await);
+    }
+    let id = gateway.only_session().await;
+    let (status, answer) = gateway.get(&format!("/api/v1/sessions/{id}/tap")).await;
+    assert_eq!(status, 503, "{answer}");
+    let what = answer["error"].as_str().unwrap();
+    assert!(what.contains("4 taps of this session"), "{what}");
+    taps.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// A program that stops takes no other configuration: as with an undrain, that is a conflict and no mistake of the file.
+#[tokio::test]
+async fn reloads_come_too_late_while_it_stops() {
+    let tables = format!("{LOOPBACK}{ECHO}[drain]\nwindow = \"1h\"\n");
+    let gateway = Gateway::start(&tables).await;
+    let _clients = [
+        drive(gateway.open(Transport::Websocket).await),
+        drive(gateway.open(Transport::Websocket).await),
+    ];
+    gateway.terminate();
+    until("the stop", async || {
+        gateway.get("/api/v1/status").await.1["stopping"] == true
+    })
+    .await;
+    let (status, answer) = gateway.post("/api/v1/reload", "{}").await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("stops"));
+}
+
 /// Without `tap_contents` nobody reads what messages say.
 #[tokio::test]
 async fn contents_are_shown_where_it_is_allowed_only() {

@@ -70,23 +70,35 @@ async fn ready_knows_of_upstreams_by_choice() {
     serving.abort();
 }
 
-/// A service that is where health is to be would hide it.
+/// Health where a service or the admin listener has something else would hide it: each such path is refused, with the key and what to
+/// write.
 #[tokio::test]
-async fn services_at_the_paths_of_health_are_refused() {
-    let arguments = [
-        "check",
-        "--set",
-        "service.a.prefix=/live",
-        "--set",
-        "service.a.backend=echo:",
-        "--set",
-        "health.public=true",
-    ];
-    let output = run(&arguments).await;
-    assert_eq!(output.status.code(), Some(64));
-    assert!(
-        err(&output).contains("health.live_path"),
-        "{}",
-        err(&output)
-    );
+async fn paths_of_others_are_refused() {
+    for (path, public, says) in [
+        ("/e", "true", "service"),
+        ("/e/info", "true", "service"),
+        ("/", "false", "admin listener"),
+        ("/metrics", "false", "admin listener"),
+        ("/api/v1/status", "false", "admin listener"),
+    ] {
+        let path_set = format!("health.live_path={path}");
+        let public = format!("health.public={public}");
+        let arguments = [
+            "check",
+            "--set",
+            "service.a.prefix=/e",
+            "--set",
+            "service.a.backend=echo:",
+            "--set",
+            &path_set,
+            "--set",
+            &public,
+        ];
+        let output = run(&arguments).await;
+        let told = err(&output);
+        assert_eq!(output.status.code(), Some(64), "{path}: {told}");
+        for part in ["health.live_path", path, says, "write"] {
+            assert!(told.contains(part), "{path}: {told}");
+        }
+    }
 }

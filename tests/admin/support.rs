@@ -183,11 +183,16 @@ impl Gateway {
         list["sessions"][0]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Stops it in order, and waits for its end.
-    pub(crate) async fn stop(mut self) {
+    /// Tells it to stop in order.
+    pub(crate) fn terminate(&self) {
         let pid = self.child.id().to_string();
         let kill = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(kill.unwrap().success());
+    }
+
+    /// Stops it in order, and waits for its end.
+    pub(crate) async fn stop(mut self) {
+        self.terminate();
         until("the program's end", async || {
             self.child.try_wait().unwrap().is_some()
         })
