@@ -53,8 +53,7 @@ pub(super) fn begin(
             return Wrong(StatusCode::NOT_FOUND, what);
         }
         busy(format!(
-            "{} taps of this session are open, and more are not allowed; close another one",
-            MOST
+            "{MOST} taps of this session are open, and more are not allowed; close another one"
         ))
     })?;
     info!(session = %session.id(), contents, "tapped by an operator");

@@ -307,21 +307,25 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
         if outcome["sessions"] == 0 {
             return Ok(printed);
         }
+        let stopped = || {
+            say("the gateway has stopped; no session is left");
+            Ok(printed)
+        };
         let over = async {
+            let mut before = Value::Null;
             loop {
                 match remote.get("status", SESSIONS).await {
+                    Ok(status) if is_another(&status, &before) => return stopped(),
                     Ok(status) if status["sessions"] == 0 => return Ok(printed),
                     Ok(status) if status["draining"] == false => {
                         say("the drain was taken back by somebody else");
                         return Ok(ExitCode::FAILURE);
                     }
-                    Ok(_) => tokio::time::sleep(LOOK).await,
-                    Err(error) if is_gone(&error) => {
-                        say("the gateway has stopped; no session is left");
-                        return Ok(printed);
-                    }
+                    Ok(status) => before = status,
+                    Err(error) if is_gone(&error) => return stopped(),
                     Err(error) => return Err(error),
                 }
+                tokio::time::sleep(LOOK).await;
             }
         };
         let Some(patience) = arguments.timeout else {
@@ -334,6 +338,12 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
                 Ok(ExitCode::FAILURE)
             })
     })
+}
+
+/// Whether one was started in the place of the gateway that answered `before`. In containers all have the same number.
+fn is_another(status: &Value, before: &Value) -> bool {
+    let uptime = |status: &Value| status["uptime_seconds"].as_u64();
+    !before.is_null() && (status["pid"] != before["pid"] || uptime(status) < uptime(before))
 }
 
 /// Whether a gateway that answered before has stopped: it listens no more, or its connection broke.
@@ -478,4 +488,19 @@ fn ask(
             }
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A gateway that was started anew has another number, or has not run for as long.
+    #[test]
+    fn gateways_started_anew_are_told_apart() {
+        let status = |pid: u32, uptime: u32| json!({ "pid": pid, "uptime_seconds": uptime });
+        assert!(!is_another(&status(1, 5), &Value::Null));
+        assert!(!is_another(&status(1, 5), &status(1, 5)));
+        assert!(is_another(&status(2, 5), &status(1, 5)));
+        assert!(is_another(&status(1, 0), &status(1, 5)));
+    }
 }

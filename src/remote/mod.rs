@@ -151,7 +151,9 @@ impl Remote {
     /// The server-sent events there.
     pub(crate) async fn events(&self, path: &str) -> Result<Events, RemoteError> {
         let response = self.ask(Method::GET, path, Bytes::new()).await?;
-        if response.status().is_success() {
+        let kind = response.headers().get(CONTENT_TYPE);
+        let is_stream = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if response.status().is_success() && is_stream {
             return Ok(Events::new(response.into_body()));
         }
         match self.read(response).await {

@@ -166,6 +166,7 @@ async fn other_servers_are_not_taken_for_a_gateway() {
         &["reload"],
         &["status"],
         &["sessions", "list"],
+        &["sessions", "tap", "0000"],
     ] {
         let output = run(&[verb, &["--admin", &address]].concat()).await;
         assert_eq!(output.status.code(), Some(69), "{verb:?}: {}", out(&output));

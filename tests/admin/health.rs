@@ -79,7 +79,7 @@ async fn paths_of_others_are_refused() {
         ("/e/info", "true", "service"),
         ("/", "false", "admin listener"),
         ("/metrics", "false", "admin listener"),
-        ("/api/v1/status", "false", "admin listener"),
+        ("/api/health", "false", "admin listener"),
     ] {
         let path_set = format!("health.live_path={path}");
         let public = format!("health.public={public}");
