@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tracing::info;
 
 use crate::protocol::Message;
-use crate::registry::{Load, Passage, Reservation, Tap, Tapped};
+use crate::registry::{Load, MOST_TAPS, Passage, Reservation, Tap, Tapped};
 use crate::session::Standing;
 
 use super::answer::Wrong;
@@ -21,9 +21,6 @@ use super::{Admin, MAX_TAPS, sessions};
 const ALIVE: Duration = Duration::from_secs(10);
 /// Bytes of one message that are shown.
 const SHOWN: usize = 4096;
-
-/// Taps that a session has room for, as the registry has it.
-const MOST: usize = 4;
 
 struct Watching {
     tap: Tap,
@@ -53,7 +50,7 @@ pub(super) fn begin(
             return Wrong(StatusCode::NOT_FOUND, what);
         }
         busy(format!(
-            "{MOST} taps of this session are open, and more are not allowed; close another one"
+            "{MOST_TAPS} taps of this session are open, and more are not allowed; close another one"
         ))
     })?;
     info!(session = %session.id(), contents, "tapped by an operator");

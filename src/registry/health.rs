@@ -1,6 +1,5 @@
 //! What is known of whoever a backend depends on.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -13,7 +12,6 @@ use super::clock::now;
 #[derive(Debug, Default)]
 pub struct Health {
     tries: Mutex<Tries>,
-    trying: AtomicBool,
 }
 
 /// What is known at a time.
@@ -32,16 +30,6 @@ pub struct Tries {
 }
 
 impl Health {
-    /// Whether nobody tries it just for its health, and who asks may, until it is [`done`](Self::done).
-    pub fn begins(&self) -> bool {
-        !self.trying.swap(true, Ordering::Relaxed)
-    }
-
-    /// That try is over.
-    pub fn done(&self) {
-        self.trying.store(false, Ordering::Relaxed);
-    }
-
     /// A try went well.
     pub fn succeeded(&self) {
         let mut tries = self.tries.lock();

@@ -63,7 +63,7 @@ pub use receiver::Receiver;
 use registration::{Key, Registration};
 use shard::{Entry, Shard};
 use tally::{Tallies, Totals};
-pub use tap::{Load, Passage, Tap, Tapped};
+pub use tap::{Load, MOST_TAPS, Passage, Tap, Tapped};
 pub use wakers::Due;
 pub use wire::Wire;
 

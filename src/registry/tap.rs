@@ -56,7 +56,7 @@ pub struct Load {
 }
 
 /// Taps of one session at a time.
-const MOST: usize = 4;
+pub const MOST_TAPS: usize = 4;
 /// Events that wait for one tap, and bytes of their contents.
 const QUEUED: usize = 512;
 const QUEUED_BYTES: usize = 256 * 1024;
@@ -118,7 +118,7 @@ impl Taps {
 
     /// One more; `None` when there are too many.
     pub(super) fn add(&mut self, contents: bool) -> Option<u32> {
-        if self.taps.len() == MOST {
+        if self.taps.len() == MOST_TAPS {
             return None;
         }
         let number = self.next;
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn taps_of_a_session_are_few() {
         let mut taps = Taps::new(Moment::START);
-        let numbers: Vec<_> = (0..MOST).map(|_| taps.add(true).unwrap()).collect();
+        let numbers: Vec<_> = (0..MOST_TAPS).map(|_| taps.add(true).unwrap()).collect();
         assert_eq!(taps.add(true), None);
         assert!(!taps.remove(numbers[0]));
         assert!(taps.add(true).is_some());

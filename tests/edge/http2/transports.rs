@@ -164,6 +164,7 @@ async fn bad_requests_are_told_what_is_wrong() {
         .builder("GET", "/s/info")
         .header("origin", "https://evil.example");
     assert_eq!(client.ask(refused, "").await.unwrap().whole().await.0, 403);
+    assert_eq!(client.post("/s/0/a/xhr", "").await.1, "o\n");
     let too_large = "x".repeat(5 << 20);
     assert_eq!(client.post("/s/0/a/xhr_send", &too_large).await.0, 413);
     assert_eq!(client.get("/s/info").await.head.status(), 200);
