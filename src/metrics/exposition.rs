@@ -7,7 +7,7 @@ use crate::registry::Distribution;
 
 use super::format::Format;
 use super::reading::Reading;
-use super::table::{Family, TABLE, Type};
+use super::table::{Family, Read, TABLE, Type};
 
 /// All metrics of a reading.
 pub fn render(reading: &Reading, format: Format) -> String {
@@ -19,7 +19,13 @@ pub fn render(reading: &Reading, format: Format) -> String {
             format,
             any: false,
         };
-        (family.read)(reading, &mut samples);
+        match family.read {
+            Read::Gateway(read) => read(reading, &mut samples),
+            Read::Service(read) => {
+                let services = reading.services.iter();
+                services.for_each(|service| read(service, &mut samples));
+            }
+        }
     }
     if format == Format::OpenMetrics {
         page.push_str("# EOF\n");

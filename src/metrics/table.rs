@@ -24,7 +24,15 @@ pub(super) struct Family {
     pub(super) help: &'static str,
     pub(super) labels: &'static [&'static str],
     /// Writes its samples.
-    pub(super) read: fn(&Reading, &mut Samples<'_>),
+    pub(super) read: Read,
+}
+
+/// Where the samples of a metric come from.
+pub(super) enum Read {
+    /// The gateway, once.
+    Gateway(fn(&Reading, &mut Samples<'_>)),
+    /// Each of its services.
+    Service(fn(&ServiceReading, &mut Samples<'_>)),
 }
 
 /// What a metric is.
@@ -47,18 +55,18 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Living sessions, by the transport that opened them.",
         labels: &["service", "transport", "state"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for of in &census.transports {
                     for ((_, state, _), count) in Standing::LIVING.iter().zip(of.living) {
                         samples.put(&[service, of.transport, state], count);
                     }
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_sessions_opened",
@@ -66,16 +74,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Sessions that were opened.",
         labels: &["service", "transport"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for of in &census.transports {
                     samples.put(&[service, of.transport], of.opened);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_sessions_closed",
@@ -83,18 +91,18 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Sessions that have ended, by what ended them.",
         labels: &["service", "transport", "cause"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for of in &census.transports {
                     for (cause, count) in EndCause::ALL.iter().zip(of.closed) {
                         samples.put(&[service, of.transport, cause.name()], count);
                     }
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_session_close_codes",
@@ -102,16 +110,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Sessions that have ended, by their close code.",
         labels: &["service", "code"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for (number, count) in &census.codes {
                     samples.put(&[service, &code(*number)], *count);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_messages",
@@ -119,17 +127,17 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Messages accepted from browsers (in), and put into frames for browsers (out).",
         labels: &["service", "transport", "direction"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for of in &census.transports {
                     samples.put(&[service, of.transport, "in"], of.traffic.messages_in);
                     samples.put(&[service, of.transport, "out"], of.traffic.messages_out);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_message_bytes",
@@ -137,17 +145,17 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Bytes of those messages, without framing and escapes.",
         labels: &["service", "transport", "direction"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 for of in &census.transports {
                     samples.put(&[service, of.transport, "in"], of.traffic.bytes_in);
                     samples.put(&[service, of.transport, "out"], of.traffic.bytes_out);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_queued_messages",
@@ -155,15 +163,15 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Messages that wait for backends (in), and for browsers (out).",
         labels: &["service", "direction"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service, "in"], census.queued.messages_in);
                 samples.put(&[service, "out"], census.queued.messages_out);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_queue_bytes",
@@ -171,15 +179,15 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Bytes of those messages.",
         labels: &["service", "direction"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service, "in"], census.queued.bytes_in);
                 samples.put(&[service, "out"], census.queued.bytes_out);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_receiver_wait_seconds",
@@ -187,14 +195,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "seconds",
         help: "Time that sessions waited for their next response to write to, between polls or streams. After `disconnect_delay` a session ends instead.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service], census.receiver_waits.clone());
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_limit_hits",
@@ -202,16 +210,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "How often limits were reached.",
         labels: &["service", "limit"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, limits, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, limits, ..
+             },
+             samples| {
                 for hits in limits {
                     samples.put(&[service, hits.limit], hits.hits);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_requests_refused",
@@ -219,16 +227,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Requests that were refused because of who asked.",
         labels: &["service", "reason"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, refusals, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, refusals, ..
+             },
+             samples| {
                 for (reason, count) in refusals {
                     samples.put(&[service, reason], *count);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_network_findings",
@@ -236,16 +244,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "What was found out about networks of browsers: suspected buffering, and cuts.",
         labels: &["service", "finding"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, findings, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, findings, ..
+             },
+             samples| {
                 for (finding, count) in findings {
                     samples.put(&[service, finding], *count);
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_upstream_dials",
@@ -253,18 +261,18 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Dials of upstreams, by what came of them. Services without an upstream have none.",
         labels: &["service", "outcome"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 if let Some(dials) = &census.dials {
                     for ((_, outcome, _), count) in DialOutcome::ALL.iter().zip(dials.outcomes) {
                         samples.put(&[service, outcome], count);
                     }
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_upstream_dial_seconds",
@@ -272,16 +280,16 @@ pub(super) static TABLE: &[Family] = &[
         unit: "seconds",
         help: "Time that dials of upstreams took which opened: name, TCP, TLS and handshake.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 if let Some(dials) = &census.dials {
                     samples.put(&[service], dials.latency.clone());
                 }
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_session_places",
@@ -289,14 +297,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Sessions that count against the service's `max_sessions`, those included whose backend has not finished.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service], census.places.used);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_session_places_limit",
@@ -304,14 +312,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "The service's `max_sessions`.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service], census.places.limit);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_queue_memory_bytes",
@@ -319,14 +327,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Bytes that count against the service's `queue_memory`: of bodies being read, and of queues beyond 16 KiB.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service], census.queue_memory.used);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_queue_memory_limit_bytes",
@@ -334,14 +342,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "The service's `queue_memory`.",
         labels: &["service"],
-        read: |reading, samples| {
-            for ServiceReading {
-                service, census, ..
-            } in &reading.services
-            {
+        read: Read::Service(
+            |ServiceReading {
+                 service, census, ..
+             },
+             samples| {
                 samples.put(&[service], census.queue_memory.limit);
-            }
-        },
+            },
+        ),
     },
     Family {
         name: "sockjs_all_session_places",
@@ -349,7 +357,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Sessions of all services that count against the top level's `max_sessions`.",
         labels: &[],
-        read: |reading, samples| samples.put(&[], reading.sessions.used),
+        read: Read::Gateway(|reading, samples| samples.put(&[], reading.sessions.used)),
     },
     Family {
         name: "sockjs_all_session_places_limit",
@@ -357,7 +365,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "The top level's `max_sessions`.",
         labels: &[],
-        read: |reading, samples| samples.put(&[], reading.sessions.limit),
+        read: Read::Gateway(|reading, samples| samples.put(&[], reading.sessions.limit)),
     },
     Family {
         name: "sockjs_all_queue_memory_bytes",
@@ -365,7 +373,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Bytes of all services that count against the top level's `queue_memory`.",
         labels: &[],
-        read: |reading, samples| samples.put(&[], reading.queue_memory.used),
+        read: Read::Gateway(|reading, samples| samples.put(&[], reading.queue_memory.used)),
     },
     Family {
         name: "sockjs_all_queue_memory_limit_bytes",
@@ -373,7 +381,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "The top level's `queue_memory`.",
         labels: &[],
-        read: |reading, samples| samples.put(&[], reading.queue_memory.limit),
+        read: Read::Gateway(|reading, samples| samples.put(&[], reading.queue_memory.limit)),
     },
     Family {
         name: "sockjs_draining",
@@ -381,7 +389,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "1 while new sessions are refused because the gateway drains or stops.",
         labels: &[],
-        read: |reading, samples| samples.put(&[], u64::from(reading.draining)),
+        read: Read::Gateway(|reading, samples| samples.put(&[], u64::from(reading.draining))),
     },
     Family {
         name: "sockjs_connections",
@@ -389,12 +397,12 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Open connections of browsers and proxies on all listeners, and each further request that is open in HTTP/2: what counts against `server.max_connections`.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(
                 &[],
                 connections(reading, |connections| connections.open.used),
             );
-        },
+        }),
     },
     Family {
         name: "sockjs_connections_limit",
@@ -402,12 +410,12 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "`server.max_connections`.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(
                 &[],
                 connections(reading, |connections| connections.open.limit),
             );
-        },
+        }),
     },
     Family {
         name: "sockjs_connections_accepted",
@@ -415,12 +423,12 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Connections that were accepted.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(
                 &[],
                 connections(reading, |connections| connections.accepted),
             );
-        },
+        }),
     },
     Family {
         name: "sockjs_connections_refused",
@@ -428,14 +436,14 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Connections that were not served.",
         labels: &["reason"],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             if let Some(connections) = &reading.connections {
                 let refused = connections.refused;
                 for ((_, reason, _), count) in ConnectionRefusal::ALL.iter().zip(refused) {
                     samples.put(&[reason], count);
                 }
             }
-        },
+        }),
     },
     Family {
         name: "sockjs_tls_handshakes",
@@ -443,13 +451,13 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "TLS handshakes on listeners, by what came of them.",
         labels: &["outcome"],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             if let Some(connections) = &reading.connections {
                 for ((_, outcome, _), count) in TlsOutcome::ALL.iter().zip(connections.tls) {
                     samples.put(&[outcome], count);
                 }
             }
-        },
+        }),
     },
     Family {
         name: "sockjs_build",
@@ -457,7 +465,7 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "The version of the gateway.",
         labels: &["version"],
-        read: |_, samples| samples.put(&[env!("CARGO_PKG_VERSION")], 1u64),
+        read: Read::Gateway(|_, samples| samples.put(&[env!("CARGO_PKG_VERSION")], 1u64)),
     },
     Family {
         name: "process_cpu_seconds",
@@ -465,9 +473,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "seconds",
         help: "Processor time, of the program and of the system for it.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.processor));
-        },
+        }),
     },
     Family {
         name: "process_resident_memory_bytes",
@@ -475,9 +483,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Memory in use.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.resident));
-        },
+        }),
     },
     Family {
         name: "process_virtual_memory_bytes",
@@ -485,9 +493,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "bytes",
         help: "Address space in use.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.virtual_memory));
-        },
+        }),
     },
     Family {
         name: "process_open_fds",
@@ -495,9 +503,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Open files, connections among them.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.open_files));
-        },
+        }),
     },
     Family {
         name: "process_max_fds",
@@ -505,9 +513,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "The most open files that the system allows.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.max_open_files));
-        },
+        }),
     },
     Family {
         name: "process_threads",
@@ -515,9 +523,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "",
         help: "Threads.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.threads));
-        },
+        }),
     },
     Family {
         name: "process_start_time_seconds",
@@ -525,9 +533,9 @@ pub(super) static TABLE: &[Family] = &[
         unit: "seconds",
         help: "When the process began, in seconds since 1970.",
         labels: &[],
-        read: |reading, samples| {
+        read: Read::Gateway(|reading, samples| {
             samples.put_some(&[], process(reading, |process| process.started));
-        },
+        }),
     },
 ];
 
