@@ -158,22 +158,18 @@ impl Caller {
 
     /// Whether a session of `owner` is there for this caller. Once it `ended`, also for one whose token has expired since.
     pub fn reaches(&self, owner: &Owner, ended: bool) -> bool {
-        let (owned, own) = (owner.identity(), self.identity.as_ref());
+        // Unknown where one of the two is.
+        let is_owner = || {
+            let both = owner.identity().zip(self.identity.as_ref());
+            both.map(|(owned, own)| owned.is_same(own))
+        };
         match &self.tie {
             Tie::None => true,
-            Tie::Identity => {
-                let is_owner = owned
-                    .zip(own)
-                    .is_some_and(|(owned, own)| owned.is_same(own));
-                is_owner && (ended || self.refusal.is_none())
-            }
+            Tie::Identity => is_owner() == Some(true) && (ended || self.refusal.is_none()),
             // No token is needed then, but somebody else's is one too many.
             Tie::Cookies(cookies) => {
-                let is_other = owned
-                    .zip(own)
-                    .is_some_and(|(owned, own)| !owned.is_same(own));
                 let is_there = owner.cookie().is_some_and(|secret| cookies.have(secret));
-                is_there && !is_other
+                is_there && is_owner() != Some(false)
             }
         }
     }

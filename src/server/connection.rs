@@ -1,7 +1,9 @@
 //! One connection in HTTP/1.1: requests one after another, each answered before the next is looked at. (RFC 9112)
 //!
-//! A connection that begins with the preface of HTTP/2 is handed on. Written for connections that wait: between requests, and while a receiver waits for its session, no buffer is kept, and
-//! what is ready to be written leaves in one system call. docs/performance.md tells why this is not hyper's.
+//! A connection that begins with the preface of HTTP/2 is handed on.
+//!
+//! Written for connections that wait: between requests, and while a receiver waits for its session, no buffer is kept, and what is
+//! ready to be written leaves in one system call. docs/performance.md tells why this is not hyper's.
 
 use std::io;
 use std::pin::{Pin, pin};
