@@ -89,6 +89,7 @@ pub mod recipes;
 pub mod registry;
 #[cfg(feature = "cli")]
 mod remote;
+mod secret;
 pub mod server;
 pub mod service;
 pub mod session;

@@ -57,7 +57,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "identity",
-        may_import: &["fields", "identity", "moment", "protocol"],
+        may_import: &["fields", "identity", "moment", "protocol", "secret"],
+        must_not_name: IMPURE,
+    },
+    Rule {
+        module: "secret",
+        may_import: &[],
         must_not_name: IMPURE,
     },
     Rule {
@@ -177,6 +182,7 @@ const RULES: &[Rule] = &[
             "moment",
             "protocol",
             "registry",
+            "secret",
             "server",
             "service",
             "session",

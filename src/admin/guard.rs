@@ -6,6 +6,7 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use crate::fields::{FieldValue, Fields};
+use crate::secret::is_same;
 
 use super::config::{AdminConfig, NotSafe};
 
@@ -98,15 +99,6 @@ fn bearer(value: FieldValue<'_>) -> Option<&[u8]> {
     let (scheme, token) = bytes.split_at_checked(b"Bearer ".len())?;
     let token = token.trim_ascii();
     scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
-}
-
-/// In a time that does not depend on where they differ.
-fn is_same(given: &[u8], token: &[u8]) -> bool {
-    let pairs = given.iter().zip(token);
-    let differing = pairs.fold(0, |differing, (one, other)| {
-        std::hint::black_box(differing | (one ^ other))
-    });
-    given.len() == token.len() && differing == 0
 }
 
 fn is_local(host: Option<FieldValue<'_>>) -> bool {
