@@ -8,8 +8,9 @@ use crate::protocol::CloseReason;
 use crate::session::{RateExceeded, SlowConsumer};
 
 use super::key::{Kind, Shape};
-use super::kinds::{Choice, Number, SpanOrOff};
+use super::kinds::{Choice, Number};
 use super::mistake::Mistake;
+use super::spans::SpanOrOff;
 use super::value::{Content, Value};
 
 /// A code that may stand in a WebSocket close frame.

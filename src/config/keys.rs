@@ -14,12 +14,13 @@ use super::admin::UrlPath;
 use super::auth::{AuthTable, Auths};
 use super::auth_kinds::{AnswerField, HttpUrl, OneText, Sources, Texts, UpstreamFields};
 use super::closing::{CloseCode, CloseText, Window};
+use super::files::{File, Mode, Path};
 use super::key::{Key, Root, Section, keys};
 use super::kinds::{
-    Address, Addresses, BackendUrl, Beat, BeatOrOff, Clients, Count, FieldNames, File, Flag, Mode,
-    Name, Number, OneOf, Optional, OriginList, Path, Prefix, Proxies, ScriptUrl, Size, SizeFrom,
-    Span, SpanOrOff, SpanUpTo, TransportNames,
+    Address, Addresses, BackendUrl, Clients, Count, FieldNames, Flag, Name, Number, OneOf,
+    Optional, OriginList, Prefix, Proxies, ScriptUrl, Size, SizeFrom, TransportNames,
 };
+use super::spans::{Beat, BeatOrOff, Span, SpanOrOff, SpanUpTo};
 use super::tables::{Certificates, ListenerTable, Listeners, Pins};
 use super::{Config, ServiceSettings};
 

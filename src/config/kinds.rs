@@ -1,9 +1,7 @@
-//! The kinds of values that keys take.
+//! The kinds of values that keys take. Durations are in `spans.rs`, files in `files.rs`.
 
 use std::marker::PhantomData;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::HeaderName;
 use ipnet::IpNet;
@@ -22,21 +20,6 @@ use super::value::{Content, Value};
 
 /// `true`, `false`
 pub(super) struct Flag;
-
-/// A duration, never zero.
-pub(super) struct Span;
-
-/// A duration, or `"off"`.
-pub(super) struct SpanOrOff;
-
-/// A silence after which a heartbeat is sent.
-pub(super) struct Beat;
-
-/// The same, or `"off"`.
-pub(super) struct BeatOrOff;
-
-/// A duration of 1 s to so many seconds, which is what the system takes, or `"off"`.
-pub(super) struct SpanUpTo<const SECONDS: u64>;
 
 /// Bytes, never zero.
 pub(super) type Size = SizeFrom<1>;
@@ -94,15 +77,6 @@ pub(super) struct Clients;
 /// Names of header fields that can be passed on.
 pub(super) struct FieldNames;
 
-/// A file, or none.
-pub(super) struct File;
-
-/// A file that there must be.
-pub(super) struct Path;
-
-/// Permissions of a file.
-pub(super) struct Mode;
-
 impl Choice for Chunks {
     const NAMES: &'static [(&'static str, Self)] = &[
         ("auto", Self::Auto),
@@ -128,9 +102,7 @@ impl Choice for WebsocketProof {
     ];
 }
 
-const DURATION: &str = "a duration; write a number and ms, s, m or h in quotes, from \"1ms\" to \"8784h\", like \"25s\"";
-
-fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
+pub(super) fn wrong<T>(value: &Value, expected: impl std::fmt::Display) -> Result<T, Vec<Mistake>> {
     Err(vec![Mistake::of_value(value, expected)])
 }
 
@@ -159,7 +131,7 @@ fn each<T>(
 }
 
 /// A text that `parse` takes.
-fn parsed<T>(
+pub(super) fn parsed<T>(
     value: &Value,
     expected: &str,
     parse: impl FnOnce(&str) -> Option<T>,
@@ -199,97 +171,6 @@ impl Kind for Flag {
 
     fn write(held: &bool) -> Option<Value> {
         Some((*held).into())
-    }
-}
-
-impl Kind for Span {
-    type Held = Duration;
-    const SHAPE: Shape = Shape::Duration { off: false };
-
-    fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
-        parsed(value, DURATION, units::duration)
-    }
-
-    fn write(held: &Duration) -> Option<Value> {
-        Some(Value::text(units::write_duration(*held)))
-    }
-}
-
-impl Kind for SpanOrOff {
-    type Held = Option<Duration>;
-    const SHAPE: Shape = Shape::Duration { off: true };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        parsed(value, &format!("{DURATION}, or \"off\""), |text| {
-            if text == "off" {
-                return Some(None);
-            }
-            units::duration(text).map(Some)
-        })
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        held.as_ref()
-            .map_or_else(|| Some(Value::text("off")), Span::write)
-    }
-}
-
-/// A heartbeat that is not too quick.
-fn slow_enough(value: &Value, beat: Duration) -> Result<Duration, Vec<Mistake>> {
-    const SHORTEST: Duration = Duration::from_millis(100);
-    if beat < SHORTEST {
-        let what = format!("{value} would send heartbeats without end; write \"100ms\" or more");
-        return refused(value, what);
-    }
-    Ok(beat)
-}
-
-impl Kind for Beat {
-    type Held = Duration;
-    const SHAPE: Shape = Shape::Duration { off: false };
-
-    fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
-        slow_enough(value, Span::read(value)?)
-    }
-
-    fn write(held: &Duration) -> Option<Value> {
-        Span::write(held)
-    }
-}
-
-impl Kind for BeatOrOff {
-    type Held = Option<Duration>;
-    const SHAPE: Shape = Shape::Duration { off: true };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let beat = SpanOrOff::read(value)?;
-        beat.map(|beat| slow_enough(value, beat)).transpose()
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        SpanOrOff::write(held)
-    }
-}
-
-impl<const SECONDS: u64> Kind for SpanUpTo<SECONDS> {
-    type Held = Option<Duration>;
-    const SHAPE: Shape = Shape::Duration { off: true };
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        let span = SpanOrOff::read(value)?;
-        let bounds = Duration::from_secs(1)..=Duration::from_secs(SECONDS);
-        if span.is_some_and(|span| !bounds.contains(&span)) {
-            let what = format!(
-                "{value} is more or less than the system takes; write \"1s\" to \"{}h\", or \"off\"",
-                SECONDS / 3600
-            );
-            return refused(value, what);
-        }
-        Ok(span)
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        SpanOrOff::write(held)
     }
 }
 
@@ -664,52 +545,5 @@ impl Kind for FieldNames {
 
     fn write(held: &Self::Held) -> Option<Value> {
         Some(Value::list(held.iter().map(ToString::to_string)))
-    }
-}
-
-impl Kind for File {
-    type Held = Option<PathBuf>;
-    const SHAPE: Shape = Shape::Text("/etc/ssl/upstream-ca.pem");
-
-    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        parsed(value, "a text; write a path in quotes", |text| {
-            (!text.is_empty()).then(|| Some(PathBuf::from(text)))
-        })
-    }
-
-    fn write(held: &Self::Held) -> Option<Value> {
-        held.as_ref()
-            .map(|path| Value::text(path.to_string_lossy()))
-    }
-}
-
-impl Kind for Path {
-    type Held = PathBuf;
-    const SHAPE: Shape = Shape::Text("/etc/ssl/gateway/fullchain.pem");
-
-    fn read(value: &Value) -> Result<PathBuf, Vec<Mistake>> {
-        File::read(value).map(Option::unwrap_or_default)
-    }
-
-    fn write(held: &PathBuf) -> Option<Value> {
-        let is_set = !held.as_os_str().is_empty();
-        is_set.then(|| Value::text(held.to_string_lossy()))
-    }
-}
-
-impl Kind for Mode {
-    type Held = u32;
-    const SHAPE: Shape = Shape::Text("0660");
-
-    fn read(value: &Value) -> Result<u32, Vec<Mistake>> {
-        let expected = "the permissions of a file; write them in octal, in quotes, like \"0660\"";
-        parsed(value, expected, |text| {
-            let mode = u32::from_str_radix(text, 8).ok()?;
-            (mode <= 0o777).then_some(mode)
-        })
-    }
-
-    fn write(held: &u32) -> Option<Value> {
-        Some(Value::text(format!("{held:04o}")))
     }
 }

@@ -8,6 +8,7 @@ mod auth_kinds;
 mod closing;
 mod conditions;
 mod document;
+mod files;
 mod interpret;
 mod key;
 mod keys;
@@ -18,6 +19,7 @@ mod reference;
 mod restart;
 mod schema;
 mod show;
+mod spans;
 mod tables;
 #[cfg(test)]
 mod tests;
