@@ -30,6 +30,13 @@ pub enum ListenAddress {
     Systemd(Option<String>),
 }
 
+/// Most bytes of a Unix socket's path: what `sun_path` holds, without the zero behind it. (unix(7))
+const LONGEST_PATH: usize = if cfg!(any(target_os = "linux", target_os = "android")) {
+    107
+} else {
+    103
+};
+
 /// Not an address to listen on: the text that was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidListenAddress(pub String);
@@ -78,7 +85,7 @@ impl FromStr for ListenAddress {
     fn from_str(text: &str) -> Result<Self, InvalidListenAddress> {
         let invalid = || InvalidListenAddress(text.to_owned());
         match text.split_once(':') {
-            Some(("unix", path)) if path.len() > 1 && path.starts_with('/') => {
+            Some(("unix", path)) if is_path(path) && path.len() <= LONGEST_PATH => {
                 Ok(Self::Unix(PathBuf::from(path)))
             }
             Some(("systemd", name)) if !name.is_empty() => Ok(Self::Systemd(Some(name.to_owned()))),
@@ -88,8 +95,21 @@ impl FromStr for ListenAddress {
     }
 }
 
+/// Whether it may be the path of a Unix socket, however long.
+fn is_path(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('/')
+}
+
 impl fmt::Display for InvalidListenAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(path) = self.0.strip_prefix("unix:").filter(|path| is_path(path)) {
+            let length = path.len();
+            return write!(
+                f,
+                "{:?} is too long: its path has {length} bytes, and that of a Unix socket at most {LONGEST_PATH}; write a shorter one, like \"unix:/run/gateway.sock\"",
+                self.0
+            );
+        }
         write!(
             f,
             "{:?} is not an address to listen on; write an address and a port, like \"127.0.0.1:8081\" or \"[::1]:8081\" (names are not looked up), \"unix:/run/gateway.sock\", or \"systemd\" or \"systemd:NAME\" for a socket that systemd opened",
@@ -229,7 +249,8 @@ fn bind_unix(
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     let address = SockAddr::unix(path).map_err(|_| {
-        let what = "the path is too long; a Unix socket's has at most 107 bytes";
+        let what =
+            format!("the path is too long; a Unix socket's has at most {LONGEST_PATH} bytes");
         io::Error::new(io::ErrorKind::InvalidInput, what)
     })?;
     socket.bind(&address).map_err(|error| match error.kind() {

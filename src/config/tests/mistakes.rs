@@ -1,6 +1,6 @@
 //! Which mistakes are told, and how.
 
-use super::{SERVICE, error, load};
+use super::{SERVICE, error, load, parsed};
 
 /// A variable or argument that does not exist is refused like a key of a file.
 #[test]
@@ -422,6 +422,36 @@ fn mistakes_of_listeners_are_named() {
             message.contains(expected),
             "{message:?} does not contain {expected:?}"
         );
+    }
+}
+
+/// A Unix socket's path that the system would not take is refused before anything is opened, for every listener. (unix(7), `sun_path`)
+#[cfg(target_os = "linux")]
+#[test]
+fn paths_of_sockets_fit_into_an_address() {
+    let longest = format!("/{}", "x".repeat(106));
+    let config = parsed(&format!("listen = \"unix:{longest}\"\n{SERVICE}"));
+    assert_eq!(config.listen[0].to_string(), format!("unix:{longest}"));
+    let address = format!("unix:{longest}x");
+    for (text, place) in [
+        (
+            format!("listen = [\"{address}\"]\n"),
+            "FILE:1:11: listen: ",
+        ),
+        (
+            format!("[[listener]]\naddress = \"{address}\"\n"),
+            "FILE:2:11: listener.address: ",
+        ),
+        (
+            format!("[admin]\nlisten = \"{address}\"\n"),
+            "FILE:2:10: admin.listen: ",
+        ),
+    ] {
+        let message = error(&format!("{text}{SERVICE}"));
+        let expected = format!(
+            "{place}\"{address}\" is too long: its path has 108 bytes, and that of a Unix socket at most 107"
+        );
+        assert!(message.contains(&expected), "{message}");
     }
 }
 
