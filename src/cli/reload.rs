@@ -65,9 +65,8 @@ pub(super) fn load(settings: &Settings) -> Result<(Config, Watched), String> {
 
 /// Until files are to be looked at.
 async fn pause(watch: Option<Duration>) {
-    const SHORTEST: Duration = Duration::from_millis(100);
     match watch {
-        Some(pause) => tokio::time::sleep(pause.max(SHORTEST)).await,
+        Some(pause) => tokio::time::sleep(pause).await,
         None => std::future::pending().await,
     }
 }

@@ -20,7 +20,7 @@ use super::kinds::{
     Address, Addresses, BackendUrl, Clients, Count, FieldNames, Flag, Name, Number, OneOf,
     Optional, OriginList, Prefix, Proxies, ScriptUrl, Size, SizeFrom, TransportNames,
 };
-use super::spans::{Beat, BeatOrOff, Span, SpanOrOff, SpanUpTo};
+use super::spans::{Beat, BeatOrOff, PauseOrOff, Span, SpanOrOff, SpanUpTo};
 use super::tables::{Certificates, ListenerTable, Listeners, Pins};
 use super::{Config, ServiceSettings};
 
@@ -42,7 +42,7 @@ pub(super) const TOP: &[Section<Config>] = &[
             trusted_proxies: Proxies => gateway.trusted_proxies;
             /// how often to look whether this file, or a certificate or key that it names, has changed; then it is reloaded, as at
             /// SIGHUP. `"off"` waits for SIGHUP; at least 100 ms
-            watch: SpanOrOff => watch;
+            watch: PauseOrOff => watch;
             /// sessions of all services together
             max_sessions: Count => gateway.max_sessions;
             /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself. With seven eighths in

@@ -20,6 +20,9 @@ pub(super) struct Beat;
 /// The same, or `"off"`.
 pub(super) struct BeatOrOff;
 
+/// The pause between two looks at something, which is not to be looked at without end; or `"off"`.
+pub(super) struct PauseOrOff;
+
 /// A duration of 1 s to so many seconds, which is what the system takes, or `"off"`.
 pub(super) struct SpanUpTo<const SECONDS: u64>;
 
@@ -57,22 +60,24 @@ impl Kind for SpanOrOff {
     }
 }
 
-/// A heartbeat that is not too quick.
-fn slow_enough(value: &Value, beat: Duration) -> Result<Duration, Vec<Mistake>> {
+/// A time after which something is done again, and again; `does` says what, if it were shorter.
+fn slow_enough(value: &Value, time: Duration, does: &str) -> Result<Duration, Vec<Mistake>> {
     const SHORTEST: Duration = Duration::from_millis(100);
-    if beat < SHORTEST {
-        let what = format!("{value} would send heartbeats without end; write \"100ms\" or more");
+    if time < SHORTEST {
+        let what = format!("{value} would {does} without end; write \"100ms\" or more");
         return refused(value, what);
     }
-    Ok(beat)
+    Ok(time)
 }
+
+const BEATS: &str = "send heartbeats";
 
 impl Kind for Beat {
     type Held = Duration;
     const SHAPE: Shape = Shape::Duration { off: false };
 
     fn read(value: &Value) -> Result<Duration, Vec<Mistake>> {
-        slow_enough(value, Span::read(value)?)
+        slow_enough(value, Span::read(value)?, BEATS)
     }
 
     fn write(held: &Duration) -> Option<Value> {
@@ -86,7 +91,22 @@ impl Kind for BeatOrOff {
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
         let beat = SpanOrOff::read(value)?;
-        beat.map(|beat| slow_enough(value, beat)).transpose()
+        beat.map(|beat| slow_enough(value, beat, BEATS)).transpose()
+    }
+
+    fn write(held: &Self::Held) -> Option<Value> {
+        SpanOrOff::write(held)
+    }
+}
+
+impl Kind for PauseOrOff {
+    type Held = Option<Duration>;
+    const SHAPE: Shape = Shape::Duration { off: true };
+
+    fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
+        let pause = SpanOrOff::read(value)?;
+        let slow_enough = |pause| slow_enough(value, pause, "look at files");
+        pause.map(slow_enough).transpose()
     }
 
     fn write(held: &Self::Held) -> Option<Value> {

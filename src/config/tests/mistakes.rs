@@ -460,6 +460,7 @@ fn paths_of_sockets_fit_into_an_address() {
 fn further_mistakes_are_named() {
     for (text, expected) in [
         (format!("{SERVICE}heartbeat_delay = \"50ms\"\n"), "heartbeat_delay: \"50ms\" would send heartbeats without end"),
+        (format!("watch = \"99ms\"\n{SERVICE}"), "FILE:1:9: watch: \"99ms\" would look at files without end; write \"100ms\" or more"),
         (format!("[server]\ntcp_user_timeout = \"600h\"\n{SERVICE}"), "server.tcp_user_timeout: \"600h\" is more or less than the system takes; write \"1s\" to \"596h\""),
         (format!("[server]\ntcp_keepalive = \"10ms\"\n{SERVICE}"), "server.tcp_keepalive: \"10ms\" is more or less"),
         (format!("[server]\nmax_header_size = 1\n{SERVICE}"), "1 is not a size; write a number of bytes, at least 8192"),
