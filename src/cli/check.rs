@@ -165,7 +165,7 @@ fn told(mistake: &Mistake) -> Value {
         _ => (None, None, None),
     };
     json!({
-        "file": file.map(|name| &**name),
+        "file": file.map(|name| name.to_string_lossy()),
         "line": line,
         "column": column,
         "origin": mistake.origin.to_string(),

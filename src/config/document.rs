@@ -1,6 +1,7 @@
 //! A TOML text as values with their places.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use toml::Spanned;
@@ -11,14 +12,14 @@ use super::value::{Content, Entry, Origin, Table, Value};
 
 /// Finds lines and columns.
 struct Document<'a> {
-    name: Arc<str>,
+    name: Arc<Path>,
     text: &'a str,
     /// Where lines begin.
     lines: Vec<usize>,
 }
 
 impl<'a> Document<'a> {
-    fn new(name: &str, text: &'a str) -> Self {
+    fn new(name: &Path, text: &'a str) -> Self {
         let ends = text.match_indices('\n').map(|(at, _)| at + 1);
         Self {
             name: name.into(),
@@ -32,7 +33,7 @@ impl<'a> Document<'a> {
 ///
 /// # Errors
 /// What is not TOML.
-pub(super) fn parse(name: &str, text: &str) -> Result<Table, Mistake> {
+pub(super) fn parse(name: &Path, text: &str) -> Result<Table, Mistake> {
     // A byte order mark is not a column.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let document = Document::new(name, text);
@@ -54,7 +55,7 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Table, Mistake> {
 /// # Errors
 /// Why it is not TOML.
 pub(super) fn parse_value(text: &str, origin: &Origin) -> Result<Value, String> {
-    let document = Document::new("", text);
+    let document = Document::new(Path::new(""), text);
     let value = DeValue::parse(text).map_err(|error| error.message().to_owned())?;
     let mut value = document.value(&value);
     place_all(&mut value, origin);

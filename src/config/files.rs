@@ -22,7 +22,7 @@ impl Kind for File {
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
         parsed(value, "a text; write a path in quotes", |text| {
-            (!text.is_empty()).then(|| Some(PathBuf::from(text)))
+            (!text.is_empty()).then(|| Some(value.origin.path(text)))
         })
     }
 

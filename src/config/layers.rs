@@ -149,7 +149,7 @@ fn from_file(path: &Path, origin: &Origin) -> Result<Table, Mistake> {
     if text.len() as u64 > LONGEST {
         return Err(unreadable(&"it is longer than 16 MiB"));
     }
-    document::parse(&name, &text)
+    document::parse(path, &text)
 }
 
 /// Kubernetes and Docker set variables for every service whose name begins with `sockjs-gateway`: `…SERVICE_HOST`,

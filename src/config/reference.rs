@@ -37,6 +37,9 @@ variables or `--set` give it a `PREFIX` and a `BACKEND`; no file is needed then.
 prefix. `SOCKJS_GATEWAY_CONFIG` names the file where neither `--config` nor `--to` is given. Variables that do not exist are refused, but for those that
 Kubernetes and Docker make for services whose names begin with `sockjs-gateway` (`…_SERVICE_HOST`, `…_PORT…`, `…_NAME`, `…_ENV_…`).
 
+A relative path (`token_file`, `certificate`, `key`, `client_ca`, `ca_file`, `secret_file`, `jwks_file`) counts from the folder of the file that it is
+written in, and from the working directory where a variable or an argument says it.
+
 ";
 
 const DEFAULTS: &str = "\

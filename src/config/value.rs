@@ -1,6 +1,7 @@
 //! Values as the layers of a configuration have them, each with the place that it comes from.
 
 use std::fmt;
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use super::mistake::shown;
@@ -14,7 +15,7 @@ pub enum Origin {
     /// A line of a file.
     File {
         /// The file, as it was named.
-        name: Arc<str>,
+        name: Arc<Path>,
         /// From 1.
         line: usize,
         /// In characters, from 1.
@@ -26,11 +27,28 @@ pub enum Origin {
     Argument(Arc<str>),
 }
 
+impl Origin {
+    /// The file that a value from here names: a relative path counts from the folder of the configuration's file, where it stands in one,
+    /// else from the working directory.
+    pub(super) fn path(&self, named: &str) -> PathBuf {
+        let folder = match self {
+            Self::File { name, .. } => name.parent(),
+            _ => None,
+        };
+        let found = folder.unwrap_or(Path::new("")).join(named);
+        // Whole, so that it means the same wherever it is printed and read again.
+        path::absolute(&found).unwrap_or(found)
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File { name, line, column } => write!(f, "{}:{line}:{column}", shown(name)),
+            Self::File { name, line, column } => {
+                let name = name.to_string_lossy();
+                write!(f, "{}:{line}:{column}", shown(&name))
+            }
             Self::Environment(name) => write!(f, "environment variable {}", shown(name)),
             Self::Argument(name) => f.write_str(&shown(name)),
         }

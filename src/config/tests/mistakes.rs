@@ -434,10 +434,7 @@ fn paths_of_sockets_fit_into_an_address() {
     assert_eq!(config.listen[0].to_string(), format!("unix:{longest}"));
     let address = format!("unix:{longest}x");
     for (text, place) in [
-        (
-            format!("listen = [\"{address}\"]\n"),
-            "FILE:1:11: listen: ",
-        ),
+        (format!("listen = [\"{address}\"]\n"), "FILE:1:11: listen: "),
         (
             format!("[[listener]]\naddress = \"{address}\"\n"),
             "FILE:2:11: listener.address: ",

@@ -31,6 +31,23 @@ impl Drop for File {
     }
 }
 
+/// A folder that is removed when dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("sockjs-gateway-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&path).expect("the folder can be made");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// Reads a file with variables and `--set` over it. Its name is `FILE` in messages.
 fn load(text: &str, variables: &[(&str, &str)], set: &[(&str, &str)]) -> Result<Config, String> {
     let file = File::new(text);
@@ -107,6 +124,47 @@ fn keys_reach_their_modules() {
     let echo = &config.services[1].settings.config;
     assert_eq!(echo.origins, Origins::Any);
     assert!(!echo.doctor);
+}
+
+/// A file that is named by a relative path is looked for beside the file that names it; what a variable or an argument names, in the
+/// working directory.
+#[test]
+fn relative_paths_count_from_where_they_are_written() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.join("secrets")).expect("a folder");
+    let secret = "0123456789abcdef0123456789abcdef";
+    for name in ["token", "secrets/hmac"] {
+        std::fs::write(folder.0.join(name), secret).expect("a file");
+    }
+    let text = format!(
+        "[admin]\ntoken_file = \"token\"\n[[auth]]\nname = \"a\"\nsecret_file = \"secrets/hmac\"\n{SERVICE}"
+    );
+    let path = folder.0.join("gateway.toml");
+    std::fs::write(&path, &text).expect("a file");
+    let load = |settings: Vec<Setting>| {
+        Config::load(&Sources {
+            file: Some((path.clone(), Origin::Argument("--config".into()))),
+            settings,
+            ..Sources::default()
+        })
+    };
+    let config = load(Vec::new()).expect("both are beside the file");
+    assert_eq!(config.admin.token_file, Some(folder.0.join("token")));
+    // What is printed means the same elsewhere.
+    assert!(
+        config
+            .show(true)
+            .contains(&format!("{:?}", folder.0.join("secrets/hmac")))
+    );
+    let wrong = load(vec![Setting {
+        path: "admin.token_file".to_owned(),
+        value: "token".to_owned(),
+        argument: "--set admin.token_file".to_owned(),
+    }])
+    .expect_err("there is none in the working directory");
+    let here = std::env::current_dir().expect("a working directory");
+    let expected = format!("{}: cannot be read", here.join("token").display());
+    assert!(wrong.to_string().contains(&expected), "{wrong}");
 }
 
 /// Of the layers, the later one decides: default, `[defaults]`, service, variable, argument.
