@@ -100,6 +100,9 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
         }
         return refused(refusal).into();
     }
+    if let Some(wire) = &connection.wire {
+        wire.vouch();
+    }
     let Some(path) = below else {
         return metrics(admin, &request);
     };

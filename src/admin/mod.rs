@@ -80,6 +80,9 @@ pub(crate) struct ListenerAbout {
 /// Taps of all sessions at a time.
 const MAX_TAPS: usize = 16;
 
+/// Connections of one client network of which nobody has shown that it may ask.
+const MAX_STRANGERS_OF_CLIENT: usize = 64;
+
 /// What answers on the admin listener.
 pub(crate) struct Admin {
     gateway: Gateway,
@@ -126,11 +129,16 @@ impl Admin {
         let limits = ServerConfig {
             max_connections: 1024,
             // Whoever asks for health needs no token, and is not to stay for long.
+            header_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
+            // Of one connection, requests could take all places.
+            http2: false,
             ..ServerConfig::default()
         };
-        let server = Server::listen(&[listener], outside, limits);
-        server.map(Some).map_err(AdminError::Bind)
+        let server = Server::listen(&[listener], outside, limits).map_err(AdminError::Bind)?;
+        Ok(Some(
+            server.keeping_places_for_the_known(MAX_STRANGERS_OF_CLIENT),
+        ))
     }
 }
 

@@ -34,6 +34,8 @@ pub struct Wire {
     /// Bytes were written since somebody looked.
     progress: AtomicBool,
     cut_off: AtomicBool,
+    /// It is known who is there.
+    vouched: AtomicBool,
     broken: AtomicBool,
     closed: AtomicBool,
     recheck: AtomicBool,
@@ -168,6 +170,16 @@ impl Wire {
     /// Answer to a re-check: no sign that the browser is gone.
     pub fn present(&self) {
         self.rechecked.notify_waiters();
+    }
+
+    /// It is known who is there: the connection is not ended for others to come in.
+    #[cfg(any(feature = "cli", test))]
+    pub(crate) fn vouch(&self) {
+        self.vouched.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_vouched(&self) -> bool {
+        self.vouched.load(Ordering::Relaxed)
     }
 
     /// Ends the connection from outside.

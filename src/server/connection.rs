@@ -218,8 +218,7 @@ impl Connection {
         gateway: Gateway,
         config: Arc<ServerConfig>,
     ) -> Self {
-        let wire = Arc::new(Wire::default());
-        info.wire = Some(Arc::clone(&wire));
+        let wire = Arc::clone(info.wire.get_or_insert_default());
         Self {
             state: State::Waiting,
             heads: HeadReader::default(),

@@ -1,12 +1,15 @@
 //! Who may connect: how many there may be, of all and of each client network, and who may speak for others.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
 use crate::metrics::ConnectionRefusal;
-use crate::registry::{Budget, ClientPlace, ClientPrefixes, Clients, Reservation, Throttle};
+use crate::registry::{
+    Budget, ClientPlace, ClientPrefixes, Clients, Newcomer, Newcomers, Reservation, Throttle,
+};
 use crate::service::{ConnectionInfo, Gateway};
 
 use super::ServerConfig;
@@ -29,9 +32,11 @@ pub(super) struct Gate {
     clients: Arc<Clients>,
     per_client: Option<usize>,
     prefixes: ClientPrefixes,
+    /// Of a listener for those who show who they are.
+    newcomers: Option<Arc<Newcomers>>,
     counts: Arc<ConnectionCounts>,
-    /// For each of the counts.
-    told: [Throttle; 3],
+    /// For each of the counts, and for newcomers that end.
+    told: [Throttle; 4],
 }
 
 /// A connection's place in the counts, free again when dropped.
@@ -40,6 +45,8 @@ pub(super) struct Place {
     of_all: Reservation,
     /// Boxed, because most servers count nobody by client.
     of_client: Option<Box<ClientPlace>>,
+    /// Has the place that is counted among all, until somebody else gets it.
+    newcomer: Option<Box<Newcomer>>,
 }
 
 impl Place {
@@ -50,12 +57,17 @@ impl Place {
 }
 
 impl Gate {
-    pub(super) fn new(config: &ServerConfig, counts: Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(
+        config: &ServerConfig,
+        newcomers: Option<Arc<Newcomers>>,
+        counts: Arc<ConnectionCounts>,
+    ) -> Self {
         Self {
             connections: Budget::new(config.max_connections),
             clients: Arc::default(),
             per_client: config.max_connections_per_client,
             prefixes: config.clients,
+            newcomers,
             counts,
             told: Default::default(),
         }
@@ -66,9 +78,14 @@ impl Gate {
         &self.connections
     }
 
-    /// A place for one more connection, if there is one.
+    /// A place for one more connection, if there is one, or somebody has to give it one.
     pub(super) fn place(&self, gateway: &Gateway) -> Option<Place> {
-        let place = self.connections.reserve(1);
+        let displace = || {
+            let place = self.newcomers.as_ref()?.displace()?;
+            self.tell_of_newcomers(None);
+            Some(place)
+        };
+        let place = self.connections.reserve(1).or_else(displace);
         if place.is_none() {
             self.counts.too_many.fetch_add(1, Ordering::Relaxed);
             gateway.connections().refused(ConnectionRefusal::TooMany);
@@ -80,7 +97,35 @@ impl Gate {
         place.map(|of_all| Place {
             of_all,
             of_client: None,
+            newcomer: None,
         })
+    }
+
+    /// Where connections have to show who they are: who this one is is not known, and its place may be given to others until it is.
+    pub(super) fn is_new(&self, place: &mut Place, info: &mut ConnectionInfo) {
+        let Some(newcomers) = &self.newcomers else {
+            return;
+        };
+        let client = info.peer.map(|peer| self.prefixes.client(peer.ip()));
+        let wire = Arc::clone(info.wire.get_or_insert_default());
+        let none = place.of_all.sibling();
+        let own = std::mem::replace(&mut place.of_all, none);
+        let (newcomer, for_it) = newcomers.enter(client, wire, own);
+        place.newcomer = Some(Box::new(newcomer));
+        if for_it {
+            self.tell_of_newcomers(info.peer);
+        }
+    }
+
+    /// One has ended: because there was no place left, or because its network, where `peer` is too, has too many.
+    fn tell_of_newcomers(&self, peer: Option<SocketAddr>) {
+        if let Some(held_back) = self.told[3].admit() {
+            warn!(
+                peer = peer.map(display),
+                held_back,
+                "too many connections that did not show that they may ask: the first of them ended for the next"
+            );
+        }
     }
 
     /// Whether there is a place for one more connection of its client network, which it takes then. Proxies that are trusted connect for
@@ -120,7 +165,7 @@ impl Gate {
             gateway.connections().refused(ConnectionRefusal::Distrusted);
             if let Some(held_back) = self.told[2].admit() {
                 warn!(
-                    peer = info.peer.map(tracing::field::display),
+                    peer = info.peer.map(display),
                     held_back,
                     "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
                 );

@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use crate::registry::Newcomers;
 use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
@@ -45,6 +46,7 @@ pub struct Server {
     listeners: Vec<Listening>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
+    newcomers: Option<Arc<Newcomers>>,
     counts: Arc<ConnectionCounts>,
 }
 
@@ -159,8 +161,17 @@ impl Server {
             listeners,
             gateway,
             config: Arc::new(config),
+            newcomers: None,
             counts: Arc::default(),
         })
+    }
+
+    /// For those who show who they are, by a request for which whoever answers it vouches ([`Wire::vouch`](crate::registry::Wire)). Of the
+    /// other connections each client network has `most` at a time, and when there is no place left the one that came first is ended.
+    #[cfg(feature = "cli")]
+    pub(crate) fn keeping_places_for_the_known(mut self, most: usize) -> Self {
+        self.newcomers = Some(Newcomers::new(most));
+        self
     }
 
     /// The TCP address that was bound; of several, the first.
@@ -212,10 +223,11 @@ impl Server {
             listeners,
             gateway,
             config,
+            newcomers,
             counts,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
-        let gate = Gate::new(&config, counts);
+        let gate = Gate::new(&config, newcomers, counts);
         gateway.connections().serve(gate.connections());
         let accepting = Accepting {
             gate: Arc::new(gate),
@@ -273,7 +285,7 @@ impl Accepting {
                 continue;
             };
             self.gateway.connections().accepted();
-            let info = ConnectionInfo {
+            let mut info = ConnectionInfo {
                 peer,
                 unix: matches!(stream, Stream::Unix(_)),
                 ..ConnectionInfo::default()
@@ -282,6 +294,7 @@ impl Accepting {
             if !below.proxy_protocol && !self.gate.counts_client(&mut place, &info, &self.gateway) {
                 continue;
             }
+            self.gate.is_new(&mut place, &mut info);
             let mut seat = Seat {
                 place,
                 gateway: self.gateway.clone(),

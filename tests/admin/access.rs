@@ -87,6 +87,44 @@ async fn tokens_are_asked_for() {
     assert!(err(&output).contains("token"), "{}", err(&output));
 }
 
+/// However many connect and say nothing, or ask without the token: operators and probes get in.
+#[tokio::test]
+async fn strangers_keep_nobody_out() {
+    const PLACES: usize = 1024;
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let folder = Folder::new();
+    folder.write("token", "0123456789abcdef");
+    let path = folder.path("admin.sock");
+    let admin = format!(
+        "[admin]\nlisten = \"unix:{}\"\ntoken_file = \"token\"\n",
+        path.display()
+    );
+    let over_unix = Gateway::start_in(folder, &format!("{admin}{ECHO}")).await;
+    let folder = Folder::new();
+    folder.write("token", "0123456789abcdef");
+    let over_tcp = format!("{LOOPBACK}token_file = \"token\"\n{ECHO}");
+    let over_tcp = Gateway::start_in(folder, &over_tcp).await;
+    for gateway in [&over_unix, &over_tcp] {
+        let mut known = gateway.connect().await;
+        let status = "GET /api/v1/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer 0123456789abcdef\r\n\r\n";
+        assert!(known.ask(status).await.starts_with("HTTP/1.1 200 "));
+        let mut strangers = Vec::new();
+        for index in 0..=PLACES {
+            let mut stranger = gateway.connect().await;
+            if index % 2 == 0 {
+                stranger.send("GET /api/v1/status HTTP/1.1\r\n").await;
+            }
+            strangers.push(stranger);
+        }
+        assert_eq!(gateway.get("/ready").await.0, 200);
+        let right = "Authorization: Bearer 0123456789abcdef\r\n";
+        let (status_code, _) = gateway.ask("GET", "/api/v1/status", right, "").await;
+        assert_eq!(status_code, 200);
+        assert!(known.ask(status).await.starts_with("HTTP/1.1 200 "));
+        strangers[0].ended().await;
+    }
+}
+
 /// What a page of another site can make a browser send changes nothing and learns nothing.
 #[tokio::test]
 async fn other_sites_are_refused() {

@@ -149,6 +149,15 @@ impl Gateway {
         (status, serde_json::from_str(body).unwrap_or_default())
     }
 
+    /// A connection to the admin listener.
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection(if self.admin.starts_with('/') {
+            Box::new(UnixStream::connect(&self.admin).await.unwrap())
+        } else {
+            Box::new(TcpStream::connect(&self.admin).await.unwrap())
+        })
+    }
+
     /// The answer as it is. A `Host` among the fields takes the place of the listener's own.
     pub(crate) async fn text(&self, method: &str, path: &str, fields: &str, body: &str) -> String {
         let host = if fields.contains("Host: ") {
@@ -160,11 +169,7 @@ impl Gateway {
             "{method} {path} HTTP/1.1\r\n{host}{fields}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
             body.len()
         );
-        if self.admin.starts_with('/') {
-            exchange(UnixStream::connect(&self.admin).await.unwrap(), &request).await
-        } else {
-            exchange(TcpStream::connect(&self.admin).await.unwrap(), &request).await
-        }
+        exchange(self.connect().await.0, &request).await
     }
 
     /// A request to the listener of the services; its status and body.
@@ -215,6 +220,36 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A connection to the admin listener.
+pub(crate) struct Connection(Box<dyn Way>);
+
+pub(crate) trait Way: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Way for T {}
+
+impl Connection {
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Sends a request; its answer, which has JSON on one line.
+    pub(crate) async fn ask(&mut self, request: &str) -> String {
+        self.send(request).await;
+        let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
+        while !answer.ends_with(b"}\n") {
+            let length = within("an answer", self.0.read(&mut piece)).await.unwrap();
+            assert!(length > 0, "the connection has ended");
+            answer.extend_from_slice(&piece[..length]);
+        }
+        String::from_utf8(answer).unwrap()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) {
+        let ended = within("the connection's end", self.0.read(&mut [0; 64])).await;
+        assert!(matches!(ended, Ok(0) | Err(_)), "{ended:?}");
     }
 }
 
