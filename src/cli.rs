@@ -124,6 +124,9 @@ pub fn main() -> ExitCode {
             let text = error.render().to_string();
             // A URL that stands where none belongs may hold a secret.
             let safe = redacted(&text);
+            if !asked_for && check::is_asked_for_json(std::env::args_os().skip(1)) {
+                return check::refuse_arguments(&safe);
+            }
             if asked_for || safe == text {
                 let _ = error.print();
             } else {

@@ -134,6 +134,41 @@ fn check_tells_every_mistake() {
     assert_eq!(told["mistakes"][1]["file"], path);
 }
 
+/// Arguments that are wrong are told as any mistake is: with `--json` to programs too, and without what may be secret.
+#[test]
+fn check_tells_wrong_arguments_as_json() {
+    for (arguments, says) in [
+        (
+            &["check", "--json", "--bogus"][..],
+            "unexpected argument '--bogus' found",
+        ),
+        (
+            &["check", "--deeep", "--json"],
+            "a similar argument exists: '--deep'",
+        ),
+        (
+            &["check", "--json", "--listen", "ws://user:s3cret@host/"],
+            "--listen",
+        ),
+        (&["check", "--config", "a", "--to", "b", "--json"], "--to"),
+    ] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}");
+        let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");
+        assert_eq!(told["valid"], false, "{told}");
+        assert_eq!(told["mistakes"][0]["origin"], "arguments", "{told}");
+        let what = told["mistakes"][0]["what"].as_str().expect("a text");
+        assert!(what.contains(says), "{told}");
+        assert!(
+            !what.contains("Usage:") && !what.contains("s3cret"),
+            "{told}"
+        );
+    }
+    // People are told in their words, and asking for help is no mistake.
+    assert!(out(&run(&["check", "--bogus"])).is_empty());
+    assert!(out(&run(&["check", "--json", "--help"])).contains("Usage:"));
+}
+
 /// `check --deep` opens a WebSocket to each upstream, and leaves with 1 when one cannot be reached.
 #[test]
 fn deep_check_dials_the_upstreams() {

@@ -1,5 +1,6 @@
 //! `check`: what is wrong with a configuration, without starting anything.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ Examples:
       Also whether the upstreams can be reached: a WebSocket is opened to each, and closed again.
 
 With --json one object is printed: valid, mistakes and warnings (lists of {file, line, column, origin, key, what}), services
-(a list of {name, prefix, backend, reachable, problem}; reachable is null without --deep).
+(a list of {name, prefix, backend, reachable, problem}; reachable is null without --deep). Wrong arguments are a mistake too.
 
 Exit codes: 0 in order, 1 valid, but an upstream cannot be reached (--deep), 64 a mistake.";
 
@@ -37,6 +38,26 @@ pub(super) struct Arguments {
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Whether a command line, right or wrong, is that of `check --json`.
+pub(super) fn is_asked_for_json(arguments: impl Iterator<Item = OsString>) -> bool {
+    let mut arguments = arguments.take_while(|argument| argument != "--");
+    arguments.next().is_some_and(|command| command == "check")
+        && arguments.any(|argument| argument == "--json")
+}
+
+/// Tells a program what people are told of wrong arguments.
+pub(super) fn refuse_arguments(text: &str) -> ExitCode {
+    // What stands below is how to use it.
+    let what = text.split("\n\nUsage:").next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let lines = what.lines().map(str::trim).filter(|line| !line.is_empty());
+    let what = lines.collect::<Vec<_>>().join("; ");
+    let origin = Origin::Argument("arguments".into());
+    let mistake = Mistake::new(&origin, "", what);
+    print(&format!("{:#}\n", outcome(&[mistake], &[], &[], &[])));
+    ExitCode::from(USAGE)
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
