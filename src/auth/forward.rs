@@ -300,7 +300,7 @@ impl Inner {
 
     fn outage(&self, problem: &str) -> Refusal {
         if let Some(held_back) = self.failures.admit() {
-            warn!(server = ?self.asker, problem, held_back, "the server that says who is let in fails: nobody is");
+            warn!(server = %self.asker, problem, held_back, "the server that says who is let in fails: nobody is");
         }
         let why = "the server that is asked does not answer as it should";
         self.config.terms.unavailable(why)

@@ -310,6 +310,13 @@ fn modulus(number: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Nothing of the keys themselves.
+impl Keys {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Keys({})", self.0.len())

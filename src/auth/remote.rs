@@ -180,7 +180,7 @@ impl Shared {
                     refresh
                 }
                 Err(problem) => {
-                    warn!(keys = ?self.asker, %problem, "keys cannot be read; those that are known stay");
+                    warn!(server = %self.asker, %problem, "keys cannot be read; those that are known stay");
                     let wait = pause.min(refresh);
                     pause = wait * 2;
                     wait
@@ -213,7 +213,7 @@ impl State {
         match read {
             Ok(keys) => {
                 if self.keys.as_deref() != Some(&keys) {
-                    info!(?keys, "keys are read");
+                    info!(keys = keys.count(), "keys are read");
                     self.keys = Some(Arc::new(keys));
                 }
                 self.read_at = Some(Instant::now());

@@ -17,6 +17,7 @@ use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
 use super::mistake::Mistake;
 use super::tables::{described, read_all, show_all, write_all};
+use super::units;
 use super::value::{Content, Origin, Table, Value};
 use super::{Config, ServiceSettings, find};
 
@@ -237,8 +238,9 @@ impl AuthTable {
                 jwks.timeout = self.timeout;
                 if jwks.keep < jwks.refresh {
                     let what = format!(
-                        "{:?} is shorter than jwks_refresh ({:?}): keys would cease to hold before they are read again; write a longer jwks_keep or a shorter jwks_refresh",
-                        jwks.keep, jwks.refresh
+                        "{} is shorter than jwks_refresh ({}): keys would cease to hold before they are read again; write a longer jwks_keep or a shorter jwks_refresh",
+                        units::write_duration(jwks.keep),
+                        units::write_duration(jwks.refresh)
                     );
                     return Err(("jwks_keep", what));
                 }

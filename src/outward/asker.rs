@@ -164,6 +164,13 @@ impl Asker {
 }
 
 /// Without the URL's query, in which there may be a secret.
+/// The server that is asked.
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.authority.fmt(f)
+    }
+}
+
 impl fmt::Debug for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Asker")

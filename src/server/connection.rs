@@ -324,7 +324,7 @@ impl Connection {
 
     /// Answers what is no request; nothing behind it is one either.
     fn refuse(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        debug!(peer = ?self.info.peer, %status, "no valid request");
+        debug!(peer = self.info.peer.map(display), %status, "no valid request");
         let mut batch = Batch::new();
         encode::refusal(status, batch.bytes());
         self.end();

@@ -239,7 +239,7 @@ impl Server {
             stop.await;
             info!(
                 sessions = gateway.sessions(),
-                window = ?config.drain_window,
+                window = %humantime::format_duration(config.drain_window),
                 "stopping"
             );
             gateway

@@ -44,7 +44,7 @@ pub(super) async fn run(socket: UpstreamSocket, connection: Connection, dialler:
     let end = connection.closed().await;
     let undelivered = connection.take_undelivered().len();
     if undelivered > 0 {
-        tracing::info!(session = %connection.id(), cause = ?end.cause, undelivered, "messages of the upstream were not delivered");
+        tracing::info!(session = %connection.id(), cause = end.cause.name(), undelivered, "messages of the upstream were not delivered");
     }
 }
 

@@ -77,7 +77,7 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             "name = \"a\"\njwks_url = \"https://a/\"\njwks_keep = \"5m\"",
             "",
-            "auth \"a\": jwks_keep: 300s is shorter than jwks_refresh (900s)",
+            "auth \"a\": jwks_keep: 5m is shorter than jwks_refresh (15m)",
         ),
         (
             "name = \"a\"\njwks_url = \"https://a/\"\njwks_refresh = \"48h\"",

@@ -72,15 +72,18 @@ pub(super) async fn serve(handover: Handover) {
     let mut connection = match timeout(config.header_timeout, handshake).await {
         Ok(Ok(connection)) => connection,
         Ok(Err(error)) => {
-            debug!(?peer, %error, "HTTP/2 connection ended before it began");
+            debug!(peer = peer.map(display), %error, "HTTP/2 connection ended before it began");
             return;
         }
         Err(_) => {
-            debug!(?peer, "HTTP/2 connection timed out before it began");
+            debug!(
+                peer = peer.map(display),
+                "HTTP/2 connection timed out before it began"
+            );
             return;
         }
     };
-    debug!(?peer, "HTTP/2 connection begins");
+    debug!(peer = peer.map(display), "HTTP/2 connection begins");
     let mut pings = connection.ping_pong();
     let mut timing = Timing::new(&config);
     let mut timer = Box::pin(tokio::time::sleep_until(timing.next()));
@@ -101,7 +104,7 @@ pub(super) async fn serve(handover: Handover) {
     loop {
         if streams.is_abused() {
             debug!(
-                ?peer,
+                peer = peer.map(display),
                 "HTTP/2 connection ended: too many requests were taken back"
             );
             connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
@@ -125,11 +128,11 @@ pub(super) async fn serve(handover: Handover) {
                     }
                 }
                 Due::Idle => {
-                    debug!(?peer, "HTTP/2 connection idled");
+                    debug!(peer = peer.map(display), "HTTP/2 connection idled");
                     connection.graceful_shutdown();
                 }
                 Due::Silent => {
-                    debug!(?peer, "HTTP/2 connection ended: no answer to a PING");
+                    debug!(peer = peer.map(display), "HTTP/2 connection ended: no answer to a PING");
                     return;
                 }
                 Due::Over => return,
@@ -146,7 +149,7 @@ pub(super) async fn serve(handover: Handover) {
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => opening.open(request, respond),
                 Some(Err(error)) => {
-                    debug!(?peer, %error, "HTTP/2 connection ended");
+                    debug!(peer = peer.map(display), %error, "HTTP/2 connection ended");
                     return;
                 }
                 None => return,
@@ -188,7 +191,7 @@ impl Opening {
             if let Some(held_back) = self.refusals.admit() {
                 let (peer, limit) = (self.info.peer, self.config.max_connections);
                 warn!(
-                    ?peer,
+                    peer = peer.map(display),
                     limit,
                     held_back,
                     "HTTP/2 requests refused: too many connections and open requests (max_connections)"
