@@ -48,7 +48,7 @@ pub(super) fn refused(refusal: Refusal) -> Response<Body> {
 }
 
 pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    let what = format!("this takes {allow} only");
+    let what = format!("this takes {} only", allow.replace(", ", " and "));
     let mut response = Wrong(StatusCode::METHOD_NOT_ALLOWED, what).response();
     let allow = HeaderValue::from_static(allow);
     response.headers_mut().insert(ALLOW, allow);

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt as _, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tracing::field::display;
 use tracing::{info, warn};
 
 use crate::metrics::Format;
@@ -24,6 +25,9 @@ const ROOT: &str = "/api/v1/";
 
 /// What scrapers ask for.
 const METRICS: &str = "/metrics";
+
+/// Methods of what is only looked at.
+const READ: &str = "GET, HEAD";
 
 /// Longest body of a request, and time for it.
 const MAX_BODY: usize = 64 * 1024;
@@ -96,7 +100,9 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
     }
     if let Err(refusal) = admin.guard.admit(&request.method, &request.fields) {
         if let Some(held_back) = admin.refusals.admit() {
-            warn!(peer = ?connection.peer, ?refusal, path, held_back, "admin request refused");
+            let peer = connection.peer.map(display);
+            let why = refusal.what();
+            warn!(peer, why, path, held_back, "admin request refused");
         }
         return refused(refusal).into();
     }
@@ -110,9 +116,9 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
         let what = format!("there is nothing at {ROOT}{path}");
         return Wrong(StatusCode::NOT_FOUND, what).response().into();
     };
-    if request.method != method {
-        let allow = if method == Method::GET { "GET" } else { "POST" };
-        return method_not_allowed(allow).into();
+    if !is_for(&request, &method) {
+        let reads = method == Method::GET;
+        return method_not_allowed(if reads { READ } else { "POST" }).into();
     }
     let admin = Arc::clone(admin);
     Answer::later(async move {
@@ -121,13 +127,18 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
     })
 }
 
+/// Whether a request has this method; HEAD is GET without the answer's body, which the server leaves out. (RFC 9110 §9.3.2)
+fn is_for(request: &Request, method: &Method) -> bool {
+    request.method == *method || (request.method == Method::HEAD && *method == Method::GET)
+}
+
 fn page(admin: &Admin, request: &Request) -> Response<Body> {
     if let Err(refusal) = admin.guard.admit_page(&request.fields) {
         return refused(refusal);
     }
     match pages::at(request.uri.path()) {
-        Some(page) if request.method == Method::GET => page.answer(&request.fields),
-        Some(_) => method_not_allowed("GET"),
+        Some(page) if is_for(request, &Method::GET) => page.answer(&request.fields),
+        Some(_) => method_not_allowed(READ),
         None => Wrong(
             StatusCode::NOT_FOUND,
             format!("there is nothing here; the page is at /, the API below {ROOT}"),
@@ -138,8 +149,8 @@ fn page(admin: &Admin, request: &Request) -> Response<Body> {
 
 /// All metrics, in the format that is wanted. (RFC 9110 §12.5.1)
 fn metrics(admin: &Admin, request: &Request) -> Answer {
-    if request.method != Method::GET {
-        return method_not_allowed("GET").into();
+    if !is_for(request, &Method::GET) {
+        return method_not_allowed(READ).into();
     }
     let accept: Vec<_> = request.fields.items(&ACCEPT).collect();
     let format = Format::wanted(Some(&accept.join(",")));
@@ -159,17 +170,21 @@ async fn answer_call(
     let value = match call {
         Call::Status => status::status(admin).await,
         Call::Config => json!({ "keys": admin.process.config() }),
-        Call::Sessions => sessions::list(admin, &Query::parse(&query)?).await,
+        Call::Sessions => sessions::list(admin, &Query::parse(&query)?).await?,
         Call::Session(id) => sessions::show(admin, &id)?,
         Call::Tap(id) => {
-            let mut parameters = form_urlencoded::parse(query.as_bytes());
-            let contents = parameters.any(|(name, value)| name == "contents" && value == "true");
+            let contents = tap::contents(&query)?;
+            if request.method == Method::HEAD {
+                tap::allow(admin, contents)?;
+                sessions::find(admin, &id)?;
+                return Ok(events(Body::from("")));
+            }
             return Ok(events(Body::chunks(tap::begin(admin, &id, contents)?)));
         }
         Call::Kick => {
             let kick: Kick = read(request).await?;
             let kicked = sessions::kick(admin, &kick).await?;
-            info!(?kick, kicked, "sessions ended by an operator");
+            kick.log(kicked);
             json!({ "kicked": kicked })
         }
         Call::Drain => drain(admin, &read(request).await?)?,
@@ -214,7 +229,13 @@ fn drain(admin: &Admin, drain: &Drain) -> Result<Value, Wrong> {
         ));
     }
     let sessions = admin.gateway.sessions();
-    info!(?window, sessions, "drained by an operator");
+    info!(
+        window = %humantime::format_duration(window),
+        code = reason.code,
+        reason = %reason.reason,
+        sessions,
+        "drained by an operator"
+    );
     admin.draining.begin(&admin.gateway, reason, window);
     Ok(json!({ "draining": true, "sessions": sessions }))
 }

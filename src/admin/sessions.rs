@@ -10,12 +10,14 @@ use http::StatusCode;
 use ipnet::IpNet;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tracing::info;
 use uuid::Uuid;
 
 use crate::protocol::CloseReason;
 use crate::registry::{IdStart, Look, Registry, SessionHandle, now};
 use crate::service::ServiceLook;
 use crate::session::Standing;
+use crate::transport::TRANSPORTS;
 
 use super::Admin;
 use super::answer::Wrong;
@@ -74,7 +76,17 @@ impl Query {
             };
             match &*name {
                 "service" => parsed.service = Some(value.into_owned()),
-                "transport" => parsed.transport = Some(value.into_owned()),
+                "transport" => {
+                    let mut names = TRANSPORTS.iter().map(|transport| transport.name);
+                    if !names.any(|name| *name == *value) {
+                        let names = TRANSPORTS.iter().map(|transport| transport.name);
+                        return Err(Wrong::request(format!(
+                            "transport is {value:?}; write one of {}",
+                            names.collect::<Vec<_>>().join(", ")
+                        )));
+                    }
+                    parsed.transport = Some(value.into_owned());
+                }
                 "user" => parsed.user = Some(value.into_owned()),
                 "state" => {
                     let names = Standing::LIVING.map(|(_, name, _)| name);
@@ -124,6 +136,23 @@ impl Query {
     fn is_of(&self, service: &ServiceLook) -> bool {
         let wanted = self.service.as_deref();
         wanted.is_none_or(|wanted| *wanted == *service.prefix)
+    }
+
+    /// Whether there is a service that it may be about; else this status.
+    fn is_of_one(&self, services: &[ServiceLook], otherwise: StatusCode) -> Result<(), Wrong> {
+        let Some(wanted) = &self.service else {
+            return Ok(());
+        };
+        if services.iter().any(|service| self.is_of(service)) {
+            return Ok(());
+        }
+        let known = services.iter().map(|known| format!("{:?}", known.prefix));
+        let known: Vec<_> = known.collect();
+        let what = format!(
+            "there is no service {wanted:?}; there are {}",
+            known.join(", ")
+        );
+        Err(Wrong(otherwise, what))
     }
 
     /// What can be said without the session's lock.
@@ -195,13 +224,12 @@ impl Ord for Candidate {
 
 /// The sessions that fit, one page of them, and how many there are. All are looked at, a part of a service at a time; what is kept
 /// is no more than the pages up to this one.
-pub(super) async fn list(admin: &Admin, query: &Query) -> Value {
+pub(super) async fn list(admin: &Admin, query: &Query) -> Result<Value, Wrong> {
     let mut found: BinaryHeap<Candidate> = BinaryHeap::new();
     let (kept, mut total) = (query.offset + query.limit, 0);
-    for service in admin.gateway.services() {
-        if !query.is_of(&service) {
-            continue;
-        }
+    let services = admin.gateway.services();
+    query.is_of_one(&services, StatusCode::BAD_REQUEST)?;
+    for service in services.iter().filter(|service| query.is_of(service)) {
         for part in 0..Registry::PARTS {
             for session in service.registry.living_in(part) {
                 if !query.fits(&session) {
@@ -225,12 +253,12 @@ pub(super) async fn list(admin: &Admin, query: &Query) -> Value {
     }
     let page = found.into_sorted_vec().into_iter().skip(query.offset);
     let sessions = page.map(|one| told(&one.session, &one.look, &one.prefix));
-    json!({
+    Ok(json!({
         "total": total,
         "offset": query.offset,
         "limit": query.limit,
         "sessions": sessions.collect::<Vec<_>>(),
-    })
+    }))
 }
 
 fn told(session: &SessionHandle, look: &Look, prefix: &str) -> Value {
@@ -309,7 +337,7 @@ pub(super) fn show(admin: &Admin, id: &str) -> Result<Value, Wrong> {
 }
 
 /// Whom to end, and what they are told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Kick {
     id: Option<String>,
@@ -376,16 +404,7 @@ pub(super) async fn kick(admin: &Admin, kick: &Kick) -> Result<usize, Wrong> {
     }
     let query = kick.query();
     let services = admin.gateway.services();
-    if let Some(service) = &kick.service
-        && !services.iter().any(|known| *known.prefix == **service)
-    {
-        let known: Vec<_> = services.iter().map(|known| &*known.prefix).collect();
-        let what = format!(
-            "there is no service {service:?}; there are {}",
-            known.join(" ")
-        );
-        return Err(Wrong(StatusCode::NOT_FOUND, what));
-    }
+    query.is_of_one(&services, StatusCode::NOT_FOUND)?;
     let mut kicked = 0;
     for service in services.iter().filter(|service| query.is_of(service)) {
         for part in 0..Registry::PARTS {
@@ -399,6 +418,19 @@ pub(super) async fn kick(admin: &Admin, kick: &Kick) -> Result<usize, Wrong> {
 }
 
 impl Kick {
+    /// Who was meant, what they were told, and how many there were.
+    pub(super) fn log(&self, kicked: usize) {
+        info!(
+            id = self.id,
+            user = self.user,
+            service = self.service,
+            code = self.code,
+            reason = self.reason,
+            kicked,
+            "sessions ended by an operator"
+        );
+    }
+
     fn query(&self) -> Query {
         Query {
             service: self.service.clone(),

@@ -27,16 +27,42 @@ struct Watching {
     _place: Reservation,
 }
 
+/// Whether a query asks for what messages say.
+pub(super) fn contents(query: &str) -> Result<bool, Wrong> {
+    let mut contents = false;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        contents = match (&*name, &*value) {
+            ("contents", "true") => true,
+            ("contents", "false") => false,
+            ("contents", _) => {
+                let what = format!("contents is {value:?}; write true or false");
+                return Err(Wrong::request(what));
+            }
+            _ => {
+                let what = format!("there is no parameter {name:?}; there is contents");
+                return Err(Wrong::request(what));
+            }
+        };
+    }
+    Ok(contents)
+}
+
+/// Whether what is asked for may be shown.
+pub(super) fn allow(admin: &Admin, contents: bool) -> Result<(), Wrong> {
+    if contents && !admin.tap_contents {
+        let what = "contents of messages are not shown; admin.tap_contents = true allows it";
+        return Err(Wrong(StatusCode::FORBIDDEN, what.to_owned()));
+    }
+    Ok(())
+}
+
 /// Begins to watch a session.
 pub(super) fn begin(
     admin: &Arc<Admin>,
     id: &str,
     contents: bool,
 ) -> Result<impl Stream<Item = Bytes> + Send + 'static, Wrong> {
-    if contents && !admin.tap_contents {
-        let what = "contents of messages are not shown; admin.tap_contents = true allows it";
-        return Err(Wrong(StatusCode::FORBIDDEN, what.to_owned()));
-    }
+    allow(admin, contents)?;
     let (session, _) = sessions::find(admin, id)?;
     let busy = |what: String| Wrong(StatusCode::SERVICE_UNAVAILABLE, what);
     let place = admin.taps.reserve(1).ok_or_else(|| {

@@ -24,7 +24,7 @@ async fn commands_show_and_change() {
     let list = fine(&["sessions", "list", "--transport", "xhr-streaming"]).await;
     assert!(list.contains(&id[..8]) && !list.contains(&id), "{list}");
     assert!(
-        !fine(&["sessions", "list", "--service", "/other"])
+        !fine(&["sessions", "list", "--user", "ada"])
             .await
             .contains(&id[..8])
     );
@@ -55,6 +55,24 @@ async fn failures_are_told_apart() {
     let public = gateway.public.clone();
     let services = ["--admin", &public];
     for (arguments, code, says) in [
+        (
+            [
+                &["sessions", "list", "--transport", "pigeon"],
+                &of_gateway[..],
+            ]
+            .concat(),
+            1,
+            "write one of websocket, xhr-polling",
+        ),
+        (
+            [
+                &["sessions", "list", "--service", "/other"],
+                &of_gateway[..],
+            ]
+            .concat(),
+            1,
+            "there is no service \"/other\"; there are \"/echo\"",
+        ),
         (
             [&["sessions", "show", "0000"], &of_gateway[..]].concat(),
             1,

@@ -10,4 +10,5 @@ mod api;
 mod commands;
 mod documentation;
 mod health;
+mod log;
 mod support;

@@ -4,8 +4,10 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -67,6 +69,7 @@ pub(crate) struct Gateway {
     pub(crate) public: String,
     /// Address of the admin listener, or its path.
     pub(crate) admin: String,
+    log: Arc<Mutex<Vec<Value>>>,
 }
 
 /// What a test says of the admin listener on loopback.
@@ -93,11 +96,14 @@ impl Gateway {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (told, mut listening) = tokio::sync::mpsc::channel(8);
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
         // Read to its end: a full pipe would hold the program up.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 let line: Value = serde_json::from_str(&line).unwrap_or_default();
                 let message = line["fields"]["message"].as_str().unwrap_or_default();
+                kept.lock().push(line["fields"].clone());
                 for start in ["listening on http://", "admin on http://", "admin on unix:"] {
                     if let Some(address) = message.strip_prefix(start) {
                         let _ = told.blocking_send((start, address.to_owned()));
@@ -112,7 +118,18 @@ impl Gateway {
             folder,
             public,
             admin,
+            log: lines,
         }
+    }
+
+    /// What the log says beside the first line with this message, once it is there.
+    pub(crate) async fn logged(&self, message: &str) -> Value {
+        let found = || {
+            let log = self.log.lock();
+            log.iter().find(|line| line["message"] == message).cloned()
+        };
+        until(message, async || found().is_some()).await;
+        found().unwrap()
     }
 
     pub(crate) fn file(&self) -> PathBuf {
