@@ -24,6 +24,8 @@ pub struct Reading {
     pub connections: Option<ConnectionReading>,
     /// The process; `None` where the system does not tell (other than Linux).
     pub process: Option<ProcessReading>,
+    /// Lines of the log that were lost, because nobody took them in time; `None` when an application writes it.
+    pub log_lines_dropped: Option<u64>,
 }
 
 /// What was measured of a service.

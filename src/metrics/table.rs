@@ -460,6 +460,14 @@ pub(super) static TABLE: &[Family] = &[
         }),
     },
     Family {
+        name: "sockjs_log_lines_dropped",
+        kind: Type::Counter,
+        unit: "",
+        help: "Lines of the log that were lost, because standard error was not read fast enough.",
+        labels: &[],
+        read: Read::Gateway(|reading, samples| samples.put_some(&[], reading.log_lines_dropped)),
+    },
+    Family {
         name: "sockjs_build",
         kind: Type::Info,
         unit: "",

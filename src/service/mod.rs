@@ -26,7 +26,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -88,6 +88,8 @@ struct Inner {
     budgets: Budgets,
     /// Counted by the servers that serve it.
     connections: Arc<Connections>,
+    /// What counts the lines of the log that were lost, where the program writes one.
+    log_lines_dropped: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     /// Held by who changes `routes`. While new sessions are refused everywhere, what they are refused with.
     draining: Mutex<Option<CloseReason>>,
     trying: health::Trying,
