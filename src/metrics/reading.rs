@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::network::Findings;
 use crate::registry::{Census, Counts, Level, LimitHits};
 
-use super::connections::{ConnectionRefusal, TlsOutcome};
+use super::connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 use super::process::ProcessReading;
 
 /// What a gateway has measured since it was built.
@@ -54,6 +54,10 @@ pub struct ConnectionReading {
     pub accepted: u64,
     /// Connections that were not served, for each of [`ConnectionRefusal::ALL`].
     pub refused: [u64; ConnectionRefusal::ALL.len()],
+    /// Requests whose head was not taken, for each of [`HeadRefusal::ALL`].
+    pub heads_refused: [u64; HeadRefusal::ALL.len()],
+    /// Connections that were ended because something did not come in its time, for each of [`ConnectionTimeout::ALL`].
+    pub timed_out: [u64; ConnectionTimeout::ALL.len()],
     /// TLS handshakes, for each of [`TlsOutcome::ALL`].
     pub tls: [u64; TlsOutcome::ALL.len()],
 }

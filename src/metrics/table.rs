@@ -7,7 +7,7 @@
 use crate::registry::DialOutcome;
 use crate::session::{EndCause, Standing};
 
-use super::connections::{ConnectionRefusal, TlsOutcome};
+use super::connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 use super::exposition::Samples;
 use super::labels::code;
 use super::process::ProcessReading;
@@ -440,6 +440,36 @@ pub(super) static TABLE: &[Family] = &[
             if let Some(connections) = &reading.connections {
                 let refused = connections.refused;
                 for ((_, reason, _), count) in ConnectionRefusal::ALL.iter().zip(refused) {
+                    samples.put(&[reason], count);
+                }
+            }
+        }),
+    },
+    Family {
+        name: "sockjs_connections_timed_out",
+        kind: Type::Counter,
+        unit: "",
+        help: "Connections that were ended because something did not come in its time. A browser that is there opens another.",
+        labels: &["reason"],
+        read: Read::Gateway(|reading, samples| {
+            if let Some(connections) = &reading.connections {
+                let timed_out = connections.timed_out;
+                for ((_, reason, _), count) in ConnectionTimeout::ALL.iter().zip(timed_out) {
+                    samples.put(&[reason], count);
+                }
+            }
+        }),
+    },
+    Family {
+        name: "sockjs_heads_refused",
+        kind: Type::Counter,
+        unit: "",
+        help: "Requests that were refused because of their head, before it was looked whom they are for.",
+        labels: &["reason"],
+        read: Read::Gateway(|reading, samples| {
+            if let Some(connections) = &reading.connections {
+                let refused = connections.heads_refused;
+                for ((_, reason, _), count) in HeadRefusal::ALL.iter().zip(refused) {
                     samples.put(&[reason], count);
                 }
             }

@@ -1,26 +1,28 @@
 //! Who may connect: how many there may be, of all and of each client network, and who may speak for others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
-use crate::metrics::ConnectionRefusal;
+use crate::metrics::{ConnectionReading, ConnectionRefusal, Connections};
 use crate::registry::{Budget, ClientPlace, ClientPrefixes, Clients, Reservation, Throttle};
 use crate::service::{ConnectionInfo, Gateway};
 
 use super::ServerConfig;
 
-/// How often connections were refused since the start of a server.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct ConnectionCounts {
-    /// Closed because of `max_connections`.
-    pub too_many: AtomicU64,
-    /// Closed because of `max_connections_per_client`.
-    pub too_many_of_client: AtomicU64,
-    /// Closed because who connected with the PROXY protocol is not among the trusted proxies.
-    pub distrusted: AtomicU64,
+/// What servers count of their connections: those of all servers of one gateway. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ConnectionCounts(Arc<Connections>);
+
+impl ConnectionCounts {
+    pub(super) fn of(gateway: &Gateway) -> Self {
+        Self(Arc::clone(gateway.connections()))
+    }
+
+    /// What was counted so far. The same is in [`Gateway::reading`], which looks at each session besides.
+    pub fn read(&self) -> ConnectionReading {
+        self.0.read()
+    }
 }
 
 /// What is asked before a connection is served.
@@ -29,9 +31,9 @@ pub(super) struct Gate {
     clients: Arc<Clients>,
     per_client: Option<usize>,
     prefixes: ClientPrefixes,
-    counts: Arc<ConnectionCounts>,
-    /// For each of the counts.
-    told: [Throttle; 3],
+    counts: Arc<Connections>,
+    /// For each reason that is told of here.
+    told: [Throttle; ConnectionRefusal::ALL.len()],
 }
 
 /// A connection's place in the counts, free again when dropped.
@@ -50,9 +52,12 @@ impl Place {
 }
 
 impl Gate {
-    pub(super) fn new(config: &ServerConfig, counts: Arc<ConnectionCounts>) -> Self {
+    pub(super) fn new(config: &ServerConfig, gateway: &Gateway) -> Self {
+        let connections = Budget::new(config.max_connections);
+        let counts = Arc::clone(gateway.connections());
+        counts.serve(&connections);
         Self {
-            connections: Budget::new(config.max_connections),
+            connections,
             clients: Arc::default(),
             per_client: config.max_connections_per_client,
             prefixes: config.clients,
@@ -61,18 +66,17 @@ impl Gate {
         }
     }
 
-    /// What connections take their places of.
-    pub(super) fn connections(&self) -> &Arc<Budget> {
-        &self.connections
+    /// That a connection is refused is counted. With how many it was not told of, when it is to be told.
+    fn refuses(&self, why: ConnectionRefusal) -> Option<u64> {
+        self.counts.refused(why);
+        self.told[why as usize].admit()
     }
 
     /// A place for one more connection, if there is one.
-    pub(super) fn place(&self, gateway: &Gateway) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<Place> {
         let place = self.connections.reserve(1);
         if place.is_none() {
-            self.counts.too_many.fetch_add(1, Ordering::Relaxed);
-            gateway.connections().refused(ConnectionRefusal::TooMany);
-            if let Some(held_back) = self.told[0].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::TooMany) {
                 let limit = self.connections.limit();
                 warn!(limit, held_back, "connection refused: too many");
             }
@@ -101,11 +105,7 @@ impl Gate {
         place.of_client = self.clients.place(client, limit).map(Box::new);
         let has_place = place.of_client.is_some();
         if !has_place {
-            let counts = &self.counts.too_many_of_client;
-            counts.fetch_add(1, Ordering::Relaxed);
-            let why = ConnectionRefusal::TooManyOfClient;
-            gateway.connections().refused(why);
-            if let Some(held_back) = self.told[1].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::TooManyOfClient) {
                 warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
             }
         }
@@ -116,9 +116,7 @@ impl Gate {
     pub(super) fn believes_proxy(&self, info: &ConnectionInfo, gateway: &Gateway) -> bool {
         let believed = gateway.trusts(info);
         if !believed {
-            self.counts.distrusted.fetch_add(1, Ordering::Relaxed);
-            gateway.connections().refused(ConnectionRefusal::Distrusted);
-            if let Some(held_back) = self.told[2].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::Distrusted) {
                 warn!(
                     peer = info.peer.map(tracing::field::display),
                     held_back,

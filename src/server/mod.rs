@@ -26,6 +26,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use crate::metrics::ConnectionTimeout;
 use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
@@ -45,7 +46,6 @@ pub struct Server {
     listeners: Vec<Listening>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
-    counts: Arc<ConnectionCounts>,
 }
 
 /// A listener, and what is spoken on it below HTTP.
@@ -159,7 +159,6 @@ impl Server {
             listeners,
             gateway,
             config: Arc::new(config),
-            counts: Arc::default(),
         })
     }
 
@@ -188,9 +187,9 @@ impl Server {
         self.listeners.iter().map(address).collect()
     }
 
-    /// How often limits on connections were reached; goes on counting while the server runs.
-    pub fn counts(&self) -> Arc<ConnectionCounts> {
-        Arc::clone(&self.counts)
+    /// What is counted of its connections, and of those of others that serve its gateway; goes on counting while it runs.
+    pub fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts::of(&self.gateway)
     }
 
     /// What replaces the certificates while the server runs.
@@ -212,13 +211,10 @@ impl Server {
             listeners,
             gateway,
             config,
-            counts,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
-        let gate = Gate::new(&config, counts);
-        gateway.connections().serve(gate.connections());
         let accepting = Accepting {
-            gate: Arc::new(gate),
+            gate: Arc::new(Gate::new(&config, &gateway)),
             gateway: gateway.clone(),
             config: Arc::clone(&config),
             closing: watch_closing,
@@ -269,7 +265,7 @@ impl Accepting {
         loop {
             let (stream, peer) = listening.listener.accept().await;
             // Who is refused is dropped: the browser sees a closed connection and tries again later.
-            let Some(mut place) = self.gate.place(&self.gateway) else {
+            let Some(mut place) = self.gate.place() else {
                 continue;
             };
             self.gateway.connections().accepted();
@@ -306,10 +302,14 @@ impl Accepting {
                     Ok(Err(error)) => {
                         debug!(peer = peer.map(display), %error, "connection ended before it began")
                     }
-                    Err(_) => debug!(
-                        peer = peer.map(display),
-                        "connection timed out before it began"
-                    ),
+                    Err(_) => {
+                        let connections = seat.gateway.connections();
+                        connections.timed_out(ConnectionTimeout::Head);
+                        debug!(
+                            peer = peer.map(display),
+                            "connection timed out before it began"
+                        );
+                    }
                 }
             });
         }

@@ -36,7 +36,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
 use crate::fields::FieldValue;
-use crate::metrics::Connections;
+use crate::metrics::{Connections, HeadRefusal};
 use crate::network::{Findings, Networks};
 use crate::protocol::{CloseReason, Route};
 use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
@@ -147,6 +147,7 @@ impl Gateway {
     pub(crate) fn dispatch(&self, request: Request, connection: &ConnectionInfo) -> Dispatched {
         if request.version == Version::HTTP_11 && request.fields.get_all(&HOST).count() != 1 {
             // RFC 9112 §3.2; requests that proxies may have read differently end here.
+            self.0.connections.head_refused(HeadRefusal::Malformed);
             return text(
                 StatusCode::BAD_REQUEST,
                 "Exactly one Host field is required.",
@@ -156,6 +157,7 @@ impl Gateway {
         let uri = request.uri.clone();
         if !uri.path().starts_with('/') {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
+            self.0.connections.head_refused(HeadRefusal::Malformed);
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
         }
         if let Some(health) = self.public_health(&request) {

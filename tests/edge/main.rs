@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod counts;
 mod crowds;
 mod drain;
 mod http2;
