@@ -26,7 +26,7 @@ use tracing::{info, warn};
 use crate::admin::{Admin, ListenerAbout};
 use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
-use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings};
+use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings, shown_lines};
 use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::{ListenAddress, Server};
 use crate::service::{Gateway, Origins, ServiceConfig};
@@ -125,7 +125,7 @@ pub fn main() -> ExitCode {
             let asked_for = !error.use_stderr();
             let text = error.render().to_string();
             // A URL that stands where none belongs may hold a secret.
-            let safe = redacted(&text);
+            let safe = shown_lines(&text);
             if asked_for || safe == text {
                 let _ = error.print();
             } else {
@@ -403,18 +403,4 @@ impl Prepared {
         }
         Ok(())
     }
-}
-
-/// A text of several lines without what may be secret in URLs.
-fn redacted(text: &str) -> String {
-    let words = text.split_inclusive([' ', '\n', '\'', '"']);
-    let word = |word: &str| {
-        if word.contains("://") && (word.contains('@') || word.contains('?')) {
-            let end = word.find(['\n', '\'', '"', ' ']).unwrap_or(word.len());
-            format!("{}{}", without_secrets(&word[..end]), &word[end..])
-        } else {
-            word.to_owned()
-        }
-    };
-    words.map(word).collect()
 }

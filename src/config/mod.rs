@@ -41,6 +41,7 @@ use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origin
 pub use auth::AuthTable;
 use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
+pub(crate) use mistake::shown_lines;
 pub use mistake::{LoadError, Mistake};
 pub use reference::{default_file, reference};
 pub use schema::schema;
