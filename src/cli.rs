@@ -304,7 +304,7 @@ impl Prepared {
 
     async fn serve(self, signals: Signals) -> Result<(), String> {
         let Self {
-            config,
+            mut config,
             gateway,
             settings,
             watched,
@@ -316,7 +316,7 @@ impl Prepared {
         } = signals;
         let demo = settings.is_none();
         let server = Server::listen(
-            &config.all_listeners(),
+            &config.take_listeners(),
             gateway.clone(),
             config.server.clone(),
         );

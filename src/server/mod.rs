@@ -31,6 +31,7 @@ use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
 pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
+pub(crate) use tls::TlsFiles;
 pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;
@@ -105,11 +106,15 @@ impl Certificates {
             let Some(place) = left.iter().position(of_address) else {
                 continue;
             };
-            if let ((_, Some(acceptor)), Some(tls)) = (left.remove(place), &listener.tls) {
-                changes.push(acceptor.prepare(tls)?);
+            if let (_, Some(acceptor)) = left.remove(place)
+                && let Some(files) = listener.read_tls()?
+            {
+                changes.push((acceptor, files));
             }
         }
-        changes.into_iter().for_each(|change| change());
+        for (acceptor, files) in changes {
+            acceptor.replace(&files);
+        }
         Ok(())
     }
 }
@@ -139,15 +144,13 @@ impl Server {
         let mut inherited = Inherited::from_environment();
         let open = |listener: &ListenerConfig| {
             let address = || listener.address.clone();
-            let tls = listener
-                .tls
-                .as_ref()
-                .map(|tls| Acceptor::new(tls, config.http2))
-                .transpose();
+            let files = listener
+                .read_tls()
+                .map_err(|error| BindError::Tls(address(), error))?;
             Ok(Listening {
                 address: address(),
                 below: Below {
-                    tls: tls.map_err(|error| BindError::Tls(address(), error))?,
+                    tls: files.map(|files| Acceptor::new(&files, config.http2)),
                     proxy_protocol: listener.proxy_protocol,
                 },
                 listener: Listener::bind(listener, &config, &mut inherited)
