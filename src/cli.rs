@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod connect;
+mod log;
 mod manual;
 mod output;
 mod process;
@@ -14,7 +15,7 @@ mod supervisor;
 mod verbs;
 mod watch;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,11 +26,12 @@ use tracing::{info, warn};
 use crate::admin::{Admin, ListenerAbout};
 use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
-use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings};
+use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings, shown_lines};
 use crate::probe::command::{self as probe, DoctorArguments};
 use crate::server::{ListenAddress, Server};
 use crate::service::{Gateway, Origins, ServiceConfig};
 
+use log::say;
 use process::{Asked, Program};
 use settings::Settings;
 use signals::Signals;
@@ -123,7 +125,7 @@ pub fn main() -> ExitCode {
             let asked_for = !error.use_stderr();
             let text = error.render().to_string();
             // A URL that stands where none belongs may hold a secret.
-            let safe = redacted(&text);
+            let safe = shown_lines(&text);
             if !asked_for && check::is_asked_for_json(std::env::args_os().skip(1)) {
                 return check::refuse_arguments(&safe);
             }
@@ -279,26 +281,33 @@ fn serve(prepare: impl FnOnce() -> Result<Prepared, String>) -> Result<ExitCode,
 
 impl Prepared {
     fn run(self, runtime: tokio::runtime::Runtime, signals: Signals) -> ExitCode {
-        start_logging();
+        match log::start() {
+            Ok(lost) => self.gateway.counts_log_lines(lost),
+            Err(error) => {
+                say(&format!("cannot start: {error}"));
+                return ExitCode::FAILURE;
+            }
+        }
         raise_limits();
         // On a worker too: a connection that is accepted there need not wake another thread.
         let serving = runtime.spawn(self.serve(signals));
         let outcome = runtime.block_on(serving);
         // What still runs, such as a backend that ignores the end, must not hold up the exit.
         runtime.shutdown_background();
+        if let Ok(Err(message)) = &outcome {
+            say(message);
+        }
+        log::flush();
         match outcome {
             Ok(Ok(())) => ExitCode::SUCCESS,
+            Ok(Err(_)) => ExitCode::FAILURE,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-            Ok(Err(message)) => {
-                say(&message);
-                ExitCode::FAILURE
-            }
         }
     }
 
     async fn serve(self, signals: Signals) -> Result<(), String> {
         let Self {
-            config,
+            mut config,
             gateway,
             settings,
             watched,
@@ -310,7 +319,7 @@ impl Prepared {
         } = signals;
         let demo = settings.is_none();
         let server = Server::listen(
-            &config.all_listeners(),
+            &config.take_listeners(),
             gateway.clone(),
             config.server.clone(),
         );
@@ -397,36 +406,4 @@ impl Prepared {
         }
         Ok(())
     }
-}
-
-fn start_logging() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
-    } else {
-        builder.json().init();
-    }
-}
-
-/// A text of several lines without what may be secret in URLs.
-fn redacted(text: &str) -> String {
-    let words = text.split_inclusive([' ', '\n', '\'', '"']);
-    let word = |word: &str| {
-        if word.contains("://") && (word.contains('@') || word.contains('?')) {
-            let end = word.find(['\n', '\'', '"', ' ']).unwrap_or(word.len());
-            format!("{}{}", without_secrets(&word[..end]), &word[end..])
-        } else {
-            word.to_owned()
-        }
-    };
-    words.map(word).collect()
-}
-
-/// Tells the operator something before, or instead of, logging.
-fn say(message: &str) {
-    let _ = writeln!(std::io::stderr(), "sockjs-gateway: {message}");
 }

@@ -83,6 +83,7 @@ pub mod network;
 mod outward;
 #[cfg(feature = "cli")]
 mod probe;
+mod procfs;
 pub mod protocol;
 #[cfg(feature = "cli")]
 pub mod recipes;

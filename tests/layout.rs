@@ -78,6 +78,11 @@ const RULES: &[Rule] = &[
         must_not_name: &["hyper"],
     },
     Rule {
+        module: "procfs",
+        may_import: &[],
+        must_not_name: &["tokio", "hyper"],
+    },
+    Rule {
         module: "network",
         may_import: &["fields", "moment", "network", "throttle"],
         must_not_name: &[
@@ -135,7 +140,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "metrics",
-        may_import: &["metrics", "network", "registry", "session"],
+        may_import: &["metrics", "network", "procfs", "registry", "session"],
         must_not_name: &[
             "tokio",
             "hyper",
@@ -230,7 +235,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "bench",
-        may_import: &["arguments", "bench", "client", "protocol"],
+        may_import: &["arguments", "bench", "client", "procfs", "protocol"],
         must_not_name: &["hyper", "hyper_util", "tokio_tungstenite"],
     },
     Rule {

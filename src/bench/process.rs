@@ -1,12 +1,11 @@
-//! What processes use of processor and memory: Linux's `/proc`. Source: proc(5).
+//! What processes use of processor and memory, with their children.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// Length of a tick: `USER_HZ` is 100 on every architecture in use.
-const TICK: Duration = Duration::from_millis(10);
+use crate::procfs::{Stat, resident, status};
 
 /// What a process has used since it began, with its threads and its children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,7 +36,7 @@ impl Usage {
 /// # Errors
 /// When there is no such process, or no `/proc`.
 pub(super) fn usage(id: u32) -> io::Result<Usage> {
-    let own = stat(id)?;
+    let own = Stat::read(id)?;
     let mut usage = Usage::default();
     add(&mut usage, id, &own);
     for (id, stat) in descendants(id)? {
@@ -47,15 +46,10 @@ pub(super) fn usage(id: u32) -> io::Result<Usage> {
 }
 
 fn add(usage: &mut Usage, id: u32, stat: &Stat) {
-    usage.user += TICK * stat.user;
-    usage.system += TICK * stat.system;
-    let status = fs::read_to_string(format!("/proc/{id}/status"));
-    usage.resident += status.map_or(0, |status| resident(&status).unwrap_or(0));
-}
-
-fn stat(id: u32) -> io::Result<Stat> {
-    let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
-    parse_stat(&text).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let (user, system) = stat.of_children;
+    usage.user += stat.user + user;
+    usage.system += stat.system + system;
+    usage.resident += resident(&status(id)).unwrap_or_default();
 }
 
 /// Children of process `id`, and theirs, that live.
@@ -67,7 +61,7 @@ fn descendants(id: u32) -> io::Result<Vec<(u32, Stat)>> {
             continue;
         };
         // It may have ended since.
-        if let Ok(stat) = stat(child) {
+        if let Ok(stat) = Stat::read(child) {
             children.entry(stat.parent).or_default().push((child, stat));
         }
     }
@@ -82,63 +76,9 @@ fn descendants(id: u32) -> io::Result<Vec<(u32, Stat)>> {
     Ok(found)
 }
 
-/// Of `/proc/PID/stat`. The times are in ticks, with those of children that have ended and were waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stat {
-    parent: u32,
-    user: u32,
-    system: u32,
-}
-
-fn parse_stat(text: &str) -> Option<Stat> {
-    // The name in parentheses may hold anything.
-    let (_, fields) = text.rsplit_once(')')?;
-    let fields: Vec<_> = fields.split_whitespace().collect();
-    let number = |index: usize| fields.get(index)?.parse::<u32>().ok();
-    Some(Stat {
-        parent: number(1)?,
-        user: number(11)? + number(13)?,
-        system: number(12)? + number(14)?,
-    })
-}
-
-/// `VmRSS` of `/proc/PID/status`, in bytes.
-fn resident(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stat_is_read_whatever_the_name_is() {
-        let text = "7 (a) b (c) S 5 7 7 0 -1 4194560 100 0 0 0 12 34 1 2 20 0 3 0 99 1000 200";
-        let stat = Stat {
-            parent: 5,
-            user: 13,
-            system: 36,
-        };
-        assert_eq!(parse_stat(text), Some(stat));
-        for wrong in [
-            "",
-            "7 (a",
-            "7 (a) S 5",
-            "7 (a) S x 7 7 0 -1 1 1 0 0 0 1 1 1 1",
-        ] {
-            assert_eq!(parse_stat(wrong), None);
-        }
-    }
-
-    #[test]
-    fn resident_memory_is_in_bytes() {
-        assert_eq!(resident("Name:\tx\nVmRSS:\t    12 kB\n"), Some(12_288));
-        assert_eq!(resident("Name:\tx\n"), None);
-    }
 
     #[test]
     #[cfg(target_os = "linux")]

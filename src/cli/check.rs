@@ -8,9 +8,10 @@ use clap::Args;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::USAGE;
+use super::log::say;
 use super::output::print;
 use super::settings::Settings;
-use super::{USAGE, say};
 use crate::backend::without_secrets;
 use crate::config::{Config, LoadError, Mistake, Origin};
 

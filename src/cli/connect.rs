@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::say;
+use super::log::say;
 use super::signals::stop_signal;
 use crate::arguments::{ServiceArguments, parse_time, transport_parser};
 use crate::client::{Backoff, Builder, Event, Opened, Receiver, Sender, Transport};

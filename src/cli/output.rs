@@ -3,7 +3,7 @@
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
-use super::say;
+use super::log::say;
 
 /// Prints a text, and leaves in order when nobody reads it to its end.
 pub(super) fn print(text: &str) -> ExitCode {

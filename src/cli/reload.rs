@@ -161,9 +161,8 @@ impl Reload {
         let mut config = block_in_place(|| settings.load(None))?;
         config.inherit(current.unwrap_or(running));
         prepare(&config).await;
-        // From here on nothing can be wrong but files that changed in this moment.
-        let listeners = config.all_listeners();
-        let certificates = block_in_place(|| self.certificates.reload(&listeners));
+        // From here on nothing can be wrong: the certificates were read with the rest.
+        let certificates = self.certificates.reload(&config.take_listeners());
         certificates.map_err(|error| error.to_string())?;
         let reloaded = self.gateway.reload(config.builder());
         let reloaded = reloaded.map_err(|error| error.to_string())?;

@@ -7,6 +7,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::log;
+
 /// What the program does with signals, from its first moments on: before, they would end it.
 pub(super) struct Signals {
     pub(super) hang_up: HangUp,
@@ -83,6 +85,7 @@ fn stop_signal_or(
         tokio::spawn(async move {
             next().await;
             warn!("second signal: leaving at once");
+            log::flush();
             std::process::exit(1);
         });
     })

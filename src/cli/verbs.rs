@@ -7,8 +7,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::log::say;
 use super::output::print;
-use super::say;
 use super::settings::Settings;
 use crate::admin::AdminConfig;
 use crate::remote::{Field, Remote, RemoteError, show};

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{BackendError, from_url};
-use crate::server::ListenAddress;
+use crate::server::{ListenAddress, TlsFiles};
 use crate::service::ConfigError;
 
 use super::conditions;
@@ -76,8 +76,8 @@ impl Config {
         Err(LoadError(mistakes))
     }
 
-    /// Addresses that are there twice, and files of TLS that cannot be used.
-    fn check_listeners(&self, mistakes: &mut Vec<Mistake>) {
+    /// Addresses that are there twice, and files of TLS that cannot be used. They are read here, and once.
+    fn check_listeners(&mut self, mistakes: &mut Vec<Mistake>) {
         let mut known: Vec<ListenAddress> = Vec::new();
         let plain = self.all_listeners().len() - self.listeners.len();
         for (index, listener) in self.all_listeners().into_iter().enumerate() {
@@ -97,9 +97,16 @@ impl Config {
                 );
                 mistakes.push(Mistake::new(&origin, "listener", what));
             }
-            if let Some(Err(error)) = listener.tls.map(|tls| tls.remarks()) {
+            let files = listener.tls.map(|tls| tls.read()).transpose();
+            let files = files.unwrap_or_else(|error| {
                 let key = format!("listener {address}: tls");
                 mistakes.push(Mistake::new(&origin, key, error.to_string()));
+                None
+            });
+            if index >= plain {
+                let remarks = files.as_ref().map(TlsFiles::remarks);
+                self.tls_remarks.push(remarks.unwrap_or_default());
+                self.tls_files.push(files);
             }
             known.push(address);
         }

@@ -50,19 +50,23 @@ impl Mistake {
 }
 
 /// A text for people's eyes: URLs without what may be secret in them, nothing that a terminal would obey, no word so long that
-/// nobody can read it.
-pub(super) fn shown(text: &str) -> String {
+/// nobody can read it. A URL goes up to a space or a quote: a comma may be a part of a secret.
+pub(crate) fn shown(text: &str) -> String {
     const LONGEST: usize = 200;
+    const ENDS: [char; 4] = [' ', '"', '\'', '\n'];
     let mut shown = String::new();
-    for word in text.split_inclusive([' ', '"', '\'', ',', ']', '}']) {
+    for part in text.split_inclusive(ENDS) {
+        let (word, end) = part.split_at(part.trim_end_matches(ENDS).len());
         let is_url = word.contains("://") || (word.contains('@') && word.contains(':'));
         let word = if is_url {
             without_secrets(word)
         } else {
             word.to_owned()
         };
-        let cut = word.char_indices().nth(LONGEST);
-        for char in word[..cut.map_or(word.len(), |(at, _)| at)].chars() {
+        let cut = word.char_indices().nth(LONGEST).map(|(at, _)| at);
+        let more = if cut.is_some() { "…" } else { "" };
+        let kept = &word[..cut.unwrap_or(word.len())];
+        for char in kept.chars().chain(more.chars()).chain(end.chars()) {
             // Marks of direction turn what is read around.
             let turns = matches!(char, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             if char.is_control() || turns {
@@ -71,11 +75,13 @@ pub(super) fn shown(text: &str) -> String {
                 shown.push(char);
             }
         }
-        if cut.is_some() {
-            shown.push('…');
-        }
     }
     shown
+}
+
+/// The same of a text of several lines.
+pub(crate) fn shown_lines(text: &str) -> String {
+    text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// A value in a message: what is too long to be read is cut.
@@ -121,5 +127,45 @@ impl std::error::Error for LoadError {}
 impl From<Mistake> for LoadError {
     fn from(mistake: Mistake) -> Self {
         Self(vec![mistake])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever stands in a URL's password, query or fragment is hidden, wherever the URL stands; the rest of the text stays.
+    #[test]
+    fn secrets_of_urls_are_hidden() {
+        for (text, expected) in [
+            (
+                "'ws://a/?token=x,y]z' is no number",
+                "'ws://a/?…' is no number",
+            ),
+            (
+                "ws://me:pass,word@a/b wss://c/#d e",
+                "ws://…@a/b wss://c/#… e",
+            ),
+            ("[\"ws://a/?x\", \"b\"]", "[\"ws://a/?…\", \"b\"]"),
+            ("me:word@a", "…@a"),
+            ("what, is: [this] 'for'", "what, is: [this] 'for'"),
+        ] {
+            assert_eq!(shown(text), expected);
+        }
+        assert_eq!(
+            shown_lines("error: 'ws://a?b'\n\n\u{1b}[1mtry\n"),
+            "error: 'ws://a?…'\n\n\\u{1b}[1mtry\n"
+        );
+    }
+
+    /// A terminal obeys nothing of it, and a word is cut where nobody would read on.
+    #[test]
+    fn texts_are_harmless_and_short() {
+        assert_eq!(shown("a\nb\u{1b}\u{202e}c"), "a\\nb\\u{1b}\\u{202e}c");
+        let long = "ä".repeat(300);
+        assert_eq!(
+            shown(&format!("{long} b")),
+            format!("{}… b", "ä".repeat(200))
+        );
     }
 }

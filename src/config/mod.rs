@@ -37,12 +37,13 @@ use crate::admin::AdminConfig;
 use crate::backend::UpstreamConfig;
 use crate::identity::Authentication;
 use crate::registry::Backend;
-use crate::server::{ListenAddress, ListenerConfig, ServerConfig};
+use crate::server::{ListenAddress, ListenerConfig, ServerConfig, TlsFiles, TlsRemark};
 use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
 
 pub use auth::AuthTable;
 use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
+pub(crate) use mistake::shown_lines;
 pub use mistake::{LoadError, Mistake};
 pub use reference::{default_file, reference};
 pub use schema::schema;
@@ -78,6 +79,10 @@ pub struct Config {
     pub services: Vec<ConfiguredService>,
     /// The authenticators by their names.
     authenticators: HashMap<String, Authentication>,
+    /// What the files of TLS held, of each of the `listeners`, until somebody listens there.
+    tls_files: Vec<Option<TlsFiles>>,
+    /// What there is to say of them.
+    tls_remarks: Vec<Vec<TlsRemark>>,
     /// What was said, and where.
     given: Table,
 }
@@ -128,6 +133,8 @@ impl Config {
             gateway: GatewayConfig::default(),
             services: Vec::new(),
             authenticators: HashMap::new(),
+            tls_files: Vec::new(),
+            tls_remarks: Vec::new(),
             given: Table::default(),
         }
     }
@@ -148,6 +155,17 @@ impl Config {
             builder = builder.shared_service(config, Arc::clone(&service.backend));
         }
         builder
+    }
+
+    /// Every listener there is to be, with what was read for them, which is given away.
+    pub(crate) fn take_listeners(&mut self) -> Vec<ListenerConfig> {
+        let mut listeners = self.all_listeners();
+        let plain = listeners.len() - self.listeners.len();
+        let files = std::mem::take(&mut self.tls_files);
+        for (listener, files) in listeners[plain..].iter_mut().zip(files) {
+            listener.tls_files = files;
+        }
+        listeners
     }
 
     /// Every listener there is to be.
@@ -178,9 +196,8 @@ impl Config {
         let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
         warnings.extend(self.auth_warnings());
         for (index, listener) in self.listeners.iter().enumerate() {
-            let remarks = ListenerConfig::from(listener).tls.map(|tls| tls.remarks());
             let origin = self.origin_of_listener(index);
-            for remark in remarks.and_then(Result::ok).into_iter().flatten() {
+            for remark in self.tls_remarks.get(index).into_iter().flatten() {
                 let key = format!("listener {}: tls", listener.address);
                 warnings.push(Mistake::new(&origin, key, remark.to_string()));
             }

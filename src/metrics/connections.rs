@@ -104,11 +104,112 @@ impl ConnectionRefusal {
     ];
 }
 
+/// Why the head of a request was not taken: no service has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadRefusal {
+    /// It is larger than `server.max_header_size`.
+    TooLarge,
+    /// It has more fields than `server.max_headers`.
+    TooManyFields,
+    /// Its target is longer than any can be.
+    LongTarget,
+    /// A version that is not spoken here.
+    Version,
+    /// It is no request that two readers must take for the same.
+    Malformed,
+}
+
+impl HeadRefusal {
+    /// All of them, in this order, with their names and what they mean.
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
+        (
+            Self::TooLarge,
+            "max_header_size",
+            "431: larger than `server.max_header_size`. In HTTP/2 one that is more than twice as large is answered without being counted",
+        ),
+        (
+            Self::TooManyFields,
+            "max_headers",
+            "431: more fields than `server.max_headers`",
+        ),
+        (
+            Self::LongTarget,
+            "target",
+            "414: a target of more than 65534 bytes",
+        ),
+        (
+            Self::Version,
+            "version",
+            "505: another version of HTTP, or HTTP/2 where it is off",
+        ),
+        (
+            Self::Malformed,
+            "malformed",
+            "400 or 501: no HTTP, such as TLS on a listener without; or what two readers may take differently, such as two lengths or hosts",
+        ),
+    ];
+}
+
+/// What did not come in its time, so that a connection was ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionTimeout {
+    /// Anything at all, on a new connection.
+    First,
+    /// The rest of what has to come before a request is answered.
+    Head,
+    /// The rest of a body that nobody wants.
+    Body,
+    /// A further request.
+    Idle,
+    /// Somebody who takes the answer.
+    Answer,
+    /// The answer to a PING of HTTP/2.
+    Ping,
+}
+
+impl ConnectionTimeout {
+    /// All of them, in this order, with their names and what they mean.
+    pub const ALL: [(Self, &'static str, &'static str); 6] = [
+        (
+            Self::First,
+            "unused",
+            "nothing came on a new connection within `server.header_timeout`: browsers open some in advance",
+        ),
+        (
+            Self::Head,
+            "header",
+            "a PROXY header, TLS handshake, preface of HTTP/2 or head of a request was not complete within `server.header_timeout`",
+        ),
+        (
+            Self::Body,
+            "body",
+            "the rest of a body that nobody wants did not come within `server.header_timeout` after the answer. Bodies that are read: `body_timeout` of `sockjs_limit_hits_total`",
+        ),
+        (
+            Self::Idle,
+            "idle",
+            "no further request came within `server.idle_timeout`",
+        ),
+        (
+            Self::Answer,
+            "answer",
+            "nothing of a complete answer was taken for `server.idle_timeout`. In HTTP/2 its stream alone is reset",
+        ),
+        (
+            Self::Ping,
+            "ping",
+            "HTTP/2: no answer to a PING, to the first within `server.header_timeout`, to others within 20 s",
+        ),
+    ];
+}
+
 /// Counts connections of the servers of a gateway.
 #[derive(Default)]
 pub(crate) struct Connections {
     accepted: AtomicU64,
     refused: [AtomicU64; ConnectionRefusal::ALL.len()],
+    heads: [AtomicU64; HeadRefusal::ALL.len()],
+    timed_out: [AtomicU64; ConnectionTimeout::ALL.len()],
     tls: [AtomicU64; TlsOutcome::ALL.len()],
     /// The places of each server's connections, while it serves.
     places: Mutex<Vec<Weak<Budget>>>,
@@ -132,6 +233,16 @@ impl Connections {
         self.refused[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The head of a request was not taken.
+    pub(crate) fn head_refused(&self, why: HeadRefusal) {
+        self.heads[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection is ended because something did not come in its time.
+    pub(crate) fn timed_out(&self, what: ConnectionTimeout) {
+        self.timed_out[what as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A TLS handshake begins.
     pub(crate) fn handshake(self: &Arc<Self>) -> TlsHandshake {
         TlsHandshake {
@@ -140,25 +251,33 @@ impl Connections {
         }
     }
 
-    /// What was counted so far; `None` when no server has begun.
-    pub(crate) fn read(&self) -> Option<ConnectionReading> {
-        let places = self.places.lock();
-        if places.is_empty() {
-            return None;
-        }
+    /// Whether a server has begun.
+    pub(crate) fn have_server(&self) -> bool {
+        !self.places.lock().is_empty()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn read(&self) -> ConnectionReading {
         let mut open = Level::default();
-        for budget in places.iter().filter_map(Weak::upgrade) {
+        for budget in self.places.lock().iter().filter_map(Weak::upgrade) {
             open.used += budget.used();
             open.limit += budget.limit();
         }
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        Some(ConnectionReading {
+        ConnectionReading {
             open,
-            accepted: count(&self.accepted),
-            refused: std::array::from_fn(|why| count(&self.refused[why])),
-            tls: std::array::from_fn(|outcome| count(&self.tls[outcome])),
-        })
+            accepted: self.accepted.load(Ordering::Relaxed),
+            refused: all(&self.refused),
+            heads_refused: all(&self.heads),
+            timed_out: all(&self.timed_out),
+            tls: all(&self.tls),
+        }
     }
+}
+
+fn all<const COUNT: usize>(counters: &[AtomicU64; COUNT]) -> [u64; COUNT] {
+    counters
+        .each_ref()
+        .map(|counter| counter.load(Ordering::Relaxed))
 }
 
 impl fmt::Debug for Connections {
@@ -192,11 +311,11 @@ impl Drop for TlsHandshake {
 mod tests {
     use super::*;
 
-    /// Counters are kept by number: each outcome is at its place, and a handshake that never ended is one that took too long.
+    /// Counters are kept by number: each event is at its place, and a handshake that never ended is one that took too long.
     #[test]
-    fn handshakes_are_counted_at_their_places() {
+    fn events_are_counted_at_their_places() {
         let connections = Arc::new(Connections::default());
-        assert!(connections.read().is_none());
+        assert!(!connections.have_server());
         let places = Budget::new(5);
         connections.serve(&places);
         for (index, (outcome, ..)) in TlsOutcome::ALL.into_iter().enumerate() {
@@ -205,7 +324,8 @@ mod tests {
         }
         drop(connections.handshake());
         let _taken = places.reserve(2);
-        let read = connections.read().expect("a server has begun");
+        assert!(connections.have_server());
+        let read = connections.read();
         let mut expected = [1; TlsOutcome::ALL.len()];
         expected[TlsOutcome::TimedOut as usize] = 2;
         assert_eq!(read.tls, expected);
@@ -213,8 +333,18 @@ mod tests {
             assert_eq!(why as usize, index);
             connections.refused(why);
         }
-        let read = connections.read().expect("a server has begun");
+        for (index, (why, ..)) in HeadRefusal::ALL.into_iter().enumerate() {
+            assert_eq!(why as usize, index);
+            connections.head_refused(why);
+        }
+        for (index, (what, ..)) in ConnectionTimeout::ALL.into_iter().enumerate() {
+            assert_eq!(what as usize, index);
+            connections.timed_out(what);
+        }
+        let read = connections.read();
         assert_eq!(read.refused, [1; ConnectionRefusal::ALL.len()]);
+        assert_eq!(read.heads_refused, [1; HeadRefusal::ALL.len()]);
+        assert_eq!(read.timed_out, [1; ConnectionTimeout::ALL.len()]);
         assert_eq!((read.open.used, read.open.limit), (2, 5));
     }
 }

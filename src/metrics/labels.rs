@@ -4,7 +4,7 @@ use crate::network::Findings;
 use crate::registry::{Counts, DialOutcome};
 use crate::session::{EndCause, Standing};
 
-use super::connections::{ConnectionRefusal, TlsOutcome};
+use super::connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 
 /// A label.
 pub(super) struct Label {
@@ -79,6 +79,22 @@ pub(super) static LABELS: &[Label] = &[
         about: "of `sockjs_connections_refused_total`",
         values: || {
             let refusals = ConnectionRefusal::ALL.iter();
+            refusals.map(|(_, name, about)| (*name, *about)).collect()
+        },
+    },
+    Label {
+        name: "reason",
+        about: "of `sockjs_connections_timed_out_total`",
+        values: || {
+            let timeouts = ConnectionTimeout::ALL.iter();
+            timeouts.map(|(_, name, about)| (*name, *about)).collect()
+        },
+    },
+    Label {
+        name: "reason",
+        about: "of `sockjs_heads_refused_total`",
+        values: || {
+            let refusals = HeadRefusal::ALL.iter();
             refusals.map(|(_, name, about)| (*name, *about)).collect()
         },
     },

@@ -16,7 +16,7 @@ mod table;
 mod tests;
 
 pub(crate) use connections::Connections;
-pub use connections::{ConnectionRefusal, TlsOutcome};
+pub use connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 pub use exposition::render;
 pub use format::Format;
 pub use process::ProcessReading;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::network::Findings;
 use crate::registry::{Census, Counts, Level, LimitHits};
 
-use super::connections::{ConnectionRefusal, TlsOutcome};
+use super::connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 use super::process::ProcessReading;
 
 /// What a gateway has measured since it was built.
@@ -24,6 +24,8 @@ pub struct Reading {
     pub connections: Option<ConnectionReading>,
     /// The process; `None` where the system does not tell (other than Linux).
     pub process: Option<ProcessReading>,
+    /// Lines of the log that were lost, because nobody took them in time; `None` when an application writes it.
+    pub log_lines_dropped: Option<u64>,
 }
 
 /// What was measured of a service.
@@ -52,6 +54,10 @@ pub struct ConnectionReading {
     pub accepted: u64,
     /// Connections that were not served, for each of [`ConnectionRefusal::ALL`].
     pub refused: [u64; ConnectionRefusal::ALL.len()],
+    /// Requests whose head was not taken, for each of [`HeadRefusal::ALL`].
+    pub heads_refused: [u64; HeadRefusal::ALL.len()],
+    /// Connections that were ended because something did not come in its time, for each of [`ConnectionTimeout::ALL`].
+    pub timed_out: [u64; ConnectionTimeout::ALL.len()],
     /// TLS handshakes, for each of [`TlsOutcome::ALL`].
     pub tls: [u64; TlsOutcome::ALL.len()],
 }

@@ -7,7 +7,7 @@
 use crate::registry::DialOutcome;
 use crate::session::{EndCause, Standing};
 
-use super::connections::{ConnectionRefusal, TlsOutcome};
+use super::connections::{ConnectionRefusal, ConnectionTimeout, HeadRefusal, TlsOutcome};
 use super::exposition::Samples;
 use super::labels::code;
 use super::process::ProcessReading;
@@ -446,6 +446,36 @@ pub(super) static TABLE: &[Family] = &[
         }),
     },
     Family {
+        name: "sockjs_connections_timed_out",
+        kind: Type::Counter,
+        unit: "",
+        help: "Connections that were ended because something did not come in its time. A browser that is there opens another.",
+        labels: &["reason"],
+        read: Read::Gateway(|reading, samples| {
+            if let Some(connections) = &reading.connections {
+                let timed_out = connections.timed_out;
+                for ((_, reason, _), count) in ConnectionTimeout::ALL.iter().zip(timed_out) {
+                    samples.put(&[reason], count);
+                }
+            }
+        }),
+    },
+    Family {
+        name: "sockjs_heads_refused",
+        kind: Type::Counter,
+        unit: "",
+        help: "Requests that were refused because of their head, before it was looked whom they are for.",
+        labels: &["reason"],
+        read: Read::Gateway(|reading, samples| {
+            if let Some(connections) = &reading.connections {
+                let refused = connections.heads_refused;
+                for ((_, reason, _), count) in HeadRefusal::ALL.iter().zip(refused) {
+                    samples.put(&[reason], count);
+                }
+            }
+        }),
+    },
+    Family {
         name: "sockjs_tls_handshakes",
         kind: Type::Counter,
         unit: "",
@@ -458,6 +488,14 @@ pub(super) static TABLE: &[Family] = &[
                 }
             }
         }),
+    },
+    Family {
+        name: "sockjs_log_lines_dropped",
+        kind: Type::Counter,
+        unit: "",
+        help: "Lines of the log that were lost, because standard error was not read fast enough.",
+        labels: &[],
+        read: Read::Gateway(|reading, samples| samples.put_some(&[], reading.log_lines_dropped)),
     },
     Family {
         name: "sockjs_build",

@@ -17,6 +17,7 @@ use tokio::io::AsyncWrite as _;
 use tokio::sync::{oneshot, watch};
 use tracing::debug;
 
+use crate::metrics::{ConnectionTimeout, HeadRefusal};
 use crate::registry::{Wire, turn};
 use crate::service::{ConnectionInfo, Dispatched, Gateway, Policies};
 use crate::transport::{Body, RequestBody, Upgraded};
@@ -109,6 +110,9 @@ fn serve(
                 tokio::spawn(http2::serve(connection.hand_over(closing)));
             }
             Over::TimedOut => {
+                if let Some(what) = connection.missing() {
+                    connection.gateway.connections().timed_out(what);
+                }
                 debug!(peer = peer.map(display), phase = ?connection.deadline.phase(), "connection timed out");
             }
             Over::Failed(error) => debug!(peer = peer.map(display), %error, "connection ended"),
@@ -246,6 +250,21 @@ impl Connection {
         }
     }
 
+    /// What did not come, when its time is over.
+    const fn missing(&self) -> Option<ConnectionTimeout> {
+        match self.deadline.phase() {
+            Phase::New => Some(ConnectionTimeout::First),
+            Phase::Head if matches!(self.state, State::Skipping(..)) => {
+                Some(ConnectionTimeout::Body)
+            }
+            Phase::Head => Some(ConnectionTimeout::Head),
+            Phase::Idle => Some(ConnectionTimeout::Idle),
+            Phase::Writing => Some(ConnectionTimeout::Answer),
+            // It was to end anyway.
+            Phase::Busy | Phase::Ending => None,
+        }
+    }
+
     /// Ready when it is over.
     fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Over> {
         if !self.registered {
@@ -288,8 +307,8 @@ impl Connection {
                     return Poll::Ready(Ok(()));
                 }
                 Ok(None) => self.deadline.enter(Phase::Head, &self.config),
-                Err(status) => match self.preface() {
-                    Preface::None => return self.refuse(status, context),
+                Err(why) => match self.preface() {
+                    Preface::None => return self.refuse(why, context),
                     Preface::Part => self.deadline.enter(Phase::Head, &self.config),
                     Preface::Whole => return Poll::Ready(Err(Over::Http2)),
                 },
@@ -323,10 +342,11 @@ impl Connection {
     }
 
     /// Answers what is no request; nothing behind it is one either.
-    fn refuse(&mut self, status: StatusCode, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
-        debug!(peer = self.info.peer.map(display), %status, "no valid request");
+    fn refuse(&mut self, why: HeadRefusal, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
+        debug!(peer = self.info.peer.map(display), ?why, "no valid request");
+        self.gateway.connections().head_refused(why);
         let mut batch = Batch::new();
-        encode::refusal(status, batch.bytes());
+        encode::refusal(why, batch.bytes());
         self.end();
         // What does not fit is written on the way to the end.
         let _ = self

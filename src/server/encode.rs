@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use http_body::Body as _;
 use tokio::time::Instant;
 
+use crate::metrics::HeadRefusal;
 use crate::registry::present;
 use crate::service::Policies;
 use crate::transport::Body;
@@ -175,9 +176,16 @@ pub(super) const CHUNK_END: &[u8] = b"\r\n";
 pub(super) const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Appends the answer to what is no request that could be answered otherwise; the connection ends after it.
-pub(super) fn refusal(status: StatusCode, out: &mut Vec<u8>) {
+pub(super) fn refusal(why: HeadRefusal, out: &mut Vec<u8>) {
     let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
+    *response.status_mut() = match why {
+        HeadRefusal::TooLarge | HeadRefusal::TooManyFields => {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+        }
+        HeadRefusal::LongTarget => StatusCode::URI_TOO_LONG,
+        HeadRefusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        HeadRefusal::Malformed => StatusCode::BAD_REQUEST,
+    };
     let asked = Asked {
         head_only: false,
         http10: false,

@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::warn;
 
-use crate::metrics::ConnectionRefusal;
+use crate::metrics::{ConnectionReading, ConnectionRefusal, Connections};
 use crate::registry::{
     Budget, ClientPlace, ClientPrefixes, Clients, Newcomer, Newcomers, Reservation, Throttle,
 };
@@ -14,16 +13,19 @@ use crate::service::{ConnectionInfo, Gateway};
 
 use super::ServerConfig;
 
-/// How often connections were refused since the start of a server.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct ConnectionCounts {
-    /// Closed because of `max_connections`.
-    pub too_many: AtomicU64,
-    /// Closed because of `max_connections_per_client`.
-    pub too_many_of_client: AtomicU64,
-    /// Closed because who connected with the PROXY protocol is not among the trusted proxies.
-    pub distrusted: AtomicU64,
+/// What servers count of their connections: those of all servers of one gateway. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ConnectionCounts(Arc<Connections>);
+
+impl ConnectionCounts {
+    pub(super) fn of(gateway: &Gateway) -> Self {
+        Self(Arc::clone(gateway.connections()))
+    }
+
+    /// What was counted so far. The same is in [`Gateway::reading`], which looks at each session besides.
+    pub fn read(&self) -> ConnectionReading {
+        self.0.read()
+    }
 }
 
 /// What is asked before a connection is served.
@@ -34,9 +36,11 @@ pub(super) struct Gate {
     prefixes: ClientPrefixes,
     /// Of a listener for those who show who they are.
     newcomers: Option<Arc<Newcomers>>,
-    counts: Arc<ConnectionCounts>,
-    /// For each of the counts, and for newcomers that end.
-    told: [Throttle; 4],
+    counts: Arc<Connections>,
+    /// For each reason that is told of here.
+    told: [Throttle; ConnectionRefusal::ALL.len()],
+    /// For newcomers that end.
+    told_of_newcomers: Throttle,
 }
 
 /// A connection's place in the counts, free again when dropped.
@@ -60,26 +64,31 @@ impl Gate {
     pub(super) fn new(
         config: &ServerConfig,
         newcomers: Option<Arc<Newcomers>>,
-        counts: Arc<ConnectionCounts>,
+        gateway: &Gateway,
     ) -> Self {
+        let connections = Budget::new(config.max_connections);
+        let counts = Arc::clone(gateway.connections());
+        counts.serve(&connections);
         Self {
-            connections: Budget::new(config.max_connections),
+            connections,
             clients: Arc::default(),
             per_client: config.max_connections_per_client,
             prefixes: config.clients,
             newcomers,
             counts,
             told: Default::default(),
+            told_of_newcomers: Throttle::default(),
         }
     }
 
-    /// What connections take their places of.
-    pub(super) fn connections(&self) -> &Arc<Budget> {
-        &self.connections
+    /// That a connection is refused is counted. With how many it was not told of, when it is to be told.
+    fn refuses(&self, why: ConnectionRefusal) -> Option<u64> {
+        self.counts.refused(why);
+        self.told[why as usize].admit()
     }
 
     /// A place for one more connection, if there is one, or somebody has to give it one.
-    pub(super) fn place(&self, gateway: &Gateway) -> Option<Place> {
+    pub(super) fn place(&self) -> Option<Place> {
         let displace = || {
             let place = self.newcomers.as_ref()?.displace()?;
             self.tell_of_newcomers(None);
@@ -87,9 +96,7 @@ impl Gate {
         };
         let place = self.connections.reserve(1).or_else(displace);
         if place.is_none() {
-            self.counts.too_many.fetch_add(1, Ordering::Relaxed);
-            gateway.connections().refused(ConnectionRefusal::TooMany);
-            if let Some(held_back) = self.told[0].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::TooMany) {
                 let limit = self.connections.limit();
                 warn!(limit, held_back, "connection refused: too many");
             }
@@ -119,7 +126,7 @@ impl Gate {
 
     /// One has ended: because there was no place left, or because its network, where `peer` is too, has too many.
     fn tell_of_newcomers(&self, peer: Option<SocketAddr>) {
-        if let Some(held_back) = self.told[3].admit() {
+        if let Some(held_back) = self.told_of_newcomers.admit() {
             warn!(
                 peer = peer.map(display),
                 held_back,
@@ -146,11 +153,7 @@ impl Gate {
         place.of_client = self.clients.place(client, limit).map(Box::new);
         let has_place = place.of_client.is_some();
         if !has_place {
-            let counts = &self.counts.too_many_of_client;
-            counts.fetch_add(1, Ordering::Relaxed);
-            let why = ConnectionRefusal::TooManyOfClient;
-            gateway.connections().refused(why);
-            if let Some(held_back) = self.told[1].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::TooManyOfClient) {
                 warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
             }
         }
@@ -161,9 +164,7 @@ impl Gate {
     pub(super) fn believes_proxy(&self, info: &ConnectionInfo, gateway: &Gateway) -> bool {
         let believed = gateway.trusts(info);
         if !believed {
-            self.counts.distrusted.fetch_add(1, Ordering::Relaxed);
-            gateway.connections().refused(ConnectionRefusal::Distrusted);
-            if let Some(held_back) = self.told[2].admit() {
+            if let Some(held_back) = self.refuses(ConnectionRefusal::Distrusted) {
                 warn!(
                     peer = info.peer.map(display),
                     held_back,

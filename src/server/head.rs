@@ -6,10 +6,11 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Buf as _, Bytes};
-use http::{Method, StatusCode, Uri, Version};
+use http::{Method, Uri, Version};
 use httparse::Status;
 
 use crate::fields::{Fields, MAX_FIELDS, is_name};
+use crate::metrics::HeadRefusal;
 use crate::transport::Request;
 
 /// A request's head.
@@ -67,12 +68,12 @@ impl HeadReader {
     /// The head at the start of `input`, which it is taken from; `None` when more has to come.
     ///
     /// # Errors
-    /// The status to refuse it with.
+    /// Why it is not taken.
     pub(super) fn read(
         &mut self,
         input: &mut Bytes,
         limits: Limits,
-    ) -> Result<Option<Head>, StatusCode> {
+    ) -> Result<Option<Head>, HeadRefusal> {
         // The first piece is parsed at once: mostly it is all. After that only the end is looked for, so that a head in single
         // bytes costs no more than one in one piece.
         let begun = self.has_begun();
@@ -99,7 +100,7 @@ impl HeadReader {
             return too_large_or_none(input.len(), limits);
         };
         if length > limits.size {
-            return Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            return Err(HeadRefusal::TooLarge);
         }
         let head = head(&parsed, input, length)?;
         *self = Self::default();
@@ -126,19 +127,19 @@ impl HeadReader {
     }
 }
 
-fn too_large_or_none(length: usize, limits: Limits) -> Result<Option<Head>, StatusCode> {
+fn too_large_or_none(length: usize, limits: Limits) -> Result<Option<Head>, HeadRefusal> {
     if length > limits.size {
-        Err(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)
+        Err(HeadRefusal::TooLarge)
     } else {
         Ok(None)
     }
 }
 
-fn refusal(error: httparse::Error) -> StatusCode {
+fn refusal(error: httparse::Error) -> HeadRefusal {
     match error {
-        httparse::Error::TooManyHeaders => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        httparse::Error::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        _ => StatusCode::BAD_REQUEST,
+        httparse::Error::TooManyHeaders => HeadRefusal::TooManyFields,
+        httparse::Error::Version => HeadRefusal::Version,
+        _ => HeadRefusal::Malformed,
     }
 }
 
@@ -147,22 +148,21 @@ fn head(
     parsed: &httparse::Request<'_, '_>,
     input: &Bytes,
     length: usize,
-) -> Result<Head, StatusCode> {
-    const BAD: StatusCode = StatusCode::BAD_REQUEST;
-    const TOO_MANY: StatusCode = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+) -> Result<Head, HeadRefusal> {
+    const BAD: HeadRefusal = HeadRefusal::Malformed;
     let (Some(method), Some(path), Some(version)) = (parsed.method, parsed.path, parsed.version)
     else {
         return Err(BAD);
     };
     if path.len() > MAX_TARGET {
-        return Err(StatusCode::URI_TOO_LONG);
+        return Err(HeadRefusal::LongTarget);
     }
     let mut said = Said::new(version == 0);
     for field in parsed.headers.iter() {
         said.note(field.name.as_bytes(), field.value)?;
     }
     let found = parsed.headers.iter().map(|field| (field.name, field.value));
-    let fields = Fields::in_head(input.slice(..length), found).ok_or(TOO_MANY)?;
+    let fields = Fields::in_head(input.slice(..length), found).ok_or(HeadRefusal::TooManyFields)?;
     let target = input.slice_ref(path.as_bytes());
     let handshake10 = said.is_handshake10();
     let mut request = Request::new(fields);
@@ -213,24 +213,24 @@ impl Said {
     }
 
     /// Errors are those of the body's length. (RFC 9112 §6.1, §6.3)
-    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), StatusCode> {
+    fn note(&mut self, name: &[u8], value: &[u8]) -> Result<(), HeadRefusal> {
         let is = |wanted: &str| is_name(name, wanted.as_bytes());
         if is("connection") {
             self.closes |= has_token(value, "close");
             self.keeps |= has_token(value, "keep-alive");
             self.connects_upgrade |= has_token(value, "upgrade");
         } else if is("content-length") {
-            let length = length(value).ok_or(StatusCode::BAD_REQUEST)?;
+            let length = length(value).ok_or(HeadRefusal::Malformed)?;
             let agrees = self.length.is_none_or(|before| before == length);
             if !agrees || self.chunked {
-                return Err(StatusCode::BAD_REQUEST);
+                return Err(HeadRefusal::Malformed);
             }
             self.length = Some(length);
         } else if is("transfer-encoding") {
             // Beside a length, twice, or in HTTP/1.0: somebody on the way may have cut the message elsewhere.
             let alone = self.length.is_none() && !self.chunked && !self.http10;
             if !alone || !value.eq_ignore_ascii_case(b"chunked") {
-                return Err(StatusCode::BAD_REQUEST);
+                return Err(HeadRefusal::Malformed);
             }
             self.chunked = true;
         } else if is("expect") {
@@ -325,7 +325,7 @@ mod tests {
     };
 
     /// Reads one head from `stream` in pieces of `size`; what is left behind it.
-    fn read(stream: &[u8], size: usize) -> Result<Option<(Head, Bytes)>, StatusCode> {
+    fn read(stream: &[u8], size: usize) -> Result<Option<(Head, Bytes)>, HeadRefusal> {
         let mut reader = HeadReader::default();
         let mut input = Bytes::new();
         let mut pieces = stream.chunks(size);
@@ -339,7 +339,7 @@ mod tests {
         Ok(None)
     }
 
-    fn whole(stream: &str) -> Result<Head, StatusCode> {
+    fn whole(stream: &str) -> Result<Head, HeadRefusal> {
         read(stream.as_bytes(), usize::MAX).map(|read| read.expect("it is whole").0)
     }
 
@@ -356,7 +356,7 @@ mod tests {
             let stream = format!("{head}REST\r\n\r\n");
             for size in 1..=stream.len() {
                 let (read, rest) = read(stream.as_bytes(), size)
-                    .unwrap_or_else(|status| panic!("{head:?} in pieces of {size}: {status}"))
+                    .unwrap_or_else(|status| panic!("{head:?} in pieces of {size}: {status:?}"))
                     .unwrap_or_else(|| panic!("{head:?} in pieces of {size} has no end"));
                 assert_eq!(read.request.fields.to_map()["host"], "x");
                 assert_eq!(rest, "REST\r\n\r\n", "{head:?} in pieces of {size}");
@@ -372,10 +372,13 @@ mod tests {
             "GET / HTTP/1.1\r\n{}\r\n",
             "X: y\r\n".repeat(LIMITS.fields + 1)
         );
-        for head in [long, many] {
+        for (head, why) in [
+            (long, HeadRefusal::TooLarge),
+            (many, HeadRefusal::TooManyFields),
+        ] {
             for size in [7, 100, head.len()] {
                 let refused = read(head.as_bytes(), size).expect_err("too large");
-                assert_eq!(refused, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+                assert_eq!(refused, why);
             }
         }
     }
@@ -391,7 +394,7 @@ mod tests {
             let fields: String = (0..count).map(|name| format!("{name}:\r\n")).collect();
             let mut input = Bytes::from(format!("GET / HTTP/1.1\r\n{fields}\r\n"));
             let refused = HeadReader::default().read(&mut input, limits).err();
-            let expected = (!fits).then_some(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+            let expected = (!fits).then_some(HeadRefusal::TooManyFields);
             assert_eq!(refused, expected);
         }
     }
@@ -407,28 +410,40 @@ mod tests {
                 Ok(BodyLength::Known(5)),
             ),
             ("Transfer-Encoding: Chunked", Ok(BodyLength::Chunked)),
-            ("Content-Length: 5\r\nContent-Length: 6", Err(400)),
-            ("Content-Length: 5, 5", Err(400)),
-            ("Content-Length: +5", Err(400)),
-            ("Content-Length: ", Err(400)),
-            ("Content-Length: 18446744073709551616", Err(400)),
-            ("Content-Length: 5\r\nTransfer-Encoding: chunked", Err(400)),
-            ("Transfer-Encoding: gzip, chunked", Err(400)),
+            (
+                "Content-Length: 5\r\nContent-Length: 6",
+                Err(HeadRefusal::Malformed),
+            ),
+            ("Content-Length: 5, 5", Err(HeadRefusal::Malformed)),
+            ("Content-Length: +5", Err(HeadRefusal::Malformed)),
+            ("Content-Length: ", Err(HeadRefusal::Malformed)),
+            (
+                "Content-Length: 18446744073709551616",
+                Err(HeadRefusal::Malformed),
+            ),
+            (
+                "Content-Length: 5\r\nTransfer-Encoding: chunked",
+                Err(HeadRefusal::Malformed),
+            ),
+            (
+                "Transfer-Encoding: gzip, chunked",
+                Err(HeadRefusal::Malformed),
+            ),
             (
                 "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
-                Err(400),
+                Err(HeadRefusal::Malformed),
             ),
-            ("Transfer-Encoding: identity", Err(400)),
+            ("Transfer-Encoding: identity", Err(HeadRefusal::Malformed)),
         ];
         for (fields, expected) in cases {
             let read = whole(&format!("POST / HTTP/1.1\r\n{fields}\r\n\r\n"));
-            let length = read.map(|head| head.body).map_err(|status| status.as_u16());
+            let length = read.map(|head| head.body);
             assert_eq!(length, expected, "{fields:?}");
         }
         let old = whole("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n");
         assert_eq!(
             old.expect_err("HTTP/1.0 has no codings"),
-            StatusCode::BAD_REQUEST
+            HeadRefusal::Malformed
         );
     }
 

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 
 use super::ServerConfig;
 use super::stream::Stream;
-use super::tls::TlsConfig;
+use super::tls::{TlsConfig, TlsError, TlsFiles};
 
 /// Where a listener is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +49,8 @@ pub struct ListenerConfig {
     pub address: ListenAddress,
     /// TLS, if it is spoken.
     pub tls: Option<TlsConfig>,
+    /// What is in its files, where they were read already.
+    pub(crate) tls_files: Option<TlsFiles>,
     /// Whether each connection begins with a header of the PROXY protocol, version 1 or 2. Connections of peers that are no
     /// trusted proxies are ended then. Default no.
     pub proxy_protocol: bool,
@@ -62,8 +64,21 @@ impl ListenerConfig {
         Self {
             address,
             tls: None,
+            tls_files: None,
             proxy_protocol: false,
             mode: 0o660,
+        }
+    }
+
+    /// What is in the files of TLS, if it is spoken; they are read where that has not been done.
+    ///
+    /// # Errors
+    /// The first that cannot be used.
+    pub(super) fn read_tls(&self) -> Result<Option<TlsFiles>, TlsError> {
+        match (&self.tls, &self.tls_files) {
+            (None, _) => Ok(None),
+            (Some(_), Some(files)) => Ok(Some(files.clone())),
+            (Some(tls), None) => tls.read().map(Some),
         }
     }
 }

@@ -26,11 +26,13 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use crate::metrics::ConnectionTimeout;
 use crate::registry::Newcomers;
 use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
 pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
+pub(crate) use tls::TlsFiles;
 pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;
@@ -47,7 +49,6 @@ pub struct Server {
     gateway: Gateway,
     config: Arc<ServerConfig>,
     newcomers: Option<Arc<Newcomers>>,
-    counts: Arc<ConnectionCounts>,
 }
 
 /// A listener, and what is spoken on it below HTTP.
@@ -107,11 +108,15 @@ impl Certificates {
             let Some(place) = left.iter().position(of_address) else {
                 continue;
             };
-            if let ((_, Some(acceptor)), Some(tls)) = (left.remove(place), &listener.tls) {
-                changes.push(acceptor.prepare(tls)?);
+            if let (_, Some(acceptor)) = left.remove(place)
+                && let Some(files) = listener.read_tls()?
+            {
+                changes.push((acceptor, files));
             }
         }
-        changes.into_iter().for_each(|change| change());
+        for (acceptor, files) in changes {
+            acceptor.replace(&files);
+        }
         Ok(())
     }
 }
@@ -141,15 +146,13 @@ impl Server {
         let mut inherited = Inherited::from_environment();
         let open = |listener: &ListenerConfig| {
             let address = || listener.address.clone();
-            let tls = listener
-                .tls
-                .as_ref()
-                .map(|tls| Acceptor::new(tls, config.http2))
-                .transpose();
+            let files = listener
+                .read_tls()
+                .map_err(|error| BindError::Tls(address(), error))?;
             Ok(Listening {
                 address: address(),
                 below: Below {
-                    tls: tls.map_err(|error| BindError::Tls(address(), error))?,
+                    tls: files.map(|files| Acceptor::new(&files, config.http2)),
                     proxy_protocol: listener.proxy_protocol,
                 },
                 listener: Listener::bind(listener, &config, &mut inherited)
@@ -162,7 +165,6 @@ impl Server {
             gateway,
             config: Arc::new(config),
             newcomers: None,
-            counts: Arc::default(),
         })
     }
 
@@ -199,9 +201,9 @@ impl Server {
         self.listeners.iter().map(address).collect()
     }
 
-    /// How often limits on connections were reached; goes on counting while the server runs.
-    pub fn counts(&self) -> Arc<ConnectionCounts> {
-        Arc::clone(&self.counts)
+    /// What is counted of its connections, and of those of others that serve its gateway; goes on counting while it runs.
+    pub fn counts(&self) -> ConnectionCounts {
+        ConnectionCounts::of(&self.gateway)
     }
 
     /// What replaces the certificates while the server runs.
@@ -224,13 +226,10 @@ impl Server {
             gateway,
             config,
             newcomers,
-            counts,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
-        let gate = Gate::new(&config, newcomers, counts);
-        gateway.connections().serve(gate.connections());
         let accepting = Accepting {
-            gate: Arc::new(gate),
+            gate: Arc::new(Gate::new(&config, newcomers, &gateway)),
             gateway: gateway.clone(),
             config: Arc::clone(&config),
             closing: watch_closing,
@@ -281,7 +280,7 @@ impl Accepting {
         loop {
             let (stream, peer) = listening.listener.accept().await;
             // Who is refused is dropped: the browser sees a closed connection and tries again later.
-            let Some(mut place) = self.gate.place(&self.gateway) else {
+            let Some(mut place) = self.gate.place() else {
                 continue;
             };
             self.gateway.connections().accepted();
@@ -319,10 +318,14 @@ impl Accepting {
                     Ok(Err(error)) => {
                         debug!(peer = peer.map(display), %error, "connection ended before it began")
                     }
-                    Err(_) => debug!(
-                        peer = peer.map(display),
-                        "connection timed out before it began"
-                    ),
+                    Err(_) => {
+                        let connections = seat.gateway.connections();
+                        connections.timed_out(ConnectionTimeout::Head);
+                        debug!(
+                            peer = peer.map(display),
+                            "connection timed out before it began"
+                        );
+                    }
                 }
             });
         }

@@ -1,7 +1,7 @@
 //! A gateway in the making.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -111,6 +111,7 @@ impl GatewayBuilder {
             outside: self.outside,
             budgets,
             connections: Arc::default(),
+            log_lines_dropped: OnceLock::new(),
             draining: Mutex::default(),
             trying: Default::default(),
         })))

@@ -45,9 +45,16 @@ impl Gateway {
         reading.sessions = Level::of(&self.0.budgets.sessions);
         reading.queue_memory = Level::of(&self.0.budgets.queue_memory);
         reading.draining = self.is_draining();
-        reading.connections = self.0.connections.read();
+        let connections = self.connections();
+        reading.connections = connections.have_server().then(|| connections.read());
         reading.process = ProcessReading::now();
+        reading.log_lines_dropped = self.0.log_lines_dropped.get().map(|lost| lost());
         reading
+    }
+
+    /// What `lost` counts are the lines of the log that were lost. Only the first that says so is heard.
+    pub(crate) fn counts_log_lines(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
+        let _ = self.0.log_lines_dropped.set(Box::new(lost));
     }
 
     /// Where servers count their connections.

@@ -26,7 +26,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -36,7 +36,7 @@ use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
 
 use crate::fields::FieldValue;
-use crate::metrics::Connections;
+use crate::metrics::{Connections, HeadRefusal};
 use crate::network::{Findings, Networks};
 use crate::protocol::{CloseReason, Route};
 use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
@@ -88,6 +88,8 @@ struct Inner {
     budgets: Budgets,
     /// Counted by the servers that serve it.
     connections: Arc<Connections>,
+    /// What counts the lines of the log that were lost, where the program writes one.
+    log_lines_dropped: OnceLock<Box<dyn Fn() -> u64 + Send + Sync>>,
     /// Held by who changes `routes`. While new sessions are refused everywhere, what they are refused with.
     draining: Mutex<Option<CloseReason>>,
     trying: health::Trying,
@@ -145,6 +147,7 @@ impl Gateway {
     pub(crate) fn dispatch(&self, request: Request, connection: &ConnectionInfo) -> Dispatched {
         if request.version == Version::HTTP_11 && request.fields.get_all(&HOST).count() != 1 {
             // RFC 9112 §3.2; requests that proxies may have read differently end here.
+            self.0.connections.head_refused(HeadRefusal::Malformed);
             return text(
                 StatusCode::BAD_REQUEST,
                 "Exactly one Host field is required.",
@@ -154,6 +157,7 @@ impl Gateway {
         let uri = request.uri.clone();
         if !uri.path().starts_with('/') {
             // Authority-form and asterisk-form are for CONNECT and OPTIONS of proxies. (RFC 9112 §3.2)
+            self.0.connections.head_refused(HeadRefusal::Malformed);
             return text(StatusCode::BAD_REQUEST, "Bad request target.").into();
         }
         if let Some(health) = self.public_health(&request) {

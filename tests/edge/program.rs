@@ -1,12 +1,13 @@
 //! The program as a process, its log, and signals to it.
 
 use std::ffi::OsStr;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
 pub(crate) struct Program {
     child: Child,
-    log: BufReader<ChildStderr>,
+    /// `None` once nobody reads it any more.
+    log: Option<BufReader<ChildStderr>>,
 }
 
 impl Program {
@@ -29,7 +30,10 @@ impl Program {
             .spawn()
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
-        Self { child, log }
+        Self {
+            child,
+            log: Some(log),
+        }
     }
 
     /// Its log, up to the line that has `expected`.
@@ -37,8 +41,9 @@ impl Program {
         let mut said = String::new();
         loop {
             let before = said.len();
+            let log = self.log.as_mut().unwrap();
             assert!(
-                self.log.read_line(&mut said).unwrap() > 0,
+                log.read_line(&mut said).unwrap() > 0,
                 "{expected:?} is missing in {said}"
             );
             if said[before..].contains(expected) {
@@ -60,6 +65,19 @@ impl Program {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status();
         assert!(sent.unwrap().success());
+    }
+
+    /// What is left of its log, up to its end.
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        let log = self.log.as_mut().unwrap();
+        log.read_to_string(&mut rest).unwrap();
+        rest
+    }
+
+    /// Closes the pipe that its log is written to.
+    pub(crate) fn stops_reading(&mut self) {
+        self.log = None;
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

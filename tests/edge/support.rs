@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, IsCa, Issuer, KeyPair};
+use sockjs_gateway::metrics::Format;
 use sockjs_gateway::{
     Backend, CertificateFiles, Certificates, Connection, ConnectionCounts, Gateway, Handshake,
     ListenAddress, ListenerConfig, Negotiated, Negotiation, Served, Server, ServerConfig,
@@ -140,7 +141,7 @@ pub(crate) struct Running {
     pub(crate) port: u16,
     pub(crate) gateway: Gateway,
     pub(crate) certificates: Certificates,
-    pub(crate) counts: Arc<ConnectionCounts>,
+    pub(crate) counts: ConnectionCounts,
     /// Of each session, the peer of its handshake, and then `None` when it is over.
     pub(crate) sessions: mpsc::Receiver<Option<String>>,
 }
@@ -244,6 +245,33 @@ impl Backend for Telling {
 impl Running {
     pub(crate) async fn connect(&self) -> TcpStream {
         TcpStream::connect(("127.0.0.1", self.port)).await.unwrap()
+    }
+
+    /// The sample of that name, and with that value of its label if there is one.
+    #[track_caller]
+    pub(crate) fn counted(&self, name: &str, value: &str) -> u64 {
+        let page = self.gateway.metrics(Format::Prometheus);
+        let mut samples = page.lines().filter_map(|line| line.strip_prefix(name));
+        let sample = samples.find_map(|rest| {
+            let (labels, number) = rest.rsplit_once(' ')?;
+            let named = if value.is_empty() {
+                labels.is_empty()
+            } else {
+                labels.contains(&format!("=\"{value}\""))
+            };
+            named.then(|| number.parse().unwrap())
+        });
+        sample.unwrap_or_else(|| panic!("no {name} with {value:?} in\n{page}"))
+    }
+
+    /// Waits until so many are counted: what a client sees may come first.
+    pub(crate) async fn counts(&self, name: &str, value: &str, expected: u64) {
+        let counted = async {
+            while self.counted(name, value) != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        within(&format!("{expected} {name} with {value:?}"), counted).await;
     }
 
     /// What the next session tells.

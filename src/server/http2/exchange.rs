@@ -13,6 +13,7 @@ use http_body::Body as _;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
+use crate::metrics::{ConnectionTimeout, Connections};
 use crate::registry::{Wire, turn};
 use crate::service::{ConnectionInfo, Dispatched, Gateway};
 use crate::transport::{Body, RequestBody, Upgraded};
@@ -50,6 +51,7 @@ pub(super) struct Exchange {
     /// The answer is complete, and has so much time to be taken.
     patience: Option<Pin<Box<Sleep>>>,
     config: Arc<ServerConfig>,
+    counts: Arc<Connections>,
     open: Option<Open>,
 }
 
@@ -99,7 +101,7 @@ impl Exchange {
         let mut head_only = false;
         let mut taker = None;
         let dispatched = match read {
-            Read::Refused(response) => response.into(),
+            Read::Refused(_, response) => response.into(),
             Read::Request(request) => {
                 head_only = request.method == Method::HEAD;
                 gateway.dispatch(request, &info_of_stream())
@@ -121,6 +123,7 @@ impl Exchange {
             looking: None,
             patience: None,
             config: Arc::clone(config),
+            counts: Arc::clone(gateway.connections()),
             open: Some(open),
         }
     }
@@ -286,6 +289,7 @@ impl Exchange {
         let patience = self.patience.get_or_insert_with(sleep);
         while patience.as_mut().poll(context).is_ready() {
             if !self.delivery.take_progress() {
+                self.counts.timed_out(ConnectionTimeout::Answer);
                 return Poll::Ready(End::Cut);
             }
             *patience = sleep();

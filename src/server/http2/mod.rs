@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
-use crate::metrics::ConnectionRefusal;
+use crate::metrics::{ConnectionRefusal, ConnectionTimeout};
 use crate::registry::{Reservation, Throttle, present};
 use crate::service::{ConnectionInfo, Gateway};
 
@@ -32,6 +32,7 @@ pub(super) use preface::{Preface, recognise};
 
 use delivery::Piece;
 use exchange::Exchange;
+use request::Read;
 use streams::Streams;
 use timing::{Due, Timing};
 
@@ -76,6 +77,7 @@ pub(super) async fn serve(handover: Handover) {
             return;
         }
         Err(_) => {
+            gateway.connections().timed_out(ConnectionTimeout::Head);
             debug!(
                 peer = peer.map(display),
                 "HTTP/2 connection timed out before it began"
@@ -88,6 +90,7 @@ pub(super) async fn serve(handover: Handover) {
     let mut timing = Timing::new(&config);
     let mut timer = Box::pin(tokio::time::sleep_until(timing.next()));
     let streams = Arc::new(Streams::default());
+    let counts = Arc::clone(gateway.connections());
     let opening = Opening {
         gateway,
         config: Arc::clone(&config),
@@ -128,10 +131,12 @@ pub(super) async fn serve(handover: Handover) {
                     }
                 }
                 Due::Idle => {
+                    counts.timed_out(ConnectionTimeout::Idle);
                     debug!(peer = peer.map(display), "HTTP/2 connection idled");
                     connection.graceful_shutdown();
                 }
                 Due::Silent => {
+                    counts.timed_out(ConnectionTimeout::Ping);
                     debug!(peer = peer.map(display), "HTTP/2 connection ended: no answer to a PING");
                     return;
                 }
@@ -161,7 +166,8 @@ pub(super) async fn serve(handover: Handover) {
 /// What the peer is told, and what it may make the server hold.
 fn settings(config: &ServerConfig) -> Builder {
     let mut builder = Builder::new();
-    let header_list = config.max_header_size.max(8192);
+    // What h2 refuses by itself is not told. Lists up to this are read, and refused here.
+    let header_list = request::largest(config).saturating_mul(2);
     builder
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -202,7 +208,10 @@ impl Opening {
             return;
         };
         let open = Streams::begin(&self.streams, place);
-        let read = request::read(request, self.config.max_headers);
+        let read = request::read(request, &self.config);
+        if let Read::Refused(why, _) = &read {
+            self.gateway.connections().head_refused(*why);
+        }
         let exchange = Exchange::new(read, respond, open, &self.gateway, &self.info, &self.config);
         tokio::spawn(exchange);
     }

@@ -12,8 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use crate::metrics::HeadRefusal;
 use crate::transport::{Body, BodyError, Request, RequestBody, text};
 
+use super::super::ServerConfig;
 use super::release;
 
 /// What came on a stream.
@@ -23,15 +25,20 @@ pub(super) enum Read {
     /// A request for a WebSocket, and the bytes of its client.
     Tunnel(Request, RecvStream),
     /// A request that nobody but the server has to see.
-    Refused(Response<Body>),
+    Refused(HeadRefusal, Response<Body>),
 }
 
-/// Reads a request that has at most `max_fields` fields.
-pub(super) fn read(request: http::Request<RecvStream>, max_fields: usize) -> Read {
+/// Largest list of fields: names, values and 32 bytes for each. (RFC 9113 §6.5.2)
+pub(super) fn largest(config: &ServerConfig) -> usize {
+    config.max_header_size.max(8192)
+}
+
+/// Reads a request.
+pub(super) fn read(request: http::Request<RecvStream>, config: &ServerConfig) -> Read {
     let (mut parts, stream) = request.into_parts();
     let protocol = parts.extensions.remove::<Protocol>();
-    if let Err(refusal) = check(&parts, protocol.as_ref(), max_fields) {
-        return Read::Refused(refusal);
+    if let Err((why, answer)) = check(&parts, protocol.as_ref(), config) {
+        return Read::Refused(why, answer);
     }
     let Parts {
         method,
@@ -60,18 +67,41 @@ pub(super) fn read(request: http::Request<RecvStream>, max_fields: usize) -> Rea
     Read::Request(request)
 }
 
-/// Errors are the answer to give.
+/// Bytes of a list of fields, as [`largest`] counts them.
+fn size(parts: &Parts, protocol: Option<&Protocol>) -> usize {
+    const EACH: usize = 32;
+    let of_pseudo =
+        |name: &str, value: Option<&str>| value.map_or(0, |value| name.len() + value.len() + EACH);
+    let uri = &parts.uri;
+    let target = uri.path_and_query().map(|target| target.as_str());
+    let authority = uri.authority().map(|authority| authority.as_str());
+    let pseudo = of_pseudo(":method", Some(parts.method.as_str()))
+        + of_pseudo(":scheme", uri.scheme_str())
+        + of_pseudo(":authority", authority)
+        + of_pseudo(":path", target)
+        + of_pseudo(":protocol", protocol.map(Protocol::as_str));
+    let fields = parts.headers.iter();
+    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + EACH);
+    pseudo + fields.sum::<usize>()
+}
+
+/// Errors are why it is refused, and the answer to give.
 fn check(
     parts: &Parts,
     protocol: Option<&Protocol>,
-    max_fields: usize,
-) -> Result<(), Response<Body>> {
-    if parts.headers.len() > max_fields {
-        return Err(text(
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "Too many header fields.",
-        ));
+    config: &ServerConfig,
+) -> Result<(), (HeadRefusal, Response<Body>)> {
+    let too_large = |why, what| {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        Err((why, text(status, what)))
+    };
+    if parts.headers.len() > config.max_headers {
+        return too_large(HeadRefusal::TooManyFields, "Too many header fields.");
     }
+    if size(parts, protocol) > largest(config) {
+        return too_large(HeadRefusal::TooLarge, "The header fields are too large.");
+    }
+    let malformed = |status, what| Err((HeadRefusal::Malformed, text(status, what)));
     let authority = parts.uri.authority().map(|authority| authority.as_str());
     let mut hosts = parts.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
@@ -82,20 +112,20 @@ fn check(
         _ => true,
     };
     if !agrees || second.is_some() {
-        return Err(text(
+        return malformed(
             StatusCode::BAD_REQUEST,
             "Exactly one host is required: in :authority, or in a Host field that says the same.",
-        ));
+        );
     }
     match protocol {
-        Some(protocol) if protocol.as_str() != "websocket" => Err(text(
+        Some(protocol) if protocol.as_str() != "websocket" => malformed(
             StatusCode::NOT_IMPLEMENTED,
             "The only :protocol that is spoken here is websocket.",
-        )),
-        None if parts.method == Method::CONNECT => Err(text(
+        ),
+        None if parts.method == Method::CONNECT => malformed(
             StatusCode::BAD_REQUEST,
             "CONNECT is for WebSockets here, with :protocol = websocket (RFC 8441).",
-        )),
+        ),
         _ => Ok(()),
     }
 }
@@ -165,7 +195,12 @@ mod tests {
     fn checked(request: http::request::Builder, protocol: Option<&'static str>) -> Option<u16> {
         let (parts, ()) = request.body(()).expect("a valid request").into_parts();
         let protocol = protocol.map(Protocol::from_static);
-        let refused = check(&parts, protocol.as_ref(), 3).err()?;
+        let config = ServerConfig {
+            max_headers: 3,
+            max_header_size: 8192,
+            ..ServerConfig::default()
+        };
+        let (_, refused) = check(&parts, protocol.as_ref(), &config).err()?;
         Some(refused.status().as_u16())
     }
 
@@ -205,6 +240,17 @@ mod tests {
         let many = |count| (0..count).fold(get("http://a/x"), |get, _| get.header("x", "y"));
         assert_eq!(checked(many(3), None), None);
         assert_eq!(checked(many(4), None), Some(431));
+    }
+
+    /// As the peer counts them: names, values and 32 bytes for each. (RFC 9113 §6.5.2)
+    #[test]
+    fn fields_are_measured() {
+        let of_request = [":methodGET", ":schemehttp", ":authoritya", ":path/x", "x"];
+        let besides: usize = of_request.iter().map(|field| field.len() + 32).sum();
+        for (length, expected) in [(8192 - besides, None), (8193 - besides, Some(431))] {
+            let get = get("http://a/x").header("x", "y".repeat(length));
+            assert_eq!(checked(get, None), expected, "{length}");
+        }
     }
 
     #[test]

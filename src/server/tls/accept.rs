@@ -11,7 +11,7 @@ use tokio_rustls::server::TlsStream;
 use crate::metrics::TlsOutcome;
 
 use super::super::stream::{Secured, Stream};
-use super::{TlsConfig, TlsError};
+use super::TlsFiles;
 
 /// Speaks TLS on the connections of a listener; cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,32 +21,18 @@ pub(in super::super) struct Acceptor {
 }
 
 impl Acceptor {
-    /// With these files, and with HTTP/2 among what is offered.
-    ///
-    /// # Errors
-    /// The first that cannot be used.
-    pub(in super::super) fn new(config: &TlsConfig, http2: bool) -> Result<Self, TlsError> {
-        let in_force = watch::Sender::new(config.load(http2)?);
-        Ok(Self {
+    /// With what is in these files, and with HTTP/2 among what is offered.
+    pub(in super::super) fn new(files: &TlsFiles, http2: bool) -> Self {
+        let in_force = watch::Sender::new(files.offering(http2));
+        Self {
             in_force: Arc::new(in_force),
             http2,
-        })
+        }
     }
 
-    /// What takes the place of what is in force, when it is right.
-    ///
-    /// # Errors
-    /// As [`Self::new`]; nothing has changed then.
-    pub(in super::super) fn prepare(
-        &self,
-        config: &TlsConfig,
-    ) -> Result<impl FnOnce() + use<>, TlsError> {
-        let next = config.load(self.http2)?;
-        let in_force = Arc::clone(&self.in_force);
-        // Connections that are open keep what they began with.
-        Ok(move || {
-            in_force.send_replace(next);
-        })
+    /// Takes the place of what is in force. Connections that are open keep what they began with.
+    pub(in super::super) fn replace(&self, files: &TlsFiles) {
+        self.in_force.send_replace(files.offering(self.http2));
     }
 
     /// Shakes hands, and names what came of it. Gives the certificate (DER) that the client showed too, if it did; it is verified.

@@ -1,7 +1,7 @@
 //! Certificates and keys from files.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
@@ -14,12 +14,30 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
+/// What the files of a [`TlsConfig`] held when they were read. Two are equal when they are of one reading.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFiles(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    config: ServerConfig,
+    chains: Vec<(PathBuf, Arc<CertifiedKey>)>,
+}
+
+impl PartialEq for TlsFiles {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for TlsFiles {}
+
 impl TlsConfig {
-    /// Reads the files. HTTP/2 is offered before HTTP/1.1 where `http2` says so. (RFC 7301, RFC 9113 §3.2)
+    /// Reads the files.
     ///
     /// # Errors
     /// The first that cannot be used.
-    pub(super) fn load(&self, http2: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    pub(crate) fn read(&self) -> Result<TlsFiles, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let mut certificates = Vec::with_capacity(self.certificates.len());
         for files in &self.certificates {
@@ -55,15 +73,16 @@ impl TlsConfig {
                 )
             }
         };
+        let chains = self.certificates.iter().zip(&certificates);
+        let chain = |(files, named): (&CertificateFiles, &Named)| {
+            (files.certificate.clone(), Arc::clone(&named.certified))
+        };
+        let chains = chains.map(chain).collect();
         let mut config = builder.with_cert_resolver(Arc::new(ByName(certificates)));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        if http2 {
-            config.alpn_protocols.insert(0, b"h2".to_vec());
-        }
         if let Ok(ticketer) = ring::Ticketer::new() {
             config.ticketer = ticketer;
         }
-        Ok(Arc::new(config))
+        Ok(TlsFiles(Arc::new(Held { config, chains })))
     }
 
     /// What will not work for browsers, now.
@@ -71,14 +90,27 @@ impl TlsConfig {
     /// # Errors
     /// As when the server starts.
     pub fn remarks(&self) -> Result<Vec<TlsRemark>, TlsError> {
-        self.load(true)?;
-        let roots = rustls_native_certs::load_native_certs().certs;
-        let mut remarks = Vec::new();
-        for files in &self.certificates {
-            let chain = read_certificates(&files.certificate)?;
-            remarks.extend(remark(&files.certificate, &chain, &roots));
+        Ok(self.read()?.remarks())
+    }
+}
+
+impl TlsFiles {
+    /// What connections are accepted with. HTTP/2 is offered before HTTP/1.1 where `http2` says so. (RFC 7301, RFC 9113 §3.2)
+    pub(super) fn offering(&self, http2: bool) -> Arc<ServerConfig> {
+        let mut config = self.0.config.clone();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
         }
-        Ok(remarks)
+        Arc::new(config)
+    }
+
+    /// What will not work for browsers, now.
+    pub(crate) fn remarks(&self) -> Vec<TlsRemark> {
+        let roots = rustls_native_certs::load_native_certs().certs;
+        let chains = self.0.chains.iter();
+        let remarks = chains.filter_map(|(path, chain)| remark(path, &chain.cert, &roots));
+        remarks.collect()
     }
 }
 

@@ -12,8 +12,12 @@ use std::path::PathBuf;
 
 #[cfg(feature = "tls")]
 pub(super) use accept::Acceptor;
+#[cfg(feature = "tls")]
+pub(crate) use files::TlsFiles;
 #[cfg(not(feature = "tls"))]
 pub(super) use without::Acceptor;
+#[cfg(not(feature = "tls"))]
+pub(crate) use without::TlsFiles;
 
 /// TLS of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

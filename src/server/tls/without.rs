@@ -12,17 +12,23 @@ use super::{TlsConfig, TlsError, TlsRemark};
 #[derive(Clone, Debug)]
 pub(in super::super) struct Acceptor(Infallible);
 
+/// There are none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct TlsFiles(Infallible);
+
+impl TlsFiles {
+    pub(crate) fn remarks(&self) -> Vec<TlsRemark> {
+        match self.0 {}
+    }
+}
+
 impl Acceptor {
-    pub(in super::super) fn new(_: &TlsConfig, _: bool) -> Result<Self, TlsError> {
-        Err(TlsError::NotBuilt)
+    pub(in super::super) fn new(files: &TlsFiles, _: bool) -> Self {
+        match files.0 {}
     }
 
-    pub(in super::super) fn prepare(
-        &self,
-        _: &TlsConfig,
-    ) -> Result<impl FnOnce() + use<>, TlsError> {
-        let never = self.0;
-        Ok(move || match never {})
+    pub(in super::super) fn replace(&self, _: &TlsFiles) {
+        match self.0 {}
     }
 
     pub(in super::super) async fn accept(
@@ -37,6 +43,10 @@ impl Acceptor {
 }
 
 impl TlsConfig {
+    pub(crate) fn read(&self) -> Result<TlsFiles, TlsError> {
+        Err(TlsError::NotBuilt)
+    }
+
     /// What will not work for browsers, now.
     ///
     /// # Errors

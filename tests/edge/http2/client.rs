@@ -13,7 +13,7 @@ use super::super::support::{Running, within};
 
 /// A connection.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     requests: SendRequest<Bytes>,
     authority: String,
 }
@@ -27,7 +27,7 @@ pub(super) struct Answer {
 
 impl Client {
     /// With prior knowledge. (RFC 9113 §3.3)
-    pub(super) async fn connect(running: &Running) -> Self {
+    pub(crate) async fn connect(running: &Running) -> Self {
         Self::over(
             running.connect().await,
             &format!("localhost:{}", running.port),
@@ -52,7 +52,7 @@ impl Client {
         }
     }
 
-    pub(super) fn builder(&self, method: &str, path: &str) -> http::request::Builder {
+    pub(crate) fn builder(&self, method: &str, path: &str) -> http::request::Builder {
         let uri = format!("http://{}{path}", self.authority);
         Request::builder().method(method).uri(uri)
     }
@@ -72,6 +72,16 @@ impl Client {
                 .unwrap();
         }
         (answer, stream)
+    }
+
+    /// Sends a request whose body is still to come; the answer, and the stream for it.
+    pub(crate) async fn begin(
+        &mut self,
+        request: http::request::Builder,
+    ) -> (h2::client::ResponseFuture, SendStream<Bytes>) {
+        let request = request.body(()).unwrap();
+        let mut requests = self.requests.clone().ready().await.unwrap();
+        requests.send_request(request, false).unwrap()
     }
 
     pub(super) async fn ask(

@@ -15,9 +15,11 @@ use super::super::support::{
 };
 use super::client::Client;
 use super::frames::{
-    END_HEADERS, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, PREFACE, RST_STREAM, Raw, SETTINGS,
-    frame, request,
+    CANCEL, END_HEADERS, END_STREAM, GOAWAY, HEADERS, NO_ERROR, PING, PREFACE, REFUSED_STREAM, Raw,
+    SETTINGS, frame, request,
 };
+
+const TIMED_OUT: &str = "sockjs_connections_timed_out_total";
 
 /// Clients without HTTP/2 get HTTP/1.1, and all do where it is off. (RFC 7301)
 #[tokio::test]
@@ -109,6 +111,8 @@ async fn connections_that_do_not_begin_end() {
         let mut rest = Vec::new();
         let _ = within("the end", stream.read_to_end(&mut rest)).await;
     }
+    running.counts(TIMED_OUT, "header", 1).await;
+    running.counts(TIMED_OUT, "ping", 1).await;
 }
 
 /// A connection without streams ends in order; one with a receiver does not.
@@ -142,6 +146,7 @@ async fn idle_connections_end_with_goaway() {
         within("the end", raw.goaway()).await.unwrap_or(NO_ERROR),
         NO_ERROR
     );
+    assert_eq!(running.counted(TIMED_OUT, "idle"), 1);
     assert_eq!(busy.post("/s/0/a/xhr_send", r#"["x"]"#).await.0, 204);
     let answer = within("the message", waiting).await.unwrap();
     assert_eq!(answer.status(), 200);
@@ -161,16 +166,9 @@ async fn streams_are_limited() {
         let open = frame(HEADERS, END_HEADERS | END_STREAM, 2 * number + 1, &head);
         raw.stream.write_all(&open).await.unwrap();
     }
-    loop {
-        match raw.read().await {
-            Some((RST_STREAM, _, stream, payload)) => {
-                assert_eq!((stream, &payload[..]), (5, &7_u32.to_be_bytes()[..]));
-                break;
-            }
-            Some(_) => {}
-            None => panic!("the connection ended"),
-        }
-    }
+    assert_eq!(raw.reset().await, (5, REFUSED_STREAM));
+    let refused = "sockjs_connections_refused_total";
+    assert_eq!(running.counted(refused, "http2_request"), 1);
 }
 
 /// One connection has no more streams than it was told: what comes beyond is refused, and can be sent again. (RFC 9113 §5.1.2)
@@ -202,16 +200,7 @@ async fn streams_of_a_connection_are_limited() {
     let acknowledgement = frame(SETTINGS, 1, 0, &[]);
     let many = [acknowledgement, open(0), open(1), open(2)].concat();
     raw.stream.write_all(&many).await.unwrap();
-    loop {
-        match raw.read().await {
-            Some((RST_STREAM, _, stream, payload)) => {
-                assert_eq!((stream, &payload[..]), (5, &7_u32.to_be_bytes()[..]));
-                break;
-            }
-            Some(_) => {}
-            None => panic!("the connection ended"),
-        }
-    }
+    assert_eq!(raw.reset().await, (5, REFUSED_STREAM));
 }
 
 /// An answer of which the peer takes nothing, though it is complete, is reset, and its connection goes on.
@@ -231,21 +220,8 @@ async fn answers_that_nobody_takes_are_reset() {
         .write_all(&[no_window, ask].concat())
         .await
         .unwrap();
-    loop {
-        match raw.read().await {
-            Some((RST_STREAM, _, stream, payload)) => {
-                let cancel = 8_u32.to_be_bytes();
-                assert_eq!((stream, &payload[..]), (1, &cancel[..]));
-                break;
-            }
-            Some((PING, 0, _, payload)) => {
-                let pong = frame(PING, 1, 0, &payload);
-                raw.stream.write_all(&pong).await.unwrap();
-            }
-            Some((GOAWAY, ..)) | None => panic!("the connection ended"),
-            Some(_) => {}
-        }
-    }
+    assert_eq!(raw.reset().await, (1, CANCEL));
+    assert_eq!(running.counted(TIMED_OUT, "answer"), 1);
 }
 
 /// Unix sockets speak it too.

@@ -21,6 +21,9 @@ pub(super) const END_HEADERS: u8 = 4;
 /// What a GOAWAY says to peers that abuse a connection. (RFC 9113 §7)
 pub(super) const ENHANCE_YOUR_CALM: u32 = 11;
 pub(super) const NO_ERROR: u32 = 0;
+/// What says that a request can be sent again, and that nobody waits for a stream. (RFC 9113 §7)
+pub(super) const REFUSED_STREAM: u32 = 7;
+pub(super) const CANCEL: u32 = 8;
 
 pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -92,6 +95,23 @@ impl Raw {
 }
 
 impl Raw {
+    /// Which stream is reset next, and with what code. PINGs are answered meanwhile.
+    pub(super) async fn reset(&mut self) -> (u32, u32) {
+        loop {
+            match self.read().await {
+                Some((RST_STREAM, _, stream, payload)) => {
+                    return (stream, u32::from_be_bytes(payload.try_into().unwrap()));
+                }
+                Some((PING, 0, _, payload)) => {
+                    let pong = frame(PING, 1, 0, &payload);
+                    self.stream.write_all(&pong).await.unwrap();
+                }
+                Some((GOAWAY, ..)) | None => panic!("the connection ended"),
+                Some(_) => {}
+            }
+        }
+    }
+
     /// The code of the GOAWAY that ends the connection.
     pub(super) async fn goaway(self) -> Option<u32> {
         goaway_of(self.stream).await

@@ -6,3 +6,5 @@ mod connections;
 mod frames;
 mod transports;
 mod websockets;
+
+pub(crate) use client::Client;

@@ -160,6 +160,24 @@ async fn bad_requests_are_told_what_is_wrong() {
         request.header(format!("x-{number}"), "y")
     });
     assert_eq!(client.ask(many, "").await.unwrap().whole().await.0, 431);
+    let large = (0..5).fold(client.builder("GET", "/s/info"), |request, number| {
+        request.header(format!("x-{number}"), "y".repeat(8000))
+    });
+    let (status, what) = client.ask(large, "").await.unwrap().whole().await;
+    assert_eq!(
+        (status.as_u16(), &what[..]),
+        (431, "The header fields are too large.")
+    );
+    for (why, times) in [
+        ("max_headers", 1),
+        ("max_header_size", 1),
+        ("malformed", 1),
+        ("target", 0),
+        ("version", 0),
+    ] {
+        let counted = running.counted("sockjs_heads_refused_total", why);
+        assert_eq!(counted, times, "{why}");
+    }
     let refused = client
         .builder("GET", "/s/info")
         .header("origin", "https://evil.example");
@@ -167,5 +185,6 @@ async fn bad_requests_are_told_what_is_wrong() {
     assert_eq!(client.post("/s/0/a/xhr", "").await.1, "o\n");
     let too_large = "x".repeat(5 << 20);
     assert_eq!(client.post("/s/0/a/xhr_send", &too_large).await.0, 413);
+    assert_eq!(running.counted("sockjs_limit_hits_total", "max_size"), 1);
     assert_eq!(client.get("/s/info").await.head.status(), 200);
 }
