@@ -1,0 +1,130 @@
+//! What stands between a crowd and the server that is asked: limits, its places, and who has gone meanwhile.
+
+use sockjs_gateway::auth::{ForwardAuth, ForwardConfig};
+use sockjs_gateway::{Authentication, RateLimit, ServiceConfig};
+
+use super::asked::Asked;
+use super::support::{REFUSED, Running, serve_service, told};
+
+const ALICE: &str = "Remote-User: alice\r\n";
+const BUSY: &str = "c[1013,\"Too many sessions from this network\"]\n";
+const FAST: &str = "c[1013,\"Too many new sessions a second from this network\"]\n";
+
+fn serve(url: String, change: impl FnOnce(&mut ForwardConfig, &mut ServiceConfig)) -> Running {
+    let mut config = ForwardConfig::new(url);
+    config.subject_field = Some("remote-user".parse().unwrap());
+    let mut service = ServiceConfig::new("/s");
+    change(&mut config, &mut service);
+    service.auth = Some(Authentication::new(ForwardAuth::new(config).unwrap()));
+    serve_service(service)
+}
+
+/// Fields of a request that comes from this address, and shows this cookie.
+fn from(address: &str, sid: usize) -> String {
+    format!("X-Forwarded-For: {address}\r\nCookie: sid={sid}\r\n")
+}
+
+impl Running {
+    async fn opens(&self, session: &str, fields: &str) -> String {
+        let path = format!("/000/{session}/xhr");
+        self.ask("POST", &path, fields, "").await.1
+    }
+}
+
+/// A client network that has all the sessions that it may have is refused before anybody is asked, on every transport; others are not.
+#[tokio::test]
+async fn number_of_a_client_is_looked_at_before_the_question() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |_, service| {
+        service.clients.sessions = Some(1);
+    });
+    assert_eq!(running.opens("a", &from("192.0.2.1", 1)).await, "o\n");
+    assert_eq!(server.times(), 1);
+    for session in ["b", "c", "d"] {
+        assert_eq!(running.opens(session, &from("192.0.2.1", 2)).await, BUSY);
+    }
+    assert_eq!(server.times(), 0);
+    assert_eq!(running.opens("e", &from("192.0.2.2", 3)).await, "o\n");
+    assert_eq!(server.times(), 1);
+}
+
+/// The same on WebSockets, also where the URL names a session that lives.
+#[tokio::test]
+async fn websockets_are_counted_before_the_question() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |_, service| {
+        service.clients.sessions = Some(1);
+    });
+    assert_eq!(running.opens("a", &from("127.0.0.1", 1)).await, "o\n");
+    server.times();
+    for path in ["/000/a/websocket", "/000/b/websocket", "/websocket"] {
+        let (_, code, reason) = told(running.address, path, "x").await;
+        let expected = (1013, "Too many sessions from this network".to_owned());
+        assert_eq!((code, reason), expected, "{path}");
+    }
+    assert_eq!(server.times(), 0);
+}
+
+/// Tries that are refused count for the rate of their client network too: a flood of them does not reach the server.
+#[tokio::test]
+async fn rate_of_a_client_is_looked_at_before_the_question() {
+    let mut server = Asked::new("401 Unauthorized", "", "").await;
+    let running = serve(server.url("/"), |_, service| {
+        service.clients.openings = RateLimit::per_second(1, 2);
+    });
+    let mut answers = Vec::new();
+    for session in ["a", "b", "c", "d", "e", "f"] {
+        answers.push(running.opens(session, &from("192.0.2.1", 1)).await);
+    }
+    assert_eq!(answers[..2], [REFUSED, REFUSED]);
+    let asked = server.times();
+    let refused = answers.iter().filter(|answer| *answer == FAST).count();
+    assert!(asked < 6 && asked + refused == 6, "{asked}: {answers:?}");
+}
+
+/// What all share is looked at before the question, and taken after it: who is not let in takes nothing of it.
+#[tokio::test]
+async fn limits_of_all_are_looked_at_and_not_taken() {
+    let mut server = Asked::new("401 Unauthorized", "", "").await;
+    let running = serve(server.url("/"), |_, service| {
+        service.max_sessions = 1;
+        service.openings = RateLimit::per_second(1, 1);
+    });
+    for session in ["a", "b", "c"] {
+        assert_eq!(running.opens(session, "").await, REFUSED);
+    }
+    assert_eq!(server.times(), 3);
+    server.answers("200 OK", ALICE, "");
+    assert_eq!(running.opens("d", "").await, "o\n");
+    server.times();
+    let full = "c[1013,\"Too many sessions\"]\n";
+    assert_eq!(running.opens("e", "").await, full);
+    assert_eq!(server.times(), 0);
+}
+
+/// The place of a client network is free again after a refusal, an outage, and a browser that has gone.
+#[tokio::test]
+async fn places_come_back_however_the_question_ends() {
+    let server = Asked::new("401 Unauthorized", "", "").await;
+    let running = serve(server.url("/"), |_, service| {
+        service.clients.sessions = Some(1);
+    });
+    let own = from("192.0.2.1", 1);
+    assert_eq!(running.opens("a", &own).await, REFUSED);
+    server.answers("500 Internal Server Error", "", "");
+    let unavailable = "c[4503,\"Authentication unavailable\"]\n";
+    assert_eq!(running.opens("a", &own).await, unavailable);
+    server.answers("200 OK", ALICE, "");
+    assert_eq!(running.opens("a", &own).await, "o\n");
+    assert_eq!(running.opens("b", &own).await, BUSY);
+}
+
+/// Nobody is asked about what is sent to a session that does not exist.
+#[tokio::test]
+async fn sends_for_nobody_are_not_asked_about() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |_, _| {});
+    let answer = running.ask("POST", "/000/x/xhr_send", "Cookie: sid=1\r\n", "[\"a\"]");
+    assert_eq!(answer.await, (404, "Session not found.".to_owned()));
+    assert_eq!(server.times(), 0);
+}
