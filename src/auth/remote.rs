@@ -199,7 +199,7 @@ impl Shared {
         let mut fields = HeaderMap::new();
         let accepted = http::HeaderValue::from_static("application/jwk-set+json, application/json");
         fields.insert(http::header::ACCEPT, accepted);
-        let answered = self.asker.ask(&fields, LONGEST).await?;
+        let answered = self.asker.ask(None, &fields, LONGEST).await?;
         if answered.status != http::StatusCode::OK {
             return Err(format!("the server answered {}", answered.status));
         }

@@ -54,6 +54,7 @@ impl Service {
             fields: &exchange.request.fields,
             prefix: &self.config.prefix,
             address,
+            network: address.map(|address| self.config.clients.prefixes.network(address)),
             scheme: exchange.peer.scheme,
             host: exchange.peer.host.as_deref(),
             // A proxy's says nothing of the browser.

@@ -1,5 +1,8 @@
 //! What stands between a crowd and the server that is asked: limits, its places, and who has gone meanwhile.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use sockjs_gateway::auth::{ForwardAuth, ForwardConfig};
 use sockjs_gateway::{Authentication, RateLimit, ServiceConfig};
 
@@ -8,6 +11,7 @@ use super::support::{REFUSED, Running, serve_service, told};
 
 const ALICE: &str = "Remote-User: alice\r\n";
 const BUSY: &str = "c[1013,\"Too many sessions from this network\"]\n";
+const UNAVAILABLE: &str = "c[4503,\"Authentication unavailable\"]\n";
 const FAST: &str = "c[1013,\"Too many new sessions a second from this network\"]\n";
 
 fn serve(url: String, change: impl FnOnce(&mut ForwardConfig, &mut ServiceConfig)) -> Running {
@@ -112,11 +116,55 @@ async fn places_come_back_however_the_question_ends() {
     let own = from("192.0.2.1", 1);
     assert_eq!(running.opens("a", &own).await, REFUSED);
     server.answers("500 Internal Server Error", "", "");
-    let unavailable = "c[4503,\"Authentication unavailable\"]\n";
-    assert_eq!(running.opens("a", &own).await, unavailable);
+    assert_eq!(running.opens("a", &own).await, UNAVAILABLE);
     server.answers("200 OK", ALICE, "");
     assert_eq!(running.opens("a", &own).await, "o\n");
     assert_eq!(running.opens("b", &own).await, BUSY);
+}
+
+/// One client network cannot have all places among the questions: who comes from elsewhere is asked about at once, and so is the rest of the
+/// crowd when its turn comes.
+#[tokio::test]
+async fn crowd_leaves_places_to_others() {
+    let server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, _| {
+        config.timeout = Duration::from_secs(30);
+    });
+    server.is_slow(true);
+    let running = Arc::new(running);
+    let open = |address: &str, number: usize| {
+        let (running, fields) = (Arc::clone(&running), from(address, number));
+        tokio::spawn(async move { running.opens(&format!("s{number}"), &fields).await })
+    };
+    let mut opening: Vec<_> = (0..80).map(|number| open("192.0.2.1", number)).collect();
+    server.keeps_waiting(32).await;
+    opening.push(open("192.0.2.2", 80));
+    server.keeps_waiting(33).await;
+    server.is_slow(false);
+    for opened in opening {
+        assert_eq!(opened.await.unwrap(), "o\n");
+    }
+}
+
+/// Who waits for a turn waits no longer than for an answer.
+#[tokio::test]
+async fn waiting_for_a_turn_ends_with_the_timeout() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = Arc::new(serve(server.url("/"), |config, _| {
+        config.timeout = Duration::from_millis(300);
+    }));
+    server.is_slow(true);
+    let open = |number: usize| {
+        let (running, fields) = (Arc::clone(&running), from("192.0.2.1", number));
+        tokio::spawn(async move { running.opens(&format!("s{number}"), &fields).await })
+    };
+    let opening: Vec<_> = (0..40).map(open).collect();
+    for opened in opening {
+        assert_eq!(opened.await.unwrap(), UNAVAILABLE);
+    }
+    assert!(server.times() >= 32);
+    server.is_slow(false);
+    assert_eq!(running.opens("late", &from("192.0.2.1", 1)).await, "o\n");
 }
 
 /// Nobody is asked about what is sent to a session that does not exist.
