@@ -8,7 +8,7 @@ use crate::identity::{
     BindingCookies, Caller, Decision, Identity, Inquiry, Refusal, SessionBinding, Tie,
 };
 use crate::protocol::CloseReason;
-use crate::registry::{Counts, Ticket};
+use crate::registry::{Counts, Ticket, Wire};
 use crate::transport::{Answer, Endpoint, Exchange, ServiceContext};
 
 use super::Service;
@@ -83,6 +83,7 @@ impl Service {
                         return handler(exchange);
                     }
                 }
+                let answer = Wire::while_there(exchange.wire.clone(), answer);
                 Answer::after(answer, move |answer| {
                     tell(&exchange.service, &answer);
                     exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);

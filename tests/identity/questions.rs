@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use sockjs_gateway::auth::{ForwardAuth, ForwardConfig};
 use sockjs_gateway::{Authentication, RateLimit, ServiceConfig};
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 use super::asked::Asked;
 use super::support::{REFUSED, Running, serve_service, told};
@@ -165,6 +169,98 @@ async fn waiting_for_a_turn_ends_with_the_timeout() {
     assert!(server.times() >= 32);
     server.is_slow(false);
     assert_eq!(running.opens("late", &from("192.0.2.1", 1)).await, "o\n");
+}
+
+/// A request of HTTP/1.1 that is left open.
+async fn leave_open(running: &Running, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(running.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// Whose connection ends while it is asked about gives its places back at once, among the questions and among the sessions of its network;
+/// whatever it asked for, and whether its body has come or not.
+#[tokio::test]
+async fn question_ends_with_the_connection() {
+    let server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, service| {
+        config.timeout = Duration::from_secs(60);
+        service.clients.sessions = Some(1);
+    });
+    let websocket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (line, fields) in [
+        ("POST /s/000/a/xhr", "Content-Length: 0\r\n"),
+        ("POST /s/000/a/xhr_streaming", "Content-Length: 0\r\n"),
+        ("GET /s/000/a/eventsource", ""),
+        ("GET /s/000/a/websocket", websocket),
+        ("GET /s/websocket", websocket),
+        ("POST /s/000/a/xhr", "Content-Length: 100\r\n"),
+        (
+            "POST /s/000/a/xhr",
+            "Content-Length: 1\r\nExpect: 100-continue\r\n",
+        ),
+        ("POST /s/000/a/xhr", "Transfer-Encoding: chunked\r\n"),
+    ] {
+        server.is_slow(true);
+        let request = format!("{line} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n");
+        let stream = leave_open(&running, &request).await;
+        server.keeps_waiting(1).await;
+        assert_eq!(running.opens("b", "").await, BUSY, "{line}");
+        drop(stream);
+        server.keeps_waiting(0).await;
+    }
+    server.is_slow(false);
+    assert_eq!(running.opens("b", "").await, "o\n");
+}
+
+/// The same for a request to a session that lives, of somebody who shows something else.
+#[tokio::test]
+async fn question_of_a_send_ends_with_the_connection() {
+    let server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, _| {
+        config.timeout = Duration::from_secs(60);
+    });
+    assert_eq!(running.opens("a", "Cookie: sid=1\r\n").await, "o\n");
+    server.is_slow(true);
+    for length in [5, 50] {
+        let request = format!(
+            "POST /s/000/a/xhr_send HTTP/1.1\r\nHost: localhost\r\nCookie: sid=2\r\nContent-Length: {length}\r\n\r\n[\"a\"]"
+        );
+        let stream = leave_open(&running, &request).await;
+        server.keeps_waiting(1).await;
+        drop(stream);
+        server.keeps_waiting(0).await;
+    }
+}
+
+/// The same for a stream of HTTP/2 that is reset, while the connection goes on.
+#[tokio::test]
+async fn question_ends_with_the_stream() {
+    let server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, service| {
+        config.timeout = Duration::from_secs(60);
+        service.clients.sessions = Some(1);
+    });
+    let stream = TcpStream::connect(running.address).await.unwrap();
+    let (requests, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut requests = requests.ready().await.unwrap();
+    let mut open = || {
+        let request = http::Request::post("http://localhost/s/000/a/xhr");
+        let request = request.body(()).unwrap();
+        requests.send_request(request, true).unwrap()
+    };
+    server.is_slow(true);
+    let (answer, mut stream) = open();
+    server.keeps_waiting(1).await;
+    stream.send_reset(h2::Reason::CANCEL);
+    server.keeps_waiting(0).await;
+    assert!(answer.await.is_err());
+    server.is_slow(false);
+    let (answer, _stream) = open();
+    let mut answer = answer.await.unwrap().into_body();
+    let body: Bytes = answer.data().await.unwrap().unwrap();
+    assert_eq!(body, "o\n");
 }
 
 /// Nobody is asked about what is sent to a session that does not exist.
