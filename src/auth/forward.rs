@@ -12,6 +12,7 @@ use http::header::{
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Uri};
+use ipnet::IpNet;
 use ring::digest::{Context, SHA256};
 use tracing::warn;
 
@@ -98,6 +99,17 @@ struct Inner {
     asker: Asker,
     cache: Cache,
     failures: Throttle,
+}
+
+/// What is asked, and for whom.
+struct Question {
+    /// The client network that it is asked for.
+    network: Option<IpNet>,
+    fields: HeaderMap,
+    /// By which the answer is kept.
+    key: [u8; 32],
+    /// By which who it lets in is known again.
+    proof: [u8; 32],
 }
 
 /// Body of an answer that is read, in bytes; nothing is done with it.
@@ -247,14 +259,15 @@ impl Inner {
         fields
     }
 
-    async fn ask(
-        &self,
-        question: &HeaderMap,
-        key: [u8; 32],
-        proof: [u8; 32],
-    ) -> Result<Arc<Identity>, Refusal> {
+    async fn ask(&self, question: Question) -> Result<Arc<Identity>, Refusal> {
+        let Question {
+            network,
+            fields,
+            key,
+            proof,
+        } = question;
         let terms = &self.config.terms;
-        let answered = match self.asker.ask(question, LONGEST).await {
+        let answered = match self.asker.ask(network, &fields, LONGEST).await {
             Ok(answered) => answered,
             Err(problem) => return Err(self.outage(&problem)),
         };
@@ -320,10 +333,14 @@ impl Authenticator for ForwardAuth {
         if let Some(identity) = inner.cache.find(&key) {
             return Decision::Now(Ok(identity));
         }
-        let (inner, question) = (Arc::clone(inner), inner.question(inquiry));
-        Decision::Later(Box::pin(
-            async move { inner.ask(&question, key, proof).await },
-        ))
+        let question = Question {
+            network: inquiry.network,
+            fields: inner.question(inquiry),
+            key,
+            proof,
+        };
+        let inner = Arc::clone(inner);
+        Decision::Later(Box::pin(async move { inner.ask(question).await }))
     }
 
     fn strip(&self, uri: &mut Uri, headers: &mut HeaderMap) {
@@ -346,7 +363,7 @@ impl Authenticator for ForwardAuth {
     /// Asks for somebody who shows nothing: any answer will do but that of a server which fails.
     fn prepare(&self) -> Preparing<'_> {
         Box::pin(async {
-            let answered = self.0.asker.ask(&HeaderMap::new(), LONGEST).await?;
+            let answered = self.0.asker.ask(None, &HeaderMap::new(), LONGEST).await?;
             match answered.status.is_server_error() {
                 true => Err(format!("the server answered {}", answered.status)),
                 false => Ok(()),

@@ -124,15 +124,13 @@ impl Jwt {
             Err(refusal) if refusal.is_of_keys => refusal,
             decided => return Decision::Now(decided.map_err(|refusal| refusal.refusal)),
         };
-        let Some(renewal) = remote.renewal() else {
-            return Decision::Now(Err(refusal.refusal));
-        };
         let (jwt, token) = (self.clone(), token.to_owned());
+        // Keys are read once this is polled: it may yet be found that nothing can come of it.
         Decision::Later(Box::pin(async move {
-            renewal.await;
             let KeySource::Remote(remote) = &jwt.0.keys else {
                 return Err(refusal.refusal);
             };
+            remote.renew().await;
             let decided = jwt.0.verify_with_current(remote, &token);
             decided.map_err(|refusal| refusal.refusal)
         }))

@@ -124,25 +124,26 @@ impl RemoteKeys {
         self.shared.state.borrow().problem.is_some()
     }
 
-    /// Reads them again for somebody whose key is not among them: the future ends when that is done. `None` when it was done a short
-    /// while ago.
-    pub(super) fn renewal(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+    /// Reads them again for somebody whose key is not among them, unless that was done a short while ago.
+    pub(super) async fn renew(&self) {
         let mut watched = self.shared.state.subscribe();
-        let (seen, is_reading) = {
-            let state = watched.borrow_and_update();
-            (state.attempts, state.is_reading || state.attempts == 0)
-        };
-        if !is_reading {
-            self.shared.demands.admit()?;
+        let seen = watched.borrow_and_update().attempts;
+        if !self.is_being_read() {
+            if self.shared.demands.admit().is_none() {
+                return;
+            }
             self.shared.demanded.notify_one();
         }
         // A little longer than reading may take.
         let patience = self.shared.config.timeout + Duration::from_secs(1);
-        Some(async move {
-            let read = watched.wait_for(|state| state.attempts > seen);
-            // What is there afterwards is looked at in any case.
-            let _ = tokio::time::timeout(patience, read).await;
-        })
+        let read = watched.wait_for(|state| state.attempts > seen);
+        // What is there afterwards is looked at in any case.
+        let _ = tokio::time::timeout(patience, read).await;
+    }
+
+    fn is_being_read(&self) -> bool {
+        let state = self.shared.state.borrow();
+        state.is_reading || state.attempts == 0
     }
 
     /// Waits for the first attempt.
@@ -198,7 +199,7 @@ impl Shared {
         let mut fields = HeaderMap::new();
         let accepted = http::HeaderValue::from_static("application/jwk-set+json, application/json");
         fields.insert(http::header::ACCEPT, accepted);
-        let answered = self.asker.ask(&fields, LONGEST).await?;
+        let answered = self.asker.ask(None, &fields, LONGEST).await?;
         if answered.status != http::StatusCode::OK {
             return Err(format!("the server answered {}", answered.status));
         }

@@ -90,8 +90,13 @@ impl Caller {
 
     /// Of a request that is for a session which lives, and nobody has to know who makes it: it opens none.
     pub(crate) fn unasked(tie: Tie) -> Self {
+        Self::refused(CloseReason::INTERRUPTED, tie)
+    }
+
+    /// Who may open none, whoever it is: that was not asked.
+    pub(crate) fn refused(reason: CloseReason, tie: Tie) -> Self {
         Self {
-            refusal: Some(CloseReason::INTERRUPTED),
+            refusal: Some(reason),
             tie,
             ..Self::default()
         }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Uri};
+use ipnet::IpNet;
 
 use crate::fields::Fields;
 use crate::moment::Moment;
@@ -72,6 +73,8 @@ pub struct Inquiry<'a> {
     pub prefix: &'a str,
     /// Address of the browser, after trusted proxies.
     pub address: Option<IpAddr>,
+    /// The client network that it is of, by `client_ipv4_prefix` and `client_ipv6_prefix` of the service.
+    pub network: Option<IpNet>,
     /// `http` or `https`, when known.
     pub scheme: Option<&'static str>,
     /// Host and port that the browser asked for.

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{AnswerFields, Head, Kept};
+use super::places::{Network, Places};
 use super::{Address, Connection, Tls, dial};
 
-/// Questions at a time; more wait.
+/// Questions at a time; more wait, and client networks take turns.
 const AT_ONCE: usize = 64;
 /// Connections that are kept while nothing is asked.
 const KEPT: usize = 8;
@@ -27,7 +28,7 @@ pub(crate) struct Asker {
     tls: Tls,
     timeout: Duration,
     idle: Mutex<Vec<Connection>>,
-    places: Semaphore,
+    places: Places,
 }
 
 /// What the server said.
@@ -85,17 +86,27 @@ impl Asker {
             tls,
             timeout,
             idle: Mutex::default(),
-            places: Semaphore::new(AT_ONCE),
+            places: Places::new(AT_ONCE),
         })
     }
 
-    /// Asks, with these fields, for a body of up to `limit` bytes.
+    /// Asks for somebody of that network, with these fields, for a body of up to `limit` bytes.
     ///
     /// # Errors
     /// Why there is no answer, for people; nothing of the fields is in it.
-    pub(crate) async fn ask(&self, fields: &HeaderMap, limit: usize) -> Result<Answered, String> {
+    pub(crate) async fn ask(
+        &self,
+        network: Network,
+        fields: &HeaderMap,
+        limit: usize,
+    ) -> Result<Answered, String> {
+        let timeout = self.timeout;
+        let deadline = Instant::now() + timeout;
+        let place = timeout_at(deadline, self.places.take(network)).await;
+        let _place = place.map_err(|_| {
+            format!("{AT_ONCE} questions at a time, and this was not asked in {timeout:?}")
+        })?;
         let asking = async {
-            let _place = self.places.acquire().await.map_err(io::Error::other)?;
             let request = self.request(fields);
             let kept = self.take_idle();
             if let Some(connection) = kept
@@ -107,9 +118,9 @@ impl Asker {
             let link = dial(Arc::clone(&self.address), self.tls.clone()).await?;
             self.exchange(Connection::new(link), request, limit).await
         };
-        match tokio::time::timeout(self.timeout, asking).await {
+        match timeout_at(deadline, asking).await {
             Ok(answered) => answered.map_err(|error| error.to_string()),
-            Err(_) => Err(format!("no answer in {:?}", self.timeout)),
+            Err(_) => Err(format!("no answer in {timeout:?}")),
         }
     }
 

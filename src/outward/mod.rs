@@ -6,6 +6,7 @@ mod answer;
 mod asker;
 mod connection;
 mod link;
+mod places;
 
 pub(crate) use address::Address;
 #[cfg(feature = "auth")]

@@ -13,7 +13,7 @@ use crate::protocol::CloseReason;
 use crate::session::{Bucket, RateLimit};
 use crate::throttle::Throttle;
 
-use super::clients::{Client, ClientLimits, User};
+use super::clients::{Client, ClientLimits, ClientPlace, User};
 use super::clock::now;
 use super::counts::Counts;
 use super::handle::SessionHandle;
@@ -28,6 +28,37 @@ pub(super) struct Admission {
     of_clients: Openings,
     /// For each [`Limit`].
     told: [Throttle; 6],
+}
+
+/// Who wants to open a session.
+#[derive(Debug)]
+pub struct Opener<'a> {
+    caller: &'a Caller,
+    ticket: Option<Ticket>,
+}
+
+impl<'a> Opener<'a> {
+    /// With the ticket that was asked for before it was known who it is, if one was.
+    pub fn new(caller: &'a Caller, ticket: Option<Ticket>) -> Self {
+        Self { caller, ticket }
+    }
+
+    pub(super) const fn caller(&self) -> &'a Caller {
+        self.caller
+    }
+}
+
+impl<'a> From<&'a Caller> for Opener<'a> {
+    fn from(caller: &'a Caller) -> Self {
+        Self::new(caller, None)
+    }
+}
+
+/// A client network may open a session, if its limits are all that there is to it: what it takes of them. Dropped unused, its place
+/// among the sessions of the network is free again, while the try still counts for the rate.
+#[derive(Debug, Default)]
+pub struct Ticket {
+    network: Option<ClientPlace>,
 }
 
 /// A limit that was reached.
@@ -78,13 +109,49 @@ impl Limit {
 }
 
 impl Registry {
+    /// A ticket for somebody at `address`, of whom it costs others work to find out who it is. What is the client network's own is taken;
+    /// what all share is looked at, and taken by who opens a session: who is not let in must not keep others out.
+    ///
+    /// # Errors
+    /// The close frame to answer with: none can be opened, whoever it is.
+    pub fn ticket(&self, address: Option<IpAddr>) -> Result<Ticket, CloseReason> {
+        if let Some(reason) = self.refusing() {
+            return Err(reason);
+        }
+        let refuse = |limit| self.refuse_one(limit, address);
+        let budgets = self.budgets();
+        if budgets.queue_memory.is_short() {
+            return Err(refuse(Limit::QueueMemory));
+        }
+        if budgets.sessions.reserve(1).is_none() {
+            return Err(refuse(Limit::Sessions));
+        }
+        let Settings {
+            clients, openings, ..
+        } = self.settings();
+        let ticket = self.place_of_network(clients, address).map_err(refuse)?;
+        self.client_keeps_pace(clients, address).map_err(refuse)?;
+        if let Some(rate) = openings.rate()
+            && self
+                .admission
+                .openings
+                .lock()
+                .ready(now(), rate, 1)
+                .is_some()
+        {
+            return Err(refuse(Limit::Rate));
+        }
+        Ok(ticket)
+    }
+
     /// A new session and its place in the counts, if all limits allow one. What is counted comes before what is taken from a rate, and what
     /// one client does before what it takes from others.
     pub(super) fn register(
         &self,
-        caller: &Caller,
+        opener: Opener<'_>,
         path: impl FnOnce() -> Option<Path>,
     ) -> Result<(Arc<SessionHandle>, Place), CloseReason> {
+        let Opener { caller, ticket } = opener;
         let owner = caller.opens()?;
         if let Some(reason) = self.refusing() {
             return Err(reason);
@@ -102,10 +169,20 @@ impl Registry {
             openings,
             ..
         } = self.settings();
-        let places = self.places(clients, caller.address(), owner.identity());
-        let places = places.map_err(refuse)?;
-        self.keeps_pace(openings, clients, caller.address())
-            .map_err(refuse)?;
+        let has_ticket = ticket.is_some();
+        let ticket = match ticket {
+            Some(ticket) => Ok(ticket),
+            None => self.place_of_network(clients, caller.address()),
+        };
+        let Ticket { network } = ticket.map_err(refuse)?;
+        let user = self.place_of_user(clients, owner.identity());
+        let user = user.map_err(refuse)?;
+        if !has_ticket {
+            self.client_keeps_pace(clients, caller.address())
+                .map_err(refuse)?;
+        }
+        self.keeps_pace(openings).map_err(refuse)?;
+        let places = ClientPlaces { network, user };
         budgets.reliefs().for_each(|relief| relief.runs_here());
         let tally = self.tallies.of(caller.transport(), &self.totals);
         tally.opened();
@@ -113,40 +190,49 @@ impl Registry {
         Ok((handle, Place::new(place, places)))
     }
 
-    /// Places among the sessions of the client network and of the user, where those are limited.
-    fn places(
+    /// A place among the sessions of the client network, where those are limited.
+    fn place_of_network(
         &self,
         limits: ClientLimits,
         address: Option<IpAddr>,
-        owner: Option<&Arc<Identity>>,
-    ) -> Result<ClientPlaces, Limit> {
-        let place = |client: Client, most: usize, limit: Limit| {
-            let place = self.totals.clients.place(client, most);
-            place.ok_or(limit)
+    ) -> Result<Ticket, Limit> {
+        let Some((most, address)) = limits.sessions.zip(address) else {
+            return Ok(Ticket::default());
         };
-        let network = limits.sessions.zip(address);
-        let network = network
-            .map(|(most, address)| place(limits.prefixes.client(address), most, Limit::OfClient))
-            .transpose()?;
-        let user = limits.sessions_of_user.zip(owner);
-        let user = user
-            .map(|(most, owner)| place(Client::User(User(Arc::clone(owner))), most, Limit::OfUser))
-            .transpose()?;
-        Ok(ClientPlaces { network, user })
+        let client = limits.prefixes.client(address);
+        let place = self.totals.clients.place(client, most);
+        let network = Some(place.ok_or(Limit::OfClient)?);
+        Ok(Ticket { network })
     }
 
-    fn keeps_pace(
+    /// A place among the sessions of the user, where those are limited.
+    fn place_of_user(
         &self,
-        openings: RateLimit,
-        clients: ClientLimits,
+        limits: ClientLimits,
+        owner: Option<&Arc<Identity>>,
+    ) -> Result<Option<ClientPlace>, Limit> {
+        let Some((most, owner)) = limits.sessions_of_user.zip(owner) else {
+            return Ok(None);
+        };
+        let client = Client::User(User(Arc::clone(owner)));
+        let place = self.totals.clients.place(client, most);
+        place.map(Some).ok_or(Limit::OfUser)
+    }
+
+    fn client_keeps_pace(
+        &self,
+        limits: ClientLimits,
         address: Option<IpAddr>,
     ) -> Result<(), Limit> {
-        if let Some((rate, address)) = clients.openings.rate().zip(address) {
-            let client = clients.prefixes.client(address);
-            if !self.admission.of_clients.take(now(), &client, rate) {
-                return Err(Limit::RateOfClient);
-            }
-        }
+        let Some((rate, address)) = limits.openings.rate().zip(address) else {
+            return Ok(());
+        };
+        let client = limits.prefixes.client(address);
+        let granted = self.admission.of_clients.take(now(), &client, rate);
+        granted.then_some(()).ok_or(Limit::RateOfClient)
+    }
+
+    fn keeps_pace(&self, openings: RateLimit) -> Result<(), Limit> {
         match openings.rate() {
             Some(rate) if !self.admission.openings.lock().take(now(), rate, 1) => Err(Limit::Rate),
             _ => Ok(()),
@@ -165,5 +251,115 @@ impl Registry {
             );
         }
         limit.reason()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Budgets, Connection, Handshake, Peer};
+    use super::*;
+    use crate::session::SessionConfig;
+
+    const ADDRESS: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST));
+
+    fn registry(openings: RateLimit, clients: ClientLimits) -> Arc<Registry> {
+        let backend = async |mut connection: Connection| while connection.recv().await.is_some() {};
+        let budgets = Budgets::new(3, 1 << 20);
+        let registry = Registry::new(
+            "/p".into(),
+            SessionConfig::default(),
+            Arc::new(backend),
+            budgets,
+        );
+        registry.limit_openings(openings, clients);
+        registry
+    }
+
+    fn handshake() -> Handshake {
+        Handshake {
+            uri: http::Uri::default(),
+            prefix: "/p".into(),
+            headers: http::HeaderMap::new(),
+            peer: Peer {
+                address: ADDRESS,
+                scheme: None,
+                host: None,
+                trusted: false,
+            },
+            transport: "websocket",
+            identity: None,
+        }
+    }
+
+    /// Whether a session is opened; its place is free again at once.
+    fn opens(registry: &Registry, ticket: Option<Ticket>) -> Result<(), u16> {
+        let caller = Caller::default().at(ADDRESS);
+        let opener = Opener::new(&caller, ticket);
+        let opened = registry.open_unnamed(false, opener, None, handshake, None);
+        opened.map(drop).map_err(|reason| reason.code)
+    }
+
+    /// A ticket is one session's place among those of its client network, and gives it back unused.
+    #[tokio::test(start_paused = true)]
+    async fn ticket_is_a_place_that_comes_back() {
+        let limits = ClientLimits {
+            sessions: Some(1),
+            ..ClientLimits::default()
+        };
+        let registry = registry(RateLimit::default(), limits);
+        let ticket = registry.ticket(ADDRESS).expect("there is room");
+        assert!(registry.ticket(ADDRESS).is_err());
+        assert_eq!(opens(&registry, None), Err(1013));
+        let elsewhere = Some(IpAddr::from([192, 0, 2, 1]));
+        assert!(registry.ticket(elsewhere).is_ok() && registry.ticket(None).is_ok());
+        assert_eq!(opens(&registry, Some(ticket)), Ok(()));
+        drop(registry.ticket(ADDRESS).expect("the session is gone"));
+        assert_eq!(opens(&registry, None), Ok(()));
+        let refused = registry
+            .counts()
+            .too_many_of_client
+            .load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(refused, 2, "each refusal is counted once");
+    }
+
+    /// With a ticket the rate of the client network is paid, once; that of all is paid by the session.
+    #[tokio::test(start_paused = true)]
+    async fn ticket_is_paid_by_the_client() {
+        let limits = ClientLimits {
+            openings: RateLimit::per_second(1, 2),
+            ..ClientLimits::default()
+        };
+        let registry = registry(RateLimit::per_second(1, 1), limits);
+        let ticket = registry.ticket(ADDRESS);
+        let unused = registry.ticket(ADDRESS);
+        assert!(ticket.is_ok() && unused.is_ok());
+        assert!(
+            registry.ticket(ADDRESS).is_err(),
+            "both of its burst are used"
+        );
+        assert_eq!(opens(&registry, ticket.ok()), Ok(()));
+        assert_eq!(
+            opens(&registry, unused.ok()),
+            Err(1013),
+            "that of all is used up"
+        );
+        let rate = registry
+            .counts()
+            .opened_too_fast
+            .load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(rate, 1);
+    }
+
+    /// Who drains or is full gives no ticket, and a ticket does not open a session of a service that drains since.
+    #[tokio::test(start_paused = true)]
+    async fn no_ticket_where_nobody_may_open() {
+        let registry = registry(RateLimit::default(), ClientLimits::default());
+        let ticket = registry.ticket(ADDRESS).ok();
+        registry.refuse(&CloseReason::INTERRUPTED);
+        assert!(registry.ticket(ADDRESS).is_err());
+        assert_eq!(opens(&registry, ticket), Err(CloseReason::INTERRUPTED.code));
+        registry.admit();
+        let _all = registry.budgets().sessions.reserve(3).expect("free");
+        assert!(registry.ticket(ADDRESS).is_err());
     }
 }

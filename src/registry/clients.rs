@@ -71,15 +71,20 @@ impl Default for ClientPrefixes {
 }
 
 impl ClientPrefixes {
-    /// The network of `address`.
+    /// The network of `address`, as one for whom sessions are counted.
     pub fn client(&self, address: IpAddr) -> Client {
+        Client::Network(self.network(address))
+    }
+
+    /// The network of `address`.
+    pub fn network(&self, address: IpAddr) -> IpNet {
         let address = address.to_canonical();
         let prefix = match address {
             IpAddr::V4(_) => self.ipv4.min(32),
             IpAddr::V6(_) => self.ipv6.min(128),
         };
         let network = IpNet::new(address, prefix).unwrap_or_else(|_| address.into());
-        Client::Network(network.trunc())
+        network.trunc()
     }
 }
 

@@ -47,6 +47,7 @@ use crate::session::{EndCause, RateLimit, SessionConfig, SessionId};
 
 pub use crate::throttle::Throttle;
 use admission::Admission;
+pub use admission::{Opener, Ticket};
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
 pub use budget::{Budget, Budgets, Reservation};
 pub use census::{Census, Level, TransportCensus};
@@ -211,13 +212,15 @@ impl Registry {
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
     /// `path` is called when one is opened, and `handshake` then, if the backend wants it.
-    pub fn get_or_open(
+    pub fn get_or_open<'a>(
         &self,
         id: &SessionId,
-        caller: &Caller,
+        opener: impl Into<Opener<'a>>,
         path: impl FnOnce() -> Option<Path>,
         handshake: impl FnOnce() -> Handshake,
     ) -> Found {
+        let opener = opener.into();
+        let caller = opener.caller();
         let mut shard = self.shard(id).lock();
         match shard.get(id) {
             Some(Entry::Living(handle)) if handle.is_there_for(caller) => {
@@ -243,7 +246,7 @@ impl Registry {
             }
             None => {}
         }
-        match self.register(caller, path) {
+        match self.register(opener, path) {
             Err(reason) => Found::Refused(reason),
             Ok((handle, place)) => {
                 let key = Key::Named(id.clone());
@@ -260,15 +263,15 @@ impl Registry {
     ///
     /// # Errors
     /// The reason to close the WebSocket with, when a limit is reached or the service has stopped.
-    pub fn open_unnamed(
+    pub fn open_unnamed<'a>(
         &self,
         raw: bool,
-        caller: &Caller,
+        opener: impl Into<Opener<'a>>,
         path: Option<Path>,
         handshake: impl FnOnce() -> Handshake,
         negotiated: Option<Box<dyn std::any::Any + Send + Sync>>,
     ) -> Result<(Arc<SessionHandle>, Driver), CloseReason> {
-        let (handle, place) = self.register(caller, || path)?;
+        let (handle, place) = self.register(opener.into(), || path)?;
         let key = Key::Unnamed(handle.id());
         self.shard_of(&key).lock().open(&key, Arc::clone(&handle));
         if let Some(reason) = self.refusing() {

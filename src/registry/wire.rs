@@ -26,6 +26,8 @@ pub struct Wire {
     parked: AtomicBool,
     /// The receiver found no frame and had to wait.
     waited: AtomicBool,
+    /// Whoever answers waits for something that is in vain without a browser.
+    in_vain_alone: AtomicBool,
     /// More came behind the request that is being answered.
     pipelined: AtomicBool,
     /// A receiver was told that there is nothing for it, and none attached since.
@@ -137,9 +139,27 @@ impl Wire {
             && self.answers.lock().complete
     }
 
-    /// Whether a receiver waits: the end of the connection is the end of its session.
-    pub fn is_parked(&self) -> bool {
-        self.parked.load(Ordering::Relaxed) && self.waited.load(Ordering::Relaxed)
+    /// Whether the end of the browser's side is the end of the request that is being answered: a receiver waits, and with it its session
+    /// ends, or [`Self::while_there`] does.
+    pub fn ends_with_browser(&self) -> bool {
+        let is_parked = self.parked.load(Ordering::Relaxed) && self.waited.load(Ordering::Relaxed);
+        is_parked || self.in_vain_alone.load(Ordering::Relaxed)
+    }
+
+    /// Waits for `waiting` for as long as the browser is there: a request whose connection ends meanwhile is dropped by the server, and
+    /// `waiting` with it.
+    pub async fn while_there<T>(wire: Option<Arc<Self>>, waiting: impl Future<Output = T>) -> T {
+        struct Marked(Arc<Wire>);
+        impl Drop for Marked {
+            fn drop(&mut self) {
+                self.0.in_vain_alone.store(false, Ordering::Relaxed);
+            }
+        }
+        let _marked = wire.map(|wire| {
+            wire.in_vain_alone.store(true, Ordering::Relaxed);
+            Marked(wire)
+        });
+        waiting.await
     }
 
     /// A request is being answered, and nothing came behind it yet.

@@ -37,6 +37,9 @@ use super::stream::Stream;
 /// answer so that it is not lost in a reset. (RFC 9112 §9.6)
 const SKIPPED: usize = 256 * 1024;
 
+/// Bytes of a body that nobody wants yet, after which no more is read to see whether the browser is there.
+const AHEAD: usize = 4096;
+
 /// What a connection is served with.
 pub(super) struct Seat {
     /// Among the connections there may be.
@@ -461,6 +464,11 @@ impl Connection {
                     return Poll::Ready(Ok(()));
                 }
             }
+            if self.wire.ends_with_browser() && !incoming.is_wanted() && self.input.len() < AHEAD {
+                // Nobody reads on meanwhile; what comes shows that the browser is there, and waits.
+                let read = ready!(poll_more(&mut self.socket, context, &mut self.input))?;
+                return Poll::Ready(if read == 0 { Err(Over::Ended) } else { Ok(()) });
+            }
             match ready!(incoming.poll(&mut self.socket, context, &mut self.input))? {
                 Fed::Piece(_) => {}
                 Fed::Complete => exchange.incoming = None,
@@ -488,9 +496,8 @@ impl Connection {
             // A receiver that waits gives way.
             return Poll::Ready(Ok(()));
         }
-        if self.wire.is_parked() {
-            // A receiver that waits has lost its browser. A request that does not wait is answered to a half-closed
-            // connection too.
+        if self.wire.ends_with_browser() {
+            // Who waits has lost its browser. A request that does not wait is answered to a half-closed connection too.
             return Poll::Ready(Err(Over::Ended));
         }
         Poll::Pending

@@ -7,19 +7,22 @@ use tracing::warn;
 use crate::identity::{
     BindingCookies, Caller, Decision, Identity, Inquiry, Refusal, SessionBinding, Tie,
 };
-use crate::registry::Counts;
-use crate::transport::{Answer, Exchange, Handler, ServiceContext};
+use crate::protocol::CloseReason;
+use crate::registry::{Counts, Ticket, Wire};
+use crate::transport::{Answer, Endpoint, Exchange, ServiceContext};
 
 use super::Service;
 
 impl Service {
-    /// Lets `handler` answer, once it is known who asks.
+    /// Lets `endpoint` answer, once it is known who asks. Where others have to be asked, only about who may open a session as far as
+    /// can be said without knowing who it is, or who is there for one that lives.
     pub(super) fn admit(
         &self,
         mut exchange: Exchange,
         certificate: Option<&[u8]>,
-        handler: Handler,
+        endpoint: &'static Endpoint,
     ) -> Answer {
+        let handler = endpoint.handler;
         let binding = self.config.binding();
         let tie = match binding {
             SessionBinding::None => Tie::None,
@@ -51,6 +54,7 @@ impl Service {
             fields: &exchange.request.fields,
             prefix: &self.config.prefix,
             address,
+            network: address.map(|address| self.config.clients.prefixes.network(address)),
             scheme: exchange.peer.scheme,
             host: exchange.peer.host.as_deref(),
             // A proxy's says nothing of the browser.
@@ -70,16 +74,51 @@ impl Service {
                 exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
                 handler(exchange)
             }
-            Decision::Later(answer) => Answer::after(answer, move |answer| {
-                tell(&exchange.service, &answer);
-                exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
-                handler(exchange)
-            }),
+            Decision::Later(answer) => {
+                match self.before_asking(&exchange, endpoint) {
+                    Ok(ticket) => exchange.ticket = ticket,
+                    Err(reason) => {
+                        let caller = Caller::refused(reason, tie);
+                        exchange.caller = caller.at(address).on(transport);
+                        return handler(exchange);
+                    }
+                }
+                let answer = Wire::while_there(exchange.wire.clone(), answer);
+                Answer::after(answer, move |answer| {
+                    tell(&exchange.service, &answer);
+                    exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
+                    handler(exchange)
+                })
+            }
             Decision::ByMessage => {
                 exchange.caller = Caller::unsaid(tie).at(address).on(transport);
                 handler(exchange)
             }
         }
+    }
+}
+
+impl Service {
+    /// Whether others are to be asked who makes a request, and the ticket for the session that it may open.
+    ///
+    /// # Errors
+    /// The close frame to answer with, if an answer of that request is a frame: nothing can come of it.
+    fn before_asking(
+        &self,
+        exchange: &Exchange,
+        endpoint: &Endpoint,
+    ) -> Result<Option<Ticket>, CloseReason> {
+        let registry = &self.context.registry;
+        // A WebSocket is never for the session that its URL names.
+        let named = exchange.session.as_ref();
+        let named = named.filter(|_| !endpoint.hints.websocket);
+        if named.is_some_and(|session| registry.knows(session)) {
+            return Ok(None);
+        }
+        if !endpoint.opens() {
+            return Err(CloseReason::INTERRUPTED);
+        }
+        registry.ticket(exchange.peer.address).map(Some)
     }
 }
 

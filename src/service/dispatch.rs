@@ -209,6 +209,7 @@ impl Service {
         let policies = self.policies(hints, &request.fields);
         let exchange = Exchange {
             caller: Caller::default(),
+            ticket: None,
             request,
             service: Arc::clone(&self.context),
             session,
@@ -218,7 +219,7 @@ impl Service {
         };
         let certificate = connection.certificate.as_deref();
         Dispatched {
-            answer: self.admit(exchange, certificate, endpoint.handler),
+            answer: self.admit(exchange, certificate, endpoint),
             policies,
         }
     }

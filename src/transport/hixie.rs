@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::protocol::hixie::{CLOSE_FRAME, Decoder, Event, NONCE, challenge_response, text_frame};
 use crate::protocol::message::decode_websocket;
 use crate::protocol::{CloseReason, Frame, Framing as _, framing};
-use crate::registry::{Driver, Receiver, SessionHandle};
+use crate::registry::{Driver, Opener, Receiver, SessionHandle};
 use crate::session::{Deliver, Liveness, Manner};
 
 use super::body::Body;
@@ -32,9 +32,10 @@ pub(super) fn open(mut exchange: Exchange, keys: (u32, u32)) -> Response<Body> {
     };
 
     let upgraded = upgraded(&mut exchange.request);
+    let ticket = exchange.ticket.take();
     let opened = exchange.service.registry.open_unnamed(
         false,
-        &exchange.caller,
+        Opener::new(&exchange.caller, ticket),
         None,
         || exchange.handshake(),
         None,

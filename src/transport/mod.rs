@@ -30,7 +30,7 @@ use http::{HeaderValue, Method};
 use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
-use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Wire, now};
+use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Ticket, Wire, now};
 use crate::session::SessionId;
 
 pub use answer::Answer;
@@ -82,6 +82,11 @@ impl Endpoint {
     /// Whether browsers may ask with OPTIONS before they send. Only scripts that POST across origins have to.
     pub fn answers_preflight(&self) -> bool {
         self.hints.cors && self.method == Method::POST
+    }
+
+    /// Whether its requests may open a session, so that who asks for one that is not there is told that it has ended; others need one.
+    pub fn opens(&self) -> bool {
+        self.hints.receives || self.hints.websocket
     }
 
     /// The `Allow` field. (RFC 9110 §10.2.1)
@@ -165,6 +170,8 @@ pub struct Exchange {
     pub transport: &'static str,
     /// Whose sessions it may use, and whether it may open one.
     pub caller: Caller,
+    /// For the session that it may open, where limits were looked at before it was known who asks.
+    pub ticket: Option<Ticket>,
 }
 
 /// What transports know of the service.

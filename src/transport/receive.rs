@@ -9,7 +9,7 @@ use http_body::Body as _;
 
 use crate::fields::{FieldValue, Fixed};
 use crate::protocol::{CloseReason, Frame, Framing};
-use crate::registry::{Found, Receiver, SessionHandle, Wire};
+use crate::registry::{Found, Opener, Receiver, SessionHandle, Wire};
 use crate::session::{Liveness, Manner};
 
 use super::body::Body;
@@ -166,6 +166,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
     if let Some(wire) = &exchange.wire {
         wire.resets_are_usual(resets_are_usual(&exchange.request));
     }
+    let ticket = exchange.ticket.take();
     let Some(id) = &exchange.session else {
         return Err(text(StatusCode::NOT_FOUND, "Not found."));
     };
@@ -179,7 +180,7 @@ fn target(mut exchange: Exchange, streams: bool, cut: Cut) -> Result<Target, Res
     let mut cookie = None;
     let handle = match registry.get_or_open(
         id,
-        &exchange.caller,
+        Opener::new(&exchange.caller, ticket),
         || exchange.http_path(streams),
         || exchange.handshake(),
     ) {

@@ -10,7 +10,7 @@ use super::upgrade::{self, Dialect};
 use super::upgraded::upgraded;
 use super::{Address, Answer, Endpoint, Exchange, Hints, Transport};
 
-use crate::registry::{Negotiated, NegotiationFailed, Receiver, now};
+use crate::registry::{Negotiated, NegotiationFailed, Opener, Receiver, now};
 use crate::session::{Liveness, Manner};
 
 pub(super) const TRANSPORT: Transport = Transport {
@@ -72,9 +72,10 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     } else {
         None
     };
+    let ticket = exchange.ticket.take();
     let opened = registry.open_unnamed(
         mode == Mode::Raw,
-        &exchange.caller,
+        Opener::new(&exchange.caller, ticket),
         path,
         || exchange.handshake(),
         negotiated.state,

@@ -7,13 +7,23 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Answers every request alike, and tells of each.
 pub(crate) struct Asked {
     pub(crate) address: SocketAddr,
-    answer: Arc<Mutex<String>>,
+    says: Arc<Says>,
     heads: mpsc::Receiver<String>,
+}
+
+/// What it says, and when.
+#[derive(Default)]
+struct Says {
+    answer: Mutex<String>,
+    /// Whether it keeps everybody waiting.
+    is_slow: watch::Sender<bool>,
+    /// How many wait.
+    waiting: watch::Sender<usize>,
 }
 
 impl Asked {
@@ -21,11 +31,11 @@ impl Asked {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (told, heads) = mpsc::channel(1000);
-        let answer = Arc::default();
-        tokio::spawn(accept(listener, Arc::clone(&answer), told));
+        let says = Arc::default();
+        tokio::spawn(accept(listener, Arc::clone(&says), told));
         let asked = Self {
             address,
-            answer,
+            says,
             heads,
         };
         asked.answers(status, fields, body);
@@ -39,8 +49,26 @@ impl Asked {
     /// From now on it answers with this.
     pub(crate) fn answers(&self, status: &str, fields: &str, body: &str) {
         let length = body.len();
-        *self.answer.lock() =
+        *self.says.answer.lock() =
             format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n{fields}\r\n{body}");
+    }
+
+    /// From now on it keeps everybody waiting, or nobody any more.
+    pub(crate) fn is_slow(&self, slow: bool) {
+        self.says.is_slow.send_replace(slow);
+    }
+
+    /// Waits until so many wait for an answer.
+    pub(crate) async fn keeps_waiting(&self, count: usize) {
+        let mut waiting = self.says.waiting.subscribe();
+        let reached = waiting.wait_for(|waiting| *waiting == count);
+        let reached = tokio::time::timeout(Duration::from_secs(10), reached).await;
+        let _ = reached.expect("so many wait").expect("it lives");
+    }
+
+    /// How many wait for an answer.
+    pub(crate) fn waiting(&self) -> usize {
+        *self.says.waiting.borrow()
     }
 
     /// The head of the next request.
@@ -55,22 +83,37 @@ impl Asked {
     }
 }
 
-async fn accept(listener: TcpListener, answer: Arc<Mutex<String>>, told: mpsc::Sender<String>) {
+async fn accept(listener: TcpListener, says: Arc<Says>, told: mpsc::Sender<String>) {
     while let Ok((stream, _)) = listener.accept().await {
-        tokio::spawn(serve(stream, Arc::clone(&answer), told.clone()));
+        tokio::spawn(serve(stream, Arc::clone(&says), told.clone()));
     }
 }
 
-async fn serve(mut stream: TcpStream, answer: Arc<Mutex<String>>, told: mpsc::Sender<String>) {
+async fn serve(mut stream: TcpStream, says: Arc<Says>, told: mpsc::Sender<String>) {
     let mut input = Vec::new();
     while stream.read_buf(&mut input).await.is_ok_and(|read| read > 0) {
-        if input.ends_with(b"\r\n\r\n") {
-            let head = String::from_utf8(std::mem::take(&mut input)).expect("text");
-            let answer = answer.lock().clone();
-            if told.send(head).await.is_err() || stream.write_all(answer.as_bytes()).await.is_err()
-            {
+        if !input.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        let head = String::from_utf8_lossy(&std::mem::take(&mut input)).into_owned();
+        if told.send(head).await.is_err() {
+            return;
+        }
+        let mut slow = says.is_slow.subscribe();
+        if *slow.borrow() {
+            says.waiting.send_modify(|waiting| *waiting += 1);
+            let given_up = tokio::select! {
+                _ = slow.wait_for(|slow| !*slow) => false,
+                _ = stream.read_buf(&mut input) => true,
+            };
+            says.waiting.send_modify(|waiting| *waiting -= 1);
+            if given_up {
                 return;
             }
+        }
+        let answer = says.answer.lock().clone();
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
         }
     }
 }

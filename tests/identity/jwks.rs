@@ -79,6 +79,30 @@ async fn new_key_is_found_with_its_first_token() {
     assert_eq!(source.times(), 0);
 }
 
+/// Who may open no session makes no keys be read.
+#[tokio::test]
+async fn keys_are_not_read_for_who_is_over_a_limit() {
+    let (old, new) = (Key::new("1"), Key::new("2"));
+    let mut source = Asked::new("200 OK", "", &set(&[&old])).await;
+    let auth = authentication(&source.url("/"), |_| {});
+    auth.prepare().await.unwrap();
+    let serve = |change: fn(&mut ServiceConfig)| {
+        let mut service = ServiceConfig::new("/s");
+        change(&mut service);
+        service.auth = Some(auth.clone());
+        serve_service(service)
+    };
+    let full = serve(|service| service.clients.sessions = Some(0));
+    let refused = full.poll("a", &new.token()).await.1;
+    assert_eq!(refused, "c[1013,\"Too many sessions from this network\"]\n");
+    assert_eq!(source.times(), 1);
+    // They would not be read a second time so soon.
+    source.answers("200 OK", "", &set(&[&old, &new]));
+    let free = serve(|_| {});
+    assert_eq!(free.poll("a", &new.token()).await.1, "o\n");
+    assert_eq!(source.times(), 1);
+}
+
 /// What the source takes out of the set is refused after the next time it was read.
 #[tokio::test]
 async fn old_key_goes_with_the_next_refresh() {

@@ -8,5 +8,6 @@ mod forward;
 mod jwks;
 mod keys;
 mod messages;
+mod questions;
 mod support;
 mod tokens;

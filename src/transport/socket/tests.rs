@@ -83,7 +83,7 @@ async fn open_counted(
     let (handle, driver) = registry
         .open_unnamed(
             mode == Mode::Raw,
-            &Default::default(),
+            &crate::identity::Caller::default(),
             None,
             handshake,
             None,
