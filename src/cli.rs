@@ -367,7 +367,8 @@ impl Prepared {
             gateway.clone(),
             Arc::clone(&program) as Arc<_>,
         );
-        let admin = admin.map_err(|error| error.to_string())?.map(|admin| {
+        let (admin, token) = admin.map_err(|error| error.to_string())?.unzip();
+        let admin = admin.map(|admin| {
             for (address, _) in admin.local_addresses().into_iter().flatten() {
                 match address {
                     ListenAddress::Tcp(address) => info!("admin on http://{address}"),
@@ -380,6 +381,7 @@ impl Prepared {
             settings,
             gateway: gateway.clone(),
             certificates: server.certificates(),
+            token: token.flatten(),
             watched,
             stopping: Arc::clone(&stopping),
             program,

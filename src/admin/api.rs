@@ -232,7 +232,7 @@ fn drain(admin: &Admin, drain: &Drain) -> Result<Value, Wrong> {
     info!(
         window = %humantime::format_duration(window),
         code = reason.code,
-        reason = %reason.reason,
+        reason = &*reason.reason,
         sessions,
         "drained by an operator"
     );

@@ -27,6 +27,12 @@ pub(crate) struct NotSafe {
     pub(crate) what: String,
 }
 
+impl fmt::Display for NotSafe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "admin.{}: {}", self.key, self.what)
+    }
+}
+
 impl Default for AdminConfig {
     fn default() -> Self {
         Self {

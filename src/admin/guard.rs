@@ -6,16 +6,14 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use crate::fields::{FieldValue, Fields};
-use crate::secret::is_same;
 
-use super::config::{AdminConfig, NotSafe};
+use super::token::Token;
 
 /// What is asked of requests.
 pub(super) struct Guard {
-    token: Option<Box<[u8]>>,
-    /// Whether browsers reach the listener without knowing anything: a Unix socket too, where it is forwarded to a port of the operator's
-    /// machine.
-    open_to_browsers: bool,
+    /// Without one, browsers reach the listener without knowing anything: a Unix socket too, where it is forwarded to a port of the
+    /// operator's machine.
+    token: Option<Token>,
 }
 
 /// Why a request is not answered.
@@ -57,18 +55,14 @@ impl Refusal {
 }
 
 impl Guard {
-    pub(super) fn new(config: &AdminConfig) -> Result<Self, NotSafe> {
-        let token = config.token()?;
-        Ok(Self {
-            open_to_browsers: token.is_none(),
-            token,
-        })
+    pub(super) fn new(token: Option<Token>) -> Self {
+        Self { token }
     }
 
     /// Whether a request for the page or its files may be answered.
     pub(super) fn admit_page(&self, fields: &Fields) -> Result<(), Refusal> {
         // A name that a stranger's server gave for 127.0.0.1 would make this page one of the stranger's site. (DNS rebinding)
-        if self.open_to_browsers && !is_local(fields.get(&HOST)) {
+        if self.token.is_none() && !is_local(fields.get(&HOST)) {
             return Err(Refusal::Host);
         }
         Ok(())
@@ -78,7 +72,7 @@ impl Guard {
     pub(super) fn admit(&self, method: &Method, fields: &Fields) -> Result<(), Refusal> {
         if let Some(token) = &self.token {
             let given = fields.get(&AUTHORIZATION).and_then(bearer);
-            if !given.is_some_and(|given| is_same(given, token)) {
+            if !given.is_some_and(|given| token.is(given)) {
                 return Err(Refusal::Token);
             }
         }
@@ -154,10 +148,7 @@ mod tests {
     }
 
     fn guard(token: Option<&str>) -> Guard {
-        Guard {
-            token: token.map(|token| token.as_bytes().into()),
-            open_to_browsers: token.is_none(),
-        }
+        Guard::new(token.map(Token::from))
     }
 
     const JSON: (&str, &str) = ("content-type", "application/json");

@@ -9,6 +9,7 @@ mod pages;
 mod sessions;
 mod status;
 mod tap;
+mod token;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub(crate) use api::has;
 pub(crate) use config::{AdminConfig, NotSafe};
 use drain::Draining;
 use guard::Guard;
+pub(crate) use token::Token;
 
 /// What only the program knows of itself, and can do.
 pub(crate) trait Process: Send + Sync {
@@ -34,7 +36,7 @@ pub(crate) trait Process: Send + Sync {
     fn services(&self) -> Vec<ServiceAbout>;
     /// Where it listens.
     fn listeners(&self) -> Vec<ListenerAbout>;
-    /// Every key in force, without secrets: a list of `{"key", "value", "origin"}`.
+    /// Every key in force, without secrets: a list of `{"key", "value", "origin", "after_restart"}`.
     fn config(&self) -> Value;
     /// How sessions are ended when nobody says otherwise: the reason, and the time over which it is done.
     fn drain(&self) -> (CloseReason, Duration);
@@ -97,7 +99,7 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    /// Opens the listener of `config`, which must have one.
+    /// Opens the listener of `config`, if it has one; and where it asks for a token, what another one takes the place of.
     ///
     /// # Errors
     /// It is not safe, or cannot be opened.
@@ -105,13 +107,14 @@ impl Admin {
         config: &AdminConfig,
         gateway: Gateway,
         process: Arc<dyn Process>,
-    ) -> Result<Option<Server>, AdminError> {
+    ) -> Result<Option<(Server, Option<Token>)>, AdminError> {
         let Some(address) = config.listen.clone() else {
             return Ok(None);
         };
         config.check().map_err(AdminError::NotSafe)?;
+        let token = Token::of(config).map_err(AdminError::NotSafe)?;
         let admin = Self {
-            guard: Guard::new(config).map_err(AdminError::NotSafe)?,
+            guard: Guard::new(token.clone()),
             gateway,
             process,
             tap_contents: config.tap_contents,
@@ -136,9 +139,8 @@ impl Admin {
             ..ServerConfig::default()
         };
         let server = Server::listen(&[listener], outside, limits).map_err(AdminError::Bind)?;
-        Ok(Some(
-            server.keeping_places_for_the_known(MAX_STRANGERS_OF_CLIENT),
-        ))
+        let server = server.keeping_places_for_the_known(MAX_STRANGERS_OF_CLIENT);
+        Ok(Some((server, token)))
     }
 }
 
@@ -162,7 +164,7 @@ pub(crate) enum AdminError {
 impl std::fmt::Display for AdminError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NotSafe(error) => write!(f, "admin.{}: {}", error.key, error.what),
+            Self::NotSafe(error) => error.fmt(f),
             Self::Bind(error) => write!(f, "{error}; admin.listen takes another address"),
             Self::Gateway(error) => error.fmt(f),
         }

@@ -32,7 +32,8 @@ struct InForce {
 }
 
 impl InForce {
-    fn of(config: &Config) -> Self {
+    /// Of what was read last, in a program that was started with `running`.
+    fn of(config: &Config, running: &Config) -> Self {
         let about = |service: &crate::config::ConfiguredService| ServiceAbout {
             prefix: Arc::clone(&service.settings.config.prefix),
             name: service.settings.name(),
@@ -40,7 +41,7 @@ impl InForce {
         };
         Self {
             services: config.services.iter().map(about).collect(),
-            config: config.show_json(false),
+            config: config.show_beside(running),
         }
     }
 }
@@ -54,7 +55,7 @@ impl Program {
         reload: mpsc::Sender<Asked>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            in_force: ArcSwap::from_pointee(InForce::of(config)),
+            in_force: ArcSwap::from_pointee(InForce::of(config, config)),
             listeners,
             drain: (
                 config.server.drain_reason.clone(),
@@ -65,9 +66,9 @@ impl Program {
         })
     }
 
-    /// This configuration is in force now.
-    pub(super) fn reloaded(&self, config: &Config) {
-        self.in_force.store(Arc::new(InForce::of(config)));
+    /// This configuration is in force now, but for what needs a restart: that is as in `running`.
+    pub(super) fn reloaded(&self, config: &Config, running: &Config) {
+        self.in_force.store(Arc::new(InForce::of(config, running)));
     }
 }
 

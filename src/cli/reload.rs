@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::signals::HangUp;
 use super::supervisor;
 use super::watch::Watched;
-use crate::admin::ReloadOutcome;
+use crate::admin::{ReloadOutcome, Token};
 use crate::config::Config;
 use crate::server::Certificates;
 use crate::service::Gateway;
@@ -25,6 +25,8 @@ pub(super) struct Reload {
     pub(super) settings: Option<Settings>,
     pub(super) gateway: Gateway,
     pub(super) certificates: Certificates,
+    /// Of an admin listener that asks for one.
+    pub(super) token: Option<Token>,
     /// What it is made of, as it was when it was read.
     pub(super) watched: Watched,
     /// Whether the program stops: then it is too late.
@@ -139,7 +141,7 @@ impl Reload {
         match taken_over {
             Ok((config, outcome)) => {
                 block_in_place(|| self.watched.replace(files(settings, &config)));
-                self.program.reloaded(&config);
+                self.program.reloaded(&config, running);
                 Ok((config, outcome))
             }
             Err(mistakes) => {
@@ -161,11 +163,17 @@ impl Reload {
         let mut config = block_in_place(|| settings.load(None))?;
         config.inherit(current.unwrap_or(running));
         prepare(&config).await;
-        // From here on nothing can be wrong: the certificates were read with the rest.
+        // From here on nothing can be wrong but a token that changed in this moment: the certificates were read with the rest.
+        let token = self.token.as_ref();
+        let token = token.map(|token| block_in_place(|| token.prepare(&config.admin)));
+        let replace_token = token.transpose().map_err(|error| error.to_string())?;
         let certificates = self.certificates.reload(&config.take_listeners());
         certificates.map_err(|error| error.to_string())?;
         let reloaded = self.gateway.reload(config.builder());
         let reloaded = reloaded.map_err(|error| error.to_string())?;
+        if replace_token.is_some_and(|replace| replace()) {
+            info!("the admin listener asks for another token");
+        }
         warn_of(&config);
         let needs_restart = config.needs_restart(running);
         if !needs_restart.is_empty() {

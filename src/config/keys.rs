@@ -40,7 +40,7 @@ pub(super) const TOP: &[Section<Config>] = &[
             /// addresses and networks of proxies (`"10.0.0.0/8"`) whose `Forwarded` and `X-Forwarded-For/-Proto/-Host` are believed, and
             /// their PROXY headers where `proxy_protocol` is on; `"unix"` for whoever comes over a Unix socket
             trusted_proxies: Proxies => gateway.trusted_proxies;
-            /// how often to look whether this file, or a certificate or key that it names, has changed; then it is reloaded, as at
+            /// how often to look whether this file, or a certificate, key or token that it names, has changed; then it is reloaded, as at
             /// SIGHUP. `"off"` waits for SIGHUP; at least 100 ms
             watch: PauseOrOff => watch;
             /// sessions of all services together
@@ -124,7 +124,7 @@ pub(super) const TOP: &[Section<Config>] = &[
             /// permissions of a Unix socket
             mode: Mode => admin.mode;
             /// file with a token of at least 16 bytes, which whoever asks must know (`Authorization: Bearer`); white space around it does
-            /// not count
+            /// not count. Read again at a reload
             token_file: File => admin.token_file, or "no token";
             /// let taps show what messages say, and not only their sizes
             tap_contents: Flag => admin.tap_contents;

@@ -176,7 +176,7 @@ impl Config {
         plain.chain(self.listeners.iter().map(Into::into)).collect()
     }
 
-    /// The files that it names: certificates and keys.
+    /// The files that it names: certificates, keys and tokens.
     pub fn files(&self) -> Vec<PathBuf> {
         let listeners = self.listeners.iter().map(|listener| &listener.tls);
         let of_listeners = listeners.flat_map(|tls| {
@@ -188,6 +188,7 @@ impl Config {
         let services = self.services.iter();
         let of_services = services.filter_map(|one| one.settings.upstream.ca_file.as_ref());
         let files = of_listeners.chain(of_auths).chain(of_services);
+        let files = files.chain(&self.admin.token_file);
         files.cloned().collect()
     }
 

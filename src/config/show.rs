@@ -63,6 +63,34 @@ impl Config {
             .collect()
     }
 
+    /// The same of a program that was started with `running` and has read this since: keys that need a restart have the value that it was
+    /// started with, and in `after_restart` what this configuration has for them, as `{"value", "origin"}`; for others that is null.
+    pub fn show_beside(&self, running: &Self) -> Json {
+        let waiting = self.needs_restart(running);
+        let started_with = running.shown(false);
+        let told = |shown: Shown| {
+            let value = |shown: &Shown| shown.value.as_ref().map(Json::from);
+            let written = json!({ "value": value(&shown), "origin": shown.origin.to_string() });
+            let waits = waiting.contains(&shown.path);
+            let before = started_with.iter().find(|one| one.path == shown.path);
+            let (in_force, after_restart) = match before.filter(|_| waits) {
+                Some(before) => (before, written),
+                None => (&shown, Json::Null),
+            };
+            let value = match shown.path.as_str() {
+                "listener" if waits => self.open_listeners(running).as_ref().map(Json::from),
+                _ => value(in_force),
+            };
+            json!({
+                "key": shown.path,
+                "value": value,
+                "origin": in_force.origin.to_string(),
+                "after_restart": after_restart,
+            })
+        };
+        self.shown(false).into_iter().map(told).collect()
+    }
+
     fn shown(&self, changed: bool) -> Vec<Shown> {
         let mut all = Vec::new();
         let given = Value::new(Content::Table(self.given.clone()), Origin::Default);

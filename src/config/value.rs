@@ -35,7 +35,7 @@ impl Origin {
             Self::File { name, .. } => name.parent(),
             _ => None,
         };
-        let found = folder.unwrap_or(Path::new("")).join(named);
+        let found = folder.map_or_else(|| PathBuf::from(named), |folder| folder.join(named));
         // Whole, so that it means the same wherever it is printed and read again.
         path::absolute(&found).unwrap_or(found)
     }

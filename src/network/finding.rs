@@ -1,10 +1,13 @@
 //! What was found out about networks: counted, and told to the operator.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use humantime::format_duration;
+use tracing::field::display;
 use tracing::info;
 
 use super::Network;
@@ -104,10 +107,11 @@ pub(super) fn tell(network: &Network, client: Option<IpAddr>, finding: Finding) 
         return;
     };
     let service = &*shared.service;
+    let client = client.map(display);
     match finding {
         Finding::Websocket { how } => info!(
             service,
-            ?client,
+            client,
             how,
             times,
             held_back,
@@ -115,7 +119,7 @@ pub(super) fn tell(network: &Network, client: Option<IpAddr>, finding: Finding) 
         ),
         Finding::Streaming => info!(
             service,
-            ?client,
+            client,
             times,
             held_back,
             "network: streams of these clients are held back; their responses end after each frame"
@@ -125,9 +129,9 @@ pub(super) fn tell(network: &Network, client: Option<IpAddr>, finding: Finding) 
             heartbeat,
         } => info!(
             service,
-            ?client,
-            ?cut_after,
-            ?heartbeat,
+            client,
+            cut_after = %told(cut_after),
+            heartbeat = %told(heartbeat),
             times,
             held_back,
             "network: silent connections of these clients are cut; they get a heartbeat before that"
@@ -138,13 +142,19 @@ pub(super) fn tell(network: &Network, client: Option<IpAddr>, finding: Finding) 
             without_websocket,
         } => info!(
             service,
-            ?client,
-            ?cut_after,
-            ?response_age,
+            client,
+            cut_after = %told(cut_after),
+            response_age = %told(response_age),
             without_websocket,
             times,
             held_back,
             "network: connections of these clients are cut although they are used; responses end before that"
         ),
     }
+}
+
+/// A time for people, to the tenth of a second.
+fn told(time: Duration) -> impl Display {
+    let tenths = u64::try_from(time.as_millis() / 100).unwrap_or(u64::MAX / 100);
+    format_duration(Duration::from_millis(tenths * 100))
 }

@@ -221,7 +221,7 @@ impl Listener {
                 // Of one connection, which is gone.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
-                    warn!(%error, ?pause, "cannot accept connections; is the limit on open files too low?");
+                    warn!(%error, pause = %humantime::format_duration(pause), "cannot accept connections; is the limit on open files too low?");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

@@ -58,8 +58,8 @@ pub(super) fn check(request: &Request) -> Result<Dialect, Response<Body>> {
         has_token(fields, &UPGRADE, "websocket") && has_token(fields, &CONNECTION, "upgrade");
     if !upgrades || request.version < Version::HTTP_11 || !request.body.is_end_stream() {
         tracing::debug!(
-            upgrade = ?fields.get(&UPGRADE),
-            connection = ?fields.get(&CONNECTION),
+            upgrade = fields.get(&UPGRADE).and_then(FieldValue::text),
+            connection = fields.get(&CONNECTION).and_then(FieldValue::text),
             version = ?request.version,
             "not a WebSocket handshake; a proxy on the way may have dropped its Upgrade and Connection fields",
         );
@@ -115,7 +115,7 @@ impl Exchange {
         {
             tracing::warn!(
                 service = %self.service.prefix,
-                proxy = ?self.peer.address,
+                proxy = self.peer.address.map(tracing::field::display),
                 held_back,
                 "a proxy sends WebSocket handshakes in HTTP/1.0; they are accepted, but it should speak HTTP/1.1: in nginx, `proxy_http_version 1.1;`"
             );

@@ -100,13 +100,14 @@ async function refresh() {
 async function showConfig() {
   const { keys } = await get('config');
   const changed = $('config-changed').checked;
-  const wanted = keys.filter(({ origin }) => !changed || origin !== 'default');
-  rows($('config-rows'), wanted, ({ key }) => key, (row, { key, value, origin }) => {
+  const wanted = keys.filter(({ origin, after_restart: next }) => !changed || origin !== 'default' || next !== null);
+  const shown = (value) => (value === null ? '–' : JSON.stringify(value));
+  rows($('config-rows'), wanted, ({ key }) => key, (row, { key, value, origin, after_restart: next }) => {
     cells(
       row,
       { text: key, className: 'mono' },
-      { text: value === null ? '–' : JSON.stringify(value), className: 'mono wraps' },
-      { text: origin, className: 'muted' },
+      { text: next === null ? shown(value) : `${shown(value)}, after a restart ${shown(next.value)}`, className: 'mono wraps' },
+      { text: next === null ? origin : `${origin}, ${next.origin}`, className: 'muted' },
     );
   });
   if (wanted.length === 0) {

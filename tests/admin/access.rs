@@ -2,7 +2,7 @@
 
 use sockjs_gateway::client::Transport;
 
-use crate::support::{ECHO, Folder, Gateway, LOOPBACK, err, mode_of, run};
+use crate::support::{ECHO, Folder, Gateway, LOOPBACK, err, mode_of, run, until};
 
 /// An address that strangers reach is refused before a port is bound, with what to write instead.
 #[tokio::test]
@@ -43,8 +43,9 @@ async fn open_listeners_are_refused() {
 async fn tokens_are_asked_for() {
     const TOKEN: &str = "0123456789abcdef";
     let folder = Folder::new();
-    let file = folder.write("token", &format!("{TOKEN}\n"));
-    let token_file = format!("token_file = {file:?}\n");
+    folder.write("token", &format!("{TOKEN}\n"));
+    // It is beside the file that names it, wherever the gateway and the commands are started.
+    let token_file = "token_file = \"token\"\n";
     let gateway = Gateway::start_in(folder, &format!("{LOOPBACK}{token_file}{ECHO}")).await;
     let wrong = [
         "",
@@ -85,6 +86,58 @@ async fn tokens_are_asked_for() {
     let output = run(&admin).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(err(&output).contains("token"), "{}", err(&output));
+}
+
+/// A new token is taken over by a reload, and by `watch`; one that would not do changes nothing.
+#[tokio::test]
+async fn tokens_are_replaced_without_a_restart() {
+    const FIRST: &str = "0123456789abcdef";
+    const SECOND: &str = "fedcba9876543210";
+    for watch in ["", "watch = \"100ms\"\n"] {
+        let folder = Folder::new();
+        folder.write("token", FIRST);
+        let tables = format!("{watch}{LOOPBACK}token_file = \"token\"\n{ECHO}");
+        let gateway = Gateway::start_in(folder, &tables).await;
+        let bearer = |token: &str| {
+            format!("Authorization: Bearer {token}\r\nContent-Type: application/json\r\n")
+        };
+        let reload = async |token: &str| {
+            let fields = bearer(token);
+            gateway.ask("POST", "/api/v1/reload", &fields, "{}").await
+        };
+        let is_let_in = async |token: &str| {
+            let fields = bearer(token);
+            gateway.ask("GET", "/api/v1/status", &fields, "").await.0 == 200
+        };
+        if watch.is_empty() {
+            gateway.folder.write("token", "short");
+            let (status, wrong) = reload(FIRST).await;
+            assert_eq!(status, 422, "{wrong}");
+            assert!(wrong.to_string().contains("admin.token_file"), "{wrong}");
+            assert!(is_let_in(FIRST).await);
+        }
+        // As secrets are replaced: in one step.
+        let next = gateway.folder.write("next", SECOND);
+        std::fs::rename(next, gateway.folder.path("token")).unwrap();
+        if watch.is_empty() {
+            let (status, outcome) = reload(FIRST).await;
+            assert_eq!(status, 200, "{outcome}");
+            assert_eq!(outcome["needs_restart"], serde_json::json!([]));
+        }
+        until("the new token", async || is_let_in(SECOND).await).await;
+        assert!(!is_let_in(FIRST).await);
+        gateway
+            .logged("the admin listener asks for another token")
+            .await;
+        // Where there would be none any more, a restart is needed, as for the other keys.
+        gateway.write(&format!("{LOOPBACK}tap_contents = true\n{ECHO}"));
+        if watch.is_empty() {
+            let (_, outcome) = reload(SECOND).await;
+            let waiting = serde_json::json!(["admin.token_file", "admin.tap_contents"]);
+            assert_eq!(outcome["needs_restart"], waiting);
+            assert!(is_let_in(SECOND).await && !is_let_in(FIRST).await);
+        }
+    }
 }
 
 /// However many connect and say nothing, or ask without the token: operators and probes get in.

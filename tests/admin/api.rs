@@ -65,6 +65,52 @@ async fn sessions_are_filtered_and_paged() {
     .await;
 }
 
+/// What needs a restart is told as it is in force, and beside it what waits.
+#[tokio::test]
+async fn keys_that_wait_for_a_restart_are_told_as_they_are() {
+    let gateway = gateway().await;
+    let told = async |key: &str| {
+        let (_, config) = gateway.get("/api/v1/config").await;
+        let mut keys = config["keys"].as_array().unwrap().iter();
+        let found = keys.find(|told| told["key"] == key).cloned();
+        found.unwrap_or_else(|| panic!("no {key}"))
+    };
+    let file = gateway.file().display().to_string();
+    let backlog = told("server.backlog").await;
+    assert_eq!(
+        (&backlog["value"], &backlog["after_restart"]),
+        (&4096.into(), &Value::Null)
+    );
+    let tables = format!(
+        "max_sessions = 7\n{LOOPBACK}[server]\nbacklog = 77\n[[listener]]\naddress = \"127.0.0.1:1\"\n{ECHO}"
+    );
+    gateway.write(&tables);
+    let (status, outcome) = gateway.post("/api/v1/reload", "{}").await;
+    assert_eq!(status, 200, "{outcome}");
+    for (key, value, next) in [
+        ("server.backlog", json!(4096), json!(77)),
+        ("admin.tap_contents", json!(true), json!(false)),
+        (
+            "listener",
+            json!([]),
+            json!([{ "address": "127.0.0.1:1", "proxy_protocol": false }]),
+        ),
+    ] {
+        let told = told(key).await;
+        assert_eq!(told["value"], value, "{told}");
+        assert_eq!(told["after_restart"]["value"], next, "{told}");
+    }
+    let backlog = told("server.backlog").await;
+    assert_eq!(backlog["origin"], "default");
+    assert_eq!(backlog["after_restart"]["origin"], format!("{file}:6:11"));
+    // What a reload takes over is in force.
+    let sessions = told("max_sessions").await;
+    assert_eq!(
+        (&sessions["value"], &sessions["after_restart"]),
+        (&7.into(), &Value::Null)
+    );
+}
+
 /// A filter that there is not, or that no session could ever fit, is a slip: it is named, with what there is.
 #[tokio::test]
 async fn filters_that_are_unknown_are_refused() {

@@ -84,10 +84,7 @@ impl Gateway {
     }
 
     pub(crate) async fn start_in(folder: Folder, tables: &str) -> Self {
-        let file = folder.write(
-            "gateway.toml",
-            &format!("listen = \"127.0.0.1:0\"\n{tables}"),
-        );
+        let file = write(&folder, tables);
         let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
             .args(["run", "--config"])
             .arg(&file)
@@ -130,6 +127,11 @@ impl Gateway {
         };
         until(message, async || found().is_some()).await;
         found().unwrap()
+    }
+
+    /// Writes its file anew, with these tables.
+    pub(crate) fn write(&self, tables: &str) {
+        write(&self.folder, tables);
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -231,6 +233,13 @@ impl Gateway {
         }
         run(&arguments).await
     }
+}
+
+fn write(folder: &Folder, tables: &str) -> PathBuf {
+    folder.write(
+        "gateway.toml",
+        &format!("listen = \"127.0.0.1:0\"\n{tables}"),
+    )
 }
 
 impl Drop for Gateway {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::*;
 use super::{SERVICE, error, parsed};
+use crate::server::CertificateFiles;
 
 /// A password or token in a backend's URL is shown to nobody.
 #[test]
@@ -175,4 +176,41 @@ fn risky_values_are_warnings() {
         warnings[0]
     );
     assert!(parsed(SERVICE).warnings().is_empty());
+}
+
+/// A program that runs keeps the listeners that it has opened, with the certificates that were read last.
+#[test]
+fn open_listeners_are_told_with_their_certificates() {
+    let listener = |address: &str, certificate: &str| {
+        let mut table = ListenerTable::default();
+        table.address = address.parse().expect("an address");
+        table.tls.certificates = vec![CertificateFiles {
+            certificate: certificate.into(),
+            key: "/key".into(),
+        }];
+        table
+    };
+    let with = |listeners: Vec<ListenerTable>| Config {
+        listeners,
+        ..Config::empty()
+    };
+    let running = with(vec![
+        listener("127.0.0.1:1", "/first"),
+        listener("127.0.0.1:2", "/second"),
+    ]);
+    let read = with(vec![
+        listener("127.0.0.1:3", "/third"),
+        listener("127.0.0.1:1", "/renewed"),
+    ]);
+    let told = read.show_beside(&running);
+    let keys = told.as_array().expect("a list");
+    let told = keys.iter().find(|told| told["key"] == "listener");
+    let told = told.expect("the listeners");
+    let certificates = |listeners: &serde_json::Value| {
+        let certificate = |index: usize| listeners[index]["tls"][0]["certificate"].clone();
+        [certificate(0), certificate(1)]
+    };
+    assert_eq!(certificates(&told["value"]), ["/renewed", "/second"]);
+    let next = &told["after_restart"]["value"];
+    assert_eq!(certificates(next), ["/third", "/renewed"]);
 }
