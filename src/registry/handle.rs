@@ -25,7 +25,7 @@ use super::LOG;
 use super::clock::now;
 use super::counts::Counts;
 use super::queue_memory::{Asked, Hold};
-use super::tally::{Tally, Totals};
+use super::tally::Tally;
 use super::tap::Taps;
 use super::wakers::{Due, For, Wakers};
 use super::wire::Wire;
@@ -123,7 +123,7 @@ impl SessionHandle {
     }
 
     /// Who opened it is known now; the first time counts.
-    pub(super) fn identify(&self, identity: &Arc<Identity>) {
+    pub(super) fn identify(self: &Arc<Self>, identity: &Arc<Identity>) {
         self.owner.identify(identity);
         // It may expire.
         self.locked(|state| state.session.handle_earlier_deadline());
@@ -160,10 +160,10 @@ impl SessionHandle {
     }
 
     /// Opens the lock, lets `act` decide, and wakes afterwards whom the session wants woken.
-    fn locked<R>(&self, act: impl FnOnce(&mut Locked) -> R) -> R {
+    fn locked<R>(self: &Arc<Self>, act: impl FnOnce(&mut Locked) -> R) -> R {
         let mut state = self.state.lock();
         let answer = act(&mut state);
-        let short = state.account(&self.tally.of_service);
+        let short = state.account(self);
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
@@ -182,7 +182,7 @@ impl SessionHandle {
         answer
     }
 
-    pub(super) fn attach(&self, mut manner: Manner, wire: Option<&Arc<Wire>>) -> Attach {
+    pub(super) fn attach(self: &Arc<Self>, mut manner: Manner, wire: Option<&Arc<Wire>>) -> Attach {
         let (answer, waited) = self.locked(|state| {
             let now = now();
             let waited = state.session.waited(now);
@@ -232,7 +232,7 @@ impl SessionHandle {
             .map_or(Proof::None, |path| path.proof(now()))
     }
 
-    pub(super) fn detach(&self, attachment: u32, how: Detach) {
+    pub(super) fn detach(self: &Arc<Self>, attachment: u32, how: Detach) {
         self.locked(|state| {
             let now = now();
             if let Some(path) = &mut state.path
@@ -256,19 +256,19 @@ impl SessionHandle {
         debug!(target: LOG, session = %self.id, attachment, ?how, "receiver gone");
     }
 
-    pub(super) fn handed_over(&self, attachment: u32) {
+    pub(super) fn handed_over(self: &Arc<Self>, attachment: u32) {
         self.locked(|state| state.session.handle_handed_over(attachment));
     }
 
-    pub(super) fn left(&self, attachment: u32) {
+    pub(super) fn left(self: &Arc<Self>, attachment: u32) {
         self.locked(|state| state.session.handle_left(now(), attachment));
     }
 
-    pub(super) fn written(&self, attachment: u32) {
+    pub(super) fn written(self: &Arc<Self>, attachment: u32) {
         self.locked(|state| state.session.handle_written(attachment));
     }
 
-    pub(super) fn doubt(&self, attachment: u32) {
+    pub(super) fn doubt(self: &Arc<Self>, attachment: u32) {
         self.locked(|state| state.session.handle_doubt(attachment));
     }
 
@@ -311,7 +311,7 @@ impl SessionHandle {
     /// The next frame, read by `read` under the lock, and whether the receiver is to end with it. `hurry` makes a
     /// heartbeat due.
     pub(super) fn poll_frame<R>(
-        &self,
+        self: &Arc<Self>,
         context: &Context<'_>,
         hurry: bool,
         read: impl FnOnce(Frame<'_>) -> R,
@@ -347,18 +347,18 @@ impl SessionHandle {
 
     /// Hands in the browser's `messages`: all or none, waiting while the inbound queue is full. Cancel safe: what was not
     /// taken stays in `messages`.
-    pub async fn deliver(&self, messages: &mut Vec<Message>) -> Deliver {
+    pub async fn deliver(self: &Arc<Self>, messages: &mut Vec<Message>) -> Deliver {
         std::future::poll_fn(|context| self.poll_deliver(context, messages)).await
     }
 
     /// As [`Self::deliver`], without waiting.
-    pub fn try_deliver(&self, messages: &mut Vec<Message>) -> Deliver {
+    pub fn try_deliver(self: &Arc<Self>, messages: &mut Vec<Message>) -> Deliver {
         self.locked(|state| state.take_in(now(), messages, self.counts()))
     }
 
     /// [`Self::deliver`] as a poll function.
     pub fn poll_deliver(
-        &self,
+        self: &Arc<Self>,
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
@@ -367,7 +367,11 @@ impl SessionHandle {
 
     /// Something came on the browser's WebSocket, with `messages` in it or none: [`Self::poll_deliver`], and the browser is
     /// known to be alive.
-    pub fn poll_hear(&self, context: &Context<'_>, messages: &mut Vec<Message>) -> Poll<Deliver> {
+    pub fn poll_hear(
+        self: &Arc<Self>,
+        context: &Context<'_>,
+        messages: &mut Vec<Message>,
+    ) -> Poll<Deliver> {
         self.locked(|state| {
             let now = now();
             state.hear(now);
@@ -385,12 +389,12 @@ impl SessionHandle {
     }
 
     /// The browser closed its WebSocket with `reason`.
-    pub fn browser_closed(&self, reason: CloseReason) {
+    pub fn browser_closed(self: &Arc<Self>, reason: CloseReason) {
         self.locked(|state| state.session.handle_browser_close(reason));
     }
 
     /// The browser broke a rule: the session ends with `reason`.
-    pub fn violated(&self, reason: CloseReason) {
+    pub fn violated(self: &Arc<Self>, reason: CloseReason) {
         if reason == CloseReason::TOO_BIG {
             Counts::add(&self.counts().too_big, 1);
         }
@@ -399,22 +403,22 @@ impl SessionHandle {
 
     /// Ends the session because an operator wants it: what is queued is delivered, then the close frame. Whether it had not ended
     /// before.
-    pub fn kick(&self, reason: &CloseReason) -> bool {
+    pub fn kick(self: &Arc<Self>, reason: &CloseReason) -> bool {
         self.end(EndCause::Operator, reason.clone())
     }
 
     /// Ends the session because the service stops: what is queued is delivered, then the close frame.
-    pub fn shut_down(&self, reason: &CloseReason) {
+    pub fn shut_down(self: &Arc<Self>, reason: &CloseReason) {
         self.end(EndCause::Shutdown, reason.clone());
     }
 
     /// Nobody drives it any more: whatever it waits for will not come.
-    pub(super) fn forsaken(&self) {
+    pub(super) fn forsaken(self: &Arc<Self>) {
         self.locked(|state| state.session.handle_forsaken());
     }
 
     /// Ends the session after what is queued. The first end wins; whether this is it.
-    pub(super) fn end(&self, cause: EndCause, reason: CloseReason) -> bool {
+    pub(super) fn end(self: &Arc<Self>, cause: EndCause, reason: CloseReason) -> bool {
         let code = reason.code;
         let decided = self.locked(|state| {
             let decided = state.session.end().is_none();
@@ -435,7 +439,7 @@ impl SessionHandle {
     }
 
     /// Others need the memory of its queues: it is closed, and a connection that is in the middle of a frame is cut off.
-    pub(super) fn give_up(&self) {
+    pub(super) fn give_up(self: &Arc<Self>) {
         let ended = self.locked(|state| {
             let lived = state.session.end().is_none();
             state.session.handle_exhausted();
@@ -444,7 +448,7 @@ impl SessionHandle {
         Counts::add(&self.counts().ended_for_queue_memory, usize::from(ended));
     }
 
-    pub(super) fn try_send(&self, message: Message) -> Result<(), Refused> {
+    pub(super) fn try_send(self: &Arc<Self>, message: Message) -> Result<(), Refused> {
         let (sent, dropped) = self.locked(|state| {
             let sent = state.session.handle_backend_message(message);
             if matches!(sent, Err(Refused::Full(_))) {
@@ -458,7 +462,7 @@ impl SessionHandle {
 
     /// Sends what `message` holds; it is empty after `Ready(Ok)`, and still there otherwise.
     pub(super) fn poll_send(
-        &self,
+        self: &Arc<Self>,
         context: &Context<'_>,
         message: &mut Option<Message>,
     ) -> Poll<Result<(), ()>> {
@@ -488,7 +492,7 @@ impl SessionHandle {
     }
 
     /// The next message for the backend; `None` once the session has ended and all were given.
-    pub(super) fn poll_message(&self, context: &Context<'_>) -> Poll<Option<Message>> {
+    pub(super) fn poll_message(self: &Arc<Self>, context: &Context<'_>) -> Poll<Option<Message>> {
         self.locked(|state| match state.session.poll_message() {
             Some(message) => Poll::Ready(Some(message)),
             None if state.session.end().is_some() => Poll::Ready(None),
@@ -500,7 +504,7 @@ impl SessionHandle {
     }
 
     /// `true` when the browser has shown that it receives, `false` when the session has ended before that.
-    pub(super) fn poll_proven(&self, context: &Context<'_>) -> Poll<bool> {
+    pub(super) fn poll_proven(self: &Arc<Self>, context: &Context<'_>) -> Poll<bool> {
         self.locked(|state| {
             if state.session.is_proven() || state.session.end().is_some() {
                 return Poll::Ready(state.session.is_proven());
@@ -511,7 +515,7 @@ impl SessionHandle {
     }
 
     /// Ready when the end is decided.
-    pub(super) fn poll_ended(&self, context: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_ended(self: &Arc<Self>, context: &Context<'_>) -> Poll<()> {
         self.locked(|state| {
             if state.session.end().is_some() {
                 return Poll::Ready(());
@@ -522,7 +526,7 @@ impl SessionHandle {
     }
 
     /// Ready when nothing more will be delivered.
-    pub(super) fn poll_closed(&self, context: &Context<'_>) -> Poll<End> {
+    pub(super) fn poll_closed(self: &Arc<Self>, context: &Context<'_>) -> Poll<End> {
         self.locked(|state| match state.session.end() {
             Some(end) if state.session.is_closed() => Poll::Ready(end.clone()),
             _ => {
@@ -533,7 +537,7 @@ impl SessionHandle {
     }
 
     /// Ready when the session is closed and every message for the backend was given: nobody is interested any more.
-    pub(super) fn poll_abandoned(&self, context: &Context<'_>) -> Poll<()> {
+    pub(super) fn poll_abandoned(self: &Arc<Self>, context: &Context<'_>) -> Poll<()> {
         self.locked(|state| {
             if state.session.is_closed() && state.session.has_given_all() {
                 return Poll::Ready(());
@@ -547,11 +551,11 @@ impl SessionHandle {
         self.state.lock().session.end().cloned()
     }
 
-    pub(super) fn take_undelivered(&self) -> Vec<Message> {
+    pub(super) fn take_undelivered(self: &Arc<Self>) -> Vec<Message> {
         self.locked(|state| state.session.take_undelivered())
     }
 
-    pub(super) fn poll_schedule(&self, context: &Context<'_>) -> Schedule {
+    pub(super) fn poll_schedule(self: &Arc<Self>, context: &Context<'_>) -> Schedule {
         self.locked(|state| {
             if state.session.is_closed() {
                 return Schedule::Closed;
@@ -586,7 +590,7 @@ impl SessionHandle {
         self.state.lock().wakers.end_turns();
     }
 
-    pub(super) fn timeout(&self) {
+    pub(super) fn timeout(self: &Arc<Self>) {
         let ended = self.locked(|state| {
             let progressing = state.wire.as_ref().is_some_and(|wire| wire.take_progress());
             let lived = state.session.end().is_none();
@@ -663,9 +667,11 @@ impl Locked {
     }
 
     /// Keeps what is held in step with the queues; whether memory runs short. A session for whose queues there is none ends.
-    fn account(&mut self, totals: &Totals) -> bool {
+    fn account(&mut self, handle: &Arc<SessionHandle>) -> bool {
+        let totals = &handle.tally.of_service;
         let queued = self.session.queued_bytes();
-        let asked = Hold::follow(&mut self.hold, queued, &totals.budgets.queue_memory);
+        let list = || totals.holders.list(Arc::downgrade(handle));
+        let asked = Hold::follow(&mut self.hold, queued, &totals.budgets.queue_memory, list);
         if asked == Asked::Refused {
             if self.session.end().is_none() {
                 Counts::add(&totals.counts.out_of_queue_memory, 1);

@@ -16,6 +16,7 @@ mod driver;
 mod handle;
 mod health;
 mod histogram;
+mod holders;
 mod look;
 mod newcomers;
 mod openings;
@@ -151,7 +152,7 @@ impl Registry {
             this: this.clone(),
         });
         let reliefs = registry.budgets().reliefs();
-        reliefs.for_each(|relief| relief.add(registry.this.clone()));
+        reliefs.for_each(|relief| relief.add(&registry.totals.holders));
         registry
     }
 

@@ -1,5 +1,7 @@
 //! Memory of queues: what a session holds of it, and who gives way when it runs short.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
@@ -12,16 +14,17 @@ use tracing::warn;
 use crate::moment::Moment;
 use crate::throttle::Throttle;
 
-use super::Registry;
 use super::budget::{Budget, Reservation};
 use super::clock::{now, present};
-use super::handle::SessionHandle;
+use super::holders::{Holders, Listed};
 
 /// What every session may queue without asking the budget, so that small messages cost no shared counter. The limit on the number of
 /// sessions bounds it.
 const FREE: usize = 16 * 1024;
 /// Unit in which the budget is asked.
 const STEP: usize = 16 * 1024;
+/// Sessions that are looked at, or ended, before others have their turn on the thread: some ten microseconds.
+const AT_A_TIME: usize = 128;
 /// Least time between two looks for the slowest sessions: those that were ended need some to give their memory back.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,6 +34,7 @@ pub(super) struct Hold {
     part: Reservation,
     /// When it last became smaller, or began.
     since: Moment,
+    _listed: Listed,
 }
 
 /// What became of asking the budget.
@@ -45,11 +49,13 @@ pub(super) enum Asked {
 }
 
 impl Hold {
-    /// Keeps what is held in step with `queued` bytes. Boxed, because most sessions hold nothing.
+    /// Keeps what is held in step with `queued` bytes. Boxed, because most sessions hold nothing. Where it begins to hold, the session is
+    /// put on the `list`.
     pub(super) fn follow(
         hold: &mut Option<Box<Self>>,
         queued: usize,
         budget: &Arc<Budget>,
+        list: impl FnOnce() -> Listed,
     ) -> Asked {
         if queued <= FREE {
             if hold.is_some() {
@@ -68,10 +74,13 @@ impl Hold {
             }
             Some(hold) => hold.part.grow_to(wanted),
             none => {
-                let since = now();
-                *none = budget
-                    .reserve(wanted)
-                    .map(|part| Box::new(Self { part, since }));
+                *none = budget.reserve(wanted).map(|part| {
+                    Box::new(Self {
+                        part,
+                        since: now(),
+                        _listed: list(),
+                    })
+                });
                 none.is_some()
             }
         };
@@ -94,7 +103,7 @@ impl Hold {
 #[derive(Debug)]
 pub(super) struct Relief {
     budget: Arc<Budget>,
-    registries: Mutex<Vec<Weak<Registry>>>,
+    holders: Mutex<Vec<Weak<Holders>>>,
     /// Where it runs: senders may be outside of any runtime.
     runtime: OnceLock<Handle>,
     running: AtomicBool,
@@ -114,18 +123,18 @@ impl Relief {
     pub(super) fn new(budget: &Arc<Budget>) -> Arc<Self> {
         Arc::new(Self {
             budget: Arc::clone(budget),
-            registries: Mutex::default(),
+            holders: Mutex::default(),
             runtime: OnceLock::new(),
             running: AtomicBool::new(false),
             told: Throttle::default(),
         })
     }
 
-    /// Sessions of this registry share the budget too.
-    pub(super) fn add(&self, registry: Weak<Registry>) {
-        let mut registries = self.registries.lock();
-        registries.retain(|registry| registry.strong_count() > 0);
-        registries.push(registry);
+    /// These share the budget too.
+    pub(super) fn add(&self, more: &Arc<Holders>) {
+        let mut holders = self.holders.lock();
+        holders.retain(|holders| holders.strong_count() > 0);
+        holders.push(Arc::downgrade(more));
     }
 
     /// Sessions are opened in this runtime.
@@ -158,32 +167,29 @@ impl Relief {
 
     /// Ends the slowest until a quarter of the budget is free, those counted that end already.
     async fn relieve(&self) {
-        let mut excess = self.budget.excess();
-        let mut holding: Vec<(u128, usize, Arc<SessionHandle>)> = Vec::new();
-        let registries: Vec<_> = self.registries.lock().clone();
-        for registry in registries.iter().filter_map(Weak::upgrade) {
-            for shard in 0..registry.shards.len() {
-                let sessions = registry.in_shard(shard);
+        let mut slowest = Slowest::new(self.budget.excess());
+        let services: Vec<_> = self.holders.lock().clone();
+        for holders in services.iter().filter_map(Weak::upgrade) {
+            let mut from = Some(0);
+            while let Some(first) = from {
+                let (sessions, next) = holders.some(first, AT_A_TIME);
                 let now = now();
                 for session in sessions {
                     match session.holds(now) {
-                        Some((bytes, _, true)) => excess = excess.saturating_sub(bytes),
-                        Some((bytes, weight, false)) => holding.push((weight, bytes, session)),
+                        Some((bytes, _, true)) => slowest.gives_back(bytes),
+                        Some((bytes, weight, false)) => slowest.add(weight, bytes, session),
                         None => {}
                     }
                 }
+                from = next;
                 yield_now().await;
             }
         }
-        holding.sort_unstable_by_key(|(weight, ..)| std::cmp::Reverse(*weight));
-        let mut ended = 0_usize;
-        for (_, bytes, session) in holding {
-            if excess == 0 {
-                break;
-            }
-            excess = excess.saturating_sub(bytes);
-            session.give_up();
-            ended += 1;
+        let slowest = slowest.sessions();
+        let ended = slowest.len();
+        for some in slowest.chunks(AT_A_TIME) {
+            some.iter().for_each(|session| session.give_up());
+            yield_now().await;
         }
         if ended > 0
             && let Some(held_back) = self.told.admit()
@@ -199,11 +205,94 @@ impl Relief {
     }
 }
 
+/// The heaviest of those that were seen: as many as are needed for so many bytes.
+struct Slowest<S> {
+    needed: usize,
+    /// What they hold.
+    bytes: usize,
+    /// The lightest first.
+    heap: BinaryHeap<Reverse<Heavy<S>>>,
+}
+
+struct Heavy<S> {
+    weight: u128,
+    bytes: usize,
+    session: S,
+}
+
+impl<S> Slowest<S> {
+    fn new(needed: usize) -> Self {
+        Self {
+            needed,
+            bytes: 0,
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    fn add(&mut self, weight: u128, bytes: usize, session: S) {
+        self.bytes += bytes;
+        self.heap.push(Reverse(Heavy {
+            weight,
+            bytes,
+            session,
+        }));
+        self.let_go();
+    }
+
+    /// So many bytes are not needed any more.
+    fn gives_back(&mut self, bytes: usize) {
+        self.needed = self.needed.saturating_sub(bytes);
+        self.let_go();
+    }
+
+    /// The lightest go while what the others hold is enough.
+    fn let_go(&mut self) {
+        while let Some(Reverse(lightest)) = self.heap.peek()
+            && self.bytes - lightest.bytes >= self.needed
+        {
+            self.bytes -= lightest.bytes;
+            self.heap.pop();
+        }
+    }
+
+    fn sessions(self) -> Vec<S> {
+        let heavy = self.heap.into_iter();
+        heavy.map(|Reverse(heavy)| heavy.session).collect()
+    }
+}
+
+impl<S> PartialEq for Heavy<S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.weight == other.weight
+    }
+}
+
+impl<S> Eq for Heavy<S> {}
+
+impl<S> PartialOrd for Heavy<S> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<S> Ord for Heavy<S> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.weight.cmp(&other.weight)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    /// As when a session's queues have grown or shrunk to `queued`.
+    fn follow(hold: &mut Option<Box<Hold>>, queued: usize, budget: &Arc<Budget>) -> Asked {
+        Hold::follow(hold, queued, budget, || {
+            Arc::<Holders>::default().list(Weak::new())
+        })
+    }
 
     /// Small queues do not ask; larger ones ask in steps, and give back what they do not need.
     #[test]
@@ -217,7 +306,7 @@ mod tests {
             (STEP + 1, 2 * STEP),
             (0, 0),
         ] {
-            let asked = Hold::follow(&mut hold, queued, &budget);
+            let asked = follow(&mut hold, queued, &budget);
             assert_eq!((asked, budget.used()), (Asked::Granted, held), "{queued}");
         }
     }
@@ -227,8 +316,7 @@ mod tests {
     fn shortness_is_told_before_the_end() {
         let budget = Budget::new(16 * STEP);
         let (mut first, mut second) = (None, None);
-        let follow =
-            |hold: &mut Option<Box<Hold>>, steps| Hold::follow(hold, steps * STEP, &budget);
+        let follow = |hold: &mut Option<Box<Hold>>, steps| follow(hold, steps * STEP, &budget);
         assert_eq!(follow(&mut first, 14), Asked::Granted);
         assert_eq!(follow(&mut first, 15), Asked::Short);
         assert_eq!(follow(&mut first, 15), Asked::Granted, "nothing was asked");
@@ -241,12 +329,44 @@ mod tests {
         let budget = Budget::new(1 << 20);
         let mut holds: [Option<Box<Hold>>; 3] = Default::default();
         for (hold, steps) in holds.iter_mut().zip([2, 4, 4]) {
-            Hold::follow(hold, steps * STEP, &budget);
+            follow(hold, steps * STEP, &budget);
         }
         tokio::time::advance(10 * SECOND).await;
-        Hold::follow(&mut holds[2], 3 * STEP, &budget);
+        follow(&mut holds[2], 3 * STEP, &budget);
         tokio::time::advance(SECOND).await;
         let weights = holds.map(|hold| hold.map(|hold| hold.weight(now()).1));
         assert!(weights[1] > weights[0] && weights[0] > weights[2]);
+    }
+
+    /// Of all that were seen the heaviest are chosen, as few as are enough.
+    #[test]
+    fn the_slowest_are_the_heaviest_that_are_needed() {
+        for needed in [0, 1, 50, 51, 500, 5000] {
+            for given_back in [0, 49, 1000] {
+                let mut slowest = Slowest::new(needed);
+                let bytes = |number: usize| 10 + number % 7;
+                // In an order without order; each weight is there once.
+                let weights = (0..100_usize).map(|number| (number * 37 + 11) % 100);
+                for (number, weight) in weights.clone().enumerate() {
+                    slowest.add(weight as u128, bytes(number), weight);
+                    if number == 50 {
+                        slowest.gives_back(given_back);
+                    }
+                }
+                let mut expected: Vec<_> = weights.enumerate().collect();
+                expected.sort_by_key(|(_, weight)| Reverse(*weight));
+                let mut sum = 0;
+                let left = needed.saturating_sub(given_back);
+                let expected = expected.into_iter().take_while(|(number, _)| {
+                    let wanted = sum < left;
+                    sum += bytes(*number);
+                    wanted
+                });
+                let expected: Vec<_> = expected.map(|(_, weight)| weight).collect();
+                let mut chosen = slowest.sessions();
+                chosen.sort_by_key(|weight| Reverse(*weight));
+                assert_eq!(chosen, expected, "{needed} {given_back}");
+            }
+        }
     }
 }

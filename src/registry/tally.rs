@@ -14,6 +14,7 @@ use super::clients::Clients;
 use super::counts::Counts;
 use super::dials::Dials;
 use super::histogram::Histogram;
+use super::holders::Holders;
 use super::queue_memory::Relief;
 
 /// What all sessions of a service count in.
@@ -27,6 +28,8 @@ pub(super) struct Totals {
     /// How many sessions each client has, where that is limited.
     pub(super) clients: Arc<Clients>,
     pub(super) dials: Arc<Dials>,
+    /// Its sessions that hold queue memory.
+    pub(super) holders: Arc<Holders>,
     /// How long sessions waited for their next receiver.
     pub(super) waits: Histogram<{ WAITS.len() }>,
     codes: [AtomicU64; CODES.len() + 1],
@@ -74,6 +77,7 @@ impl Totals {
             counts: Counts::default(),
             clients: Arc::default(),
             dials: Arc::default(),
+            holders: Arc::default(),
             waits: Histogram::new(&WAITS),
             codes: Default::default(),
         })

@@ -1,6 +1,7 @@
 //! SockJS over the WebSocket draft Hixie-76, on the upgraded bytes. (sockjs-protocol, `Websocket.test_haproxy`)
 
 use std::future::poll_fn;
+use std::sync::Arc;
 
 use http::Response;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -130,7 +131,11 @@ async fn write(io: &mut Upgraded, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Hands in what the browser sent; `false` when nothing more is to be read.
-async fn receive(handle: &SessionHandle, decoder: &mut Decoder, config: &TransportConfig) -> bool {
+async fn receive(
+    handle: &Arc<SessionHandle>,
+    decoder: &mut Decoder,
+    config: &TransportConfig,
+) -> bool {
     while let Some(event) = decoder.next_event() {
         match event {
             Event::Close => {

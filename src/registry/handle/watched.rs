@@ -57,7 +57,7 @@ impl SessionHandle {
         number.map(|number| Tap::new(Arc::clone(self), number))
     }
 
-    pub(in super::super) fn untap(&self, number: u32) {
+    pub(in super::super) fn untap(self: &Arc<Self>, number: u32) {
         self.locked(|state| {
             state.taps.take_if(|taps| taps.remove(number));
         });
