@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod crowds;
+mod departures;
 mod drain;
 mod http2;
 mod listeners;
