@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderName, HeaderValue, ORIGIN, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, HeaderValue,
+    ORIGIN, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, StatusCode, Uri};
 use ipnet::IpNet;
@@ -24,7 +24,7 @@ use crate::registry::Throttle;
 
 use super::cache::Cache;
 use super::source::Source;
-use super::terms::Terms;
+use super::terms::{Terms, alike};
 
 /// What an operator can set about a server that is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +112,8 @@ struct Question {
     proof: [u8; 32],
 }
 
-/// Body of an answer that is read, in bytes; nothing is done with it.
-const LONGEST: usize = 64 * 1024;
+/// Longest subject and fields of an identity, together, in bytes: sessions keep them, and upstreams get them with their handshake.
+const LONGEST: usize = 8 * 1024;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -143,13 +143,39 @@ fn is_own(name: &HeaderName) -> bool {
     let of_connection = [
         CONNECTION,
         CONTENT_LENGTH,
+        EXPECT,
         HOST,
         TE,
         TRAILER,
         TRANSFER_ENCODING,
         UPGRADE,
     ];
-    of_connection.contains(name) || name.as_str().starts_with("x-forwarded-")
+    // Some servers take `x_forwarded_for` for `x-forwarded-for`.
+    of_connection.contains(name) || alike(name).starts_with("x-forwarded-")
+}
+
+/// The subject that an answer names.
+///
+/// # Errors
+/// What is wrong with the field.
+fn subject(answer: &HeaderMap, name: &HeaderName) -> Result<String, &'static str> {
+    let mut lines = answer.get_all(name).iter();
+    let line = lines.next().filter(|line| !line.is_empty());
+    let line = line.ok_or("its answer has no")?;
+    if lines.next().is_some() {
+        return Err("its answer has more than one");
+    }
+    let text = str::from_utf8(line.as_bytes());
+    text.map(str::to_owned)
+        .map_err(|_| "its answer has no UTF-8 in")
+}
+
+/// A field of an answer, its lines as one; one that is empty is none.
+fn joined(answer: &HeaderMap, name: &str) -> Option<HeaderValue> {
+    let lines = answer.get_all(name).iter();
+    let lines: Vec<_> = lines.map(HeaderValue::as_bytes).collect();
+    let value = HeaderValue::from_bytes(&lines.join(&b", "[..])).ok();
+    value.filter(|value| !value.is_empty())
 }
 
 /// A digest of several parts, told apart by their lengths.
@@ -184,8 +210,10 @@ impl Inner {
         for source in &self.config.sources {
             match source {
                 Source::Header(name) => {
-                    let lines = inquiry.fields.get_all(name);
-                    lines.for_each(|line| digest.add(line.as_bytes()));
+                    // Their number first: the same lines in the next field would be the same parts.
+                    let lines = || inquiry.fields.get_all(name);
+                    digest.add(&(lines().count() as u64).to_be_bytes());
+                    lines().for_each(|line| digest.add(line.as_bytes()));
                 }
                 source => digest.add(
                     source
@@ -194,7 +222,6 @@ impl Inner {
                         .as_bytes(),
                 ),
             }
-            digest.add(b"");
         }
         digest.finish()
     }
@@ -252,7 +279,10 @@ impl Inner {
             ),
             (X_FORWARDED_URI, target),
         ] {
-            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+            // As bytes: a target may have any but those that no field can have.
+            if let Some(value) =
+                value.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok())
+            {
                 fields.insert(name, value);
             }
         }
@@ -267,13 +297,13 @@ impl Inner {
             proof,
         } = question;
         let terms = &self.config.terms;
-        let answered = match self.asker.ask(network, &fields, LONGEST).await {
+        let (status, answered) = match self.asker.ask_head(network, &fields).await {
             Ok(answered) => answered,
             Err(problem) => return Err(self.outage(&problem)),
         };
-        match answered.status {
+        match status {
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                return Err(self.outage(&format!("it answered {}", answered.status)));
+                return Err(self.outage(&format!("it answered {status}")));
             }
             status if status.is_success() => {}
             // A redirection is to a page where people log in.
@@ -282,28 +312,25 @@ impl Inner {
             }
             status => return Err(self.outage(&format!("it answered {status}"))),
         }
-        let text = |name: &str| {
-            let lines = answered.fields.get_all(name).iter();
-            let lines: Vec<_> = lines.map(HeaderValue::as_bytes).collect();
-            HeaderValue::from_bytes(&lines.join(&b", "[..]))
-                .ok()
-                .filter(|value| !value.is_empty())
-        };
         let subject = match &self.config.subject_field {
             None => URL_SAFE_NO_PAD.encode(proof),
             Some(name) => {
-                let subject = text(name.as_str());
-                let subject = subject
-                    .and_then(|value| str::from_utf8(value.as_bytes()).map(str::to_owned).ok());
-                subject.ok_or_else(|| self.outage(&format!("its answer has no {name}")))?
+                subject(&answered, name).map_err(|what| self.outage(&format!("{what} {name}")))?
             }
         };
         let fields = terms.upstream_fields.iter();
-        let fields = fields.filter_map(|(name, from)| Some((name.clone(), text(from)?)));
+        let fields =
+            fields.filter_map(|(name, from)| Some((name.clone(), joined(&answered, from)?)));
+        let fields: Vec<_> = fields.collect();
+        let lengths = fields.iter().map(|(_, value)| value.len());
+        if subject.len() + lengths.sum::<usize>() > LONGEST {
+            let what = format!("subject_field and upstream_fields have more than {LONGEST} bytes");
+            return Err(self.outage(&what));
+        }
         let identity = Arc::new(Identity {
             issuer: None,
             subject: subject.into(),
-            fields: fields.collect(),
+            fields,
             expires: None,
             proof: Some(proof),
         });
@@ -363,9 +390,9 @@ impl Authenticator for ForwardAuth {
     /// Asks for somebody who shows nothing: any answer will do but that of a server which fails.
     fn prepare(&self) -> Preparing<'_> {
         Box::pin(async {
-            let answered = self.0.asker.ask(None, &HeaderMap::new(), LONGEST).await?;
-            match answered.status.is_server_error() {
-                true => Err(format!("the server answered {}", answered.status)),
+            let (status, _) = self.0.asker.ask_head(None, &HeaderMap::new()).await?;
+            match status.is_server_error() {
+                true => Err(format!("the server answered {status}")),
                 false => Ok(()),
             }
         })

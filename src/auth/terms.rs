@@ -68,13 +68,24 @@ impl Terms {
 
     /// Takes out fields that only an identity may set.
     pub(super) fn strip(&self, headers: &mut HeaderMap) {
-        // Some servers take `x_user` for `x-user`.
-        let plain = |name: &HeaderName| name.as_str().replace('_', "-");
         let own = self.upstream_fields.iter();
-        let own: Vec<_> = own.map(|(name, _)| plain(name)).collect();
-        let forged = headers.keys().filter(|name| own.contains(&plain(name)));
+        let own: Vec<_> = own.map(|(name, _)| alike(name)).collect();
+        let forged = headers.keys().filter(|name| own.contains(&alike(name)));
         for name in forged.cloned().collect::<Vec<_>>() {
             headers.remove(name);
         }
     }
+}
+
+/// What a name has in common with those that some servers take for it, as `x_user` and `x.user` for `x-user`: of what is no letter or
+/// digit, CGI leaves only that there is something. (RFC 3875 §4.1.18)
+pub(super) fn alike(name: &HeaderName) -> String {
+    let alike = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '-'
+        }
+    };
+    name.as_str().chars().map(alike).collect()
 }

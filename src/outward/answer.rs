@@ -89,9 +89,9 @@ pub(crate) fn parse_head<K: Kept>(
     let parser = httparse::ParserConfig::default();
     let parsed = parser.parse_response_with_uninit_headers(&mut answer, bytes, &mut space);
     let length = match parsed {
-        Ok(httparse::Status::Complete(length)) => length,
+        Ok(httparse::Status::Complete(length)) if length <= MAX_HEAD => length,
         Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Ok(None),
-        Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+        Ok(_) | Err(httparse::Error::TooManyHeaders) => {
             return Err(AnswerError::TooBig);
         }
         Err(_) => return Err(AnswerError::NotHttp),
@@ -319,6 +319,34 @@ mod tests {
         assert_eq!(head(&many), Err(AnswerError::TooBig));
         let long = format!("HTTP/1.1 200 OK\r\nA: {}", "x".repeat(MAX_HEAD));
         assert_eq!(head(&long), Err(AnswerError::TooBig));
+        // Also when all of it is there.
+        let whole = format!("{long}\r\n\r\n");
+        assert_eq!(head(&whole), Err(AnswerError::TooBig));
+    }
+
+    /// Control characters, folded lines and names with spaces are no fields. (RFC 9110 §5.5, RFC 9112 §5.1, §5.2)
+    #[test]
+    fn what_is_no_field_is_refused() {
+        let field = |line: &str| head(&format!("HTTP/1.1 204 No Content\r\n{line}\r\n\r\n"));
+        for code in (0..32)
+            .chain([127])
+            .filter(|code| ![b'\t', b'\n'].contains(code))
+        {
+            let line = format!("A: b{}c", char::from(code));
+            assert_eq!(field(&line), Err(AnswerError::NotHttp), "{code}");
+        }
+        for line in [
+            "A : b",
+            " A: b",
+            "A: b\r\n c",
+            "A: b\n c",
+            "A",
+            "A\u{1}: b",
+            ": b",
+        ] {
+            assert_eq!(field(line), Err(AnswerError::NotHttp), "{line:?}");
+        }
+        assert_eq!(field("A: b\tc"), Ok(Some((204, true, Body::Sized(0)))));
     }
 
     /// RFC 9112 §7.1

@@ -19,6 +19,8 @@ use super::{Address, Connection, Tls, dial};
 const AT_ONCE: usize = 64;
 /// Connections that are kept while nothing is asked.
 const KEPT: usize = 8;
+/// Bytes of a body that nobody wants that are read, so that its connection can be kept.
+const SKIPPED: usize = 64 * 1024;
 
 /// Asks one server.
 pub(crate) struct Asker {
@@ -35,7 +37,6 @@ pub(crate) struct Asker {
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
-    pub(crate) fields: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -100,28 +101,73 @@ impl Asker {
         fields: &HeaderMap,
         limit: usize,
     ) -> Result<Answered, String> {
+        let asking = async {
+            let (head, mut connection) = self.head(fields).await?;
+            let body = body(&mut connection, limit).await?;
+            self.keep(connection);
+            Ok(Answered {
+                status: head.status,
+                body,
+            })
+        };
+        self.in_turn(network, asking).await
+    }
+
+    /// As [`Self::ask`], for nothing but the head. What comes behind it is read for the sake of the next question, and may be anything.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn ask_head(
+        &self,
+        network: Network,
+        fields: &HeaderMap,
+    ) -> Result<(StatusCode, HeaderMap), String> {
+        let asking = async {
+            let (head, mut connection) = self.head(fields).await?;
+            if body(&mut connection, SKIPPED).await.is_ok() {
+                self.keep(connection);
+            }
+            Ok((head.status, head.kept))
+        };
+        self.in_turn(network, asking).await
+    }
+
+    /// What comes of `asking`, once there is a place for it.
+    async fn in_turn<T>(
+        &self,
+        network: Network,
+        asking: impl Future<Output = io::Result<T>>,
+    ) -> Result<T, String> {
         let timeout = self.timeout;
         let deadline = Instant::now() + timeout;
         let place = timeout_at(deadline, self.places.take(network)).await;
         let _place = place.map_err(|_| {
             format!("{AT_ONCE} questions at a time, and this was not asked in {timeout:?}")
         })?;
-        let asking = async {
-            let request = self.request(fields);
-            let kept = self.take_idle();
-            if let Some(connection) = kept
-                && let Ok(answered) = self.exchange(connection, request.clone(), limit).await
-            {
-                return Ok(answered);
-            }
-            // The server may end a connection while it idles.
-            let link = dial(Arc::clone(&self.address), self.tls.clone()).await?;
-            self.exchange(Connection::new(link), request, limit).await
-        };
         match timeout_at(deadline, asking).await {
             Ok(answered) => answered.map_err(|error| error.to_string()),
             Err(_) => Err(format!("no answer in {timeout:?}")),
         }
+    }
+
+    /// The head of the answer, and the connection on which its body comes.
+    async fn head(&self, fields: &HeaderMap) -> io::Result<(Head<HeaderMap>, Connection)> {
+        let request = self.request(fields);
+        if let Some(mut kept) = self.take_idle() {
+            kept.start(request.clone());
+            match poll_fn(|context| kept.poll_head(context)).await {
+                Ok(head) => return Ok((head, kept)),
+                // It was asked, and there is no sense in what it said.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error),
+                // The server may end a connection while it idles.
+                Err(_) => {}
+            }
+        }
+        let link = dial(Arc::clone(&self.address), self.tls.clone()).await?;
+        let mut connection = Connection::new(link);
+        connection.start(request);
+        let head = poll_fn(|context| connection.poll_head(context)).await?;
+        Ok((head, connection))
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -134,30 +180,12 @@ impl Asker {
         }
     }
 
-    async fn exchange(
-        &self,
-        mut connection: Connection,
-        request: Vec<u8>,
-        limit: usize,
-    ) -> io::Result<Answered> {
-        connection.start(request);
-        let head: Head<HeaderMap> = poll_fn(|context| connection.poll_head(context)).await?;
-        let mut body = Vec::new();
-        while poll_fn(|context| connection.poll_body(context, &mut body)).await? {
-            if body.len() > limit {
-                let what = format!("the answer is longer than {limit} bytes");
-                return Err(io::Error::other(what));
-            }
-        }
+    /// Keeps a connection for the next question, if it can carry one.
+    fn keep(&self, mut connection: Connection) {
         let mut idle = self.idle.lock();
         if connection.is_ready() && idle.len() < KEPT {
             idle.push(connection);
         }
-        Ok(Answered {
-            status: head.status,
-            fields: head.kept,
-            body,
-        })
     }
 
     fn request(&self, fields: &HeaderMap) -> Vec<u8> {
@@ -172,6 +200,18 @@ impl Asker {
         request.extend_from_slice(b"\r\n");
         request
     }
+}
+
+/// What comes of a body of up to `limit` bytes.
+async fn body(connection: &mut Connection, limit: usize) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    while poll_fn(|context| connection.poll_body(context, &mut body)).await? {
+        if body.len() > limit {
+            let what = format!("the answer is longer than {limit} bytes");
+            return Err(io::Error::other(what));
+        }
+    }
+    Ok(body)
 }
 
 /// Without the URL's query, in which there may be a secret.

@@ -9,7 +9,7 @@ use http::{Response, StatusCode};
 
 use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
-use crate::registry::{Reservation, SessionHandle};
+use crate::registry::{Reservation, SessionHandle, Wire};
 use crate::session::{Deliver, EndCause, Excess};
 
 use super::body::Body;
@@ -28,7 +28,8 @@ pub(super) enum Payload {
 
 /// Delivers the request's messages to the session of the URL: all, or none. Answers with what `accepted` gives, or with 500 and
 /// the protocol's text for a bad payload, 404 without a session, 413 over a limit, 503 when the backend does not
-/// read, 429 when the browser sends too fast for longer than a send may wait.
+/// read, 429 when the browser sends too fast for longer than a send may wait. A browser that leaves while its messages wait takes them
+/// along, all of them: none was acknowledged, and none is with the backend.
 ///
 /// What comes for a session that was ended because the service stops is not accepted: nobody will read it, and what is acknowledged
 /// must not be lost in a restart. But a 404 would hide the close frame behind sockjs-client's "Sending error": it is held until the
@@ -46,10 +47,13 @@ pub(super) fn send(
         Ok(body) => match take(&exchange, payload, &body) {
             Taken::Answered(answer) => answer.unwrap_or_else(accepted).into(),
             Taken::Waits(waiting) => {
-                let times = Times::of(&exchange);
-                Answer::later(waiting.deliver(times, accepted))
+                let delivered = waiting.deliver(Times::of(&exchange), accepted);
+                Answer::later(Wire::while_there(exchange.wire, delivered))
             }
-            Taken::Void => Answer::later(held(Times::of(&exchange))),
+            Taken::Void => {
+                let held = held(Times::of(&exchange));
+                Answer::later(Wire::while_there(exchange.wire, held))
+            }
         },
         // Whoever knows of no session makes the server keep nothing.
         Err(_) if is_for_nobody(&exchange) => gone().into(),
@@ -61,11 +65,14 @@ pub(super) fn send(
             let taken = take(&exchange, payload, &body.bytes);
             drop(body);
             let times = Times::of(&exchange);
+            let wire = exchange.wire.take();
             drop(exchange);
             match taken {
                 Taken::Answered(answer) => answer.unwrap_or_else(accepted),
-                Taken::Waits(waiting) => waiting.deliver(times, accepted).await,
-                Taken::Void => held(times).await,
+                Taken::Waits(waiting) => {
+                    Wire::while_there(wire, waiting.deliver(times, accepted)).await
+                }
+                Taken::Void => Wire::while_there(wire, held(times)).await,
             }
         }),
     }

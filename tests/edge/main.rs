@@ -5,6 +5,7 @@
 
 mod counts;
 mod crowds;
+mod departures;
 mod drain;
 mod http2;
 mod listeners;

@@ -66,11 +66,6 @@ impl Asked {
         let _ = reached.expect("so many wait").expect("it lives");
     }
 
-    /// How many wait for an answer.
-    pub(crate) fn waiting(&self) -> usize {
-        *self.says.waiting.borrow()
-    }
-
     /// The head of the next request.
     pub(crate) async fn head(&mut self) -> String {
         let next = tokio::time::timeout(Duration::from_secs(10), self.heads.recv()).await;

@@ -196,6 +196,107 @@ async fn refusals_and_outages_let_nobody_in() {
     assert!(running.saw_nobody());
 }
 
+/// Nobody gets into an upstream, or into the memory of a session, what is no answer, or too much of one: fields that are long, many, or have
+/// control characters in them, and a subject that is there twice. Then nobody is let in.
+#[tokio::test]
+async fn answers_are_bounded() {
+    let server = Asked::new("200 OK", ALICE, "").await;
+    let mut running = serve(server.url("/"), |config, _| {
+        config.timeout = Duration::from_secs(5);
+    });
+    let long = |name: &str, length| format!("{ALICE}{name}: {}\r\n", "x".repeat(length));
+    for fields in [
+        format!("Remote-User: {}\r\n", "x".repeat(9000)),
+        long("X-Groups", 9000),
+        long("X-Other", 40_000),
+        long("X-Other", 400_000),
+        format!("{ALICE}{}", "X-Groups: admins-of-everything\r\n".repeat(60))
+            .replace("admins", &"a".repeat(200)),
+        format!("{ALICE}{}", "X-Other: a\r\n".repeat(1000)),
+        "Remote-User: alice\r\nRemote-User: bob\r\n".to_owned(),
+        "Remote-User: al\u{1}ice\r\n".to_owned(),
+        "Remote-User: al\0ice\r\n".to_owned(),
+        "Remote-User: al\u{7f}ice\r\n".to_owned(),
+        "Remote-User: alice\rX-Groups: admins\r\n".to_owned(),
+        "Remote-User: alice\r\n X-Groups: admins\r\n".to_owned(),
+        "Remote-User: alice\r\nX-Groups : admins\r\n".to_owned(),
+    ] {
+        server.answers("200 OK", &fields, "");
+        let answer = running.with("a/xhr", "", "").await.1;
+        let start = &fields[..fields.len().min(60)];
+        assert_eq!(answer, UNAVAILABLE, "{start:?}");
+    }
+    assert!(running.saw_nobody());
+    server.answers("200 OK", &long("X-Groups", 4000), "");
+    assert_eq!(running.with("a/xhr", "", "").await.1, "o\n");
+}
+
+/// A refusal with a long page is a refusal, and nothing is asked again because of it.
+#[tokio::test]
+async fn pages_of_answers_are_not_looked_at() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |_, _| {});
+    assert_eq!(running.with("a/xhr", "", "").await.1, "o\n");
+    server.answers("401 Unauthorized", "", &"log in ".repeat(50_000));
+    assert_eq!(running.with("b/xhr", "", "").await.1, REFUSED);
+    server.answers("200 OK", ALICE, &"hello ".repeat(50_000));
+    assert_eq!(running.with("b/xhr", "", "").await.1, "o\n");
+    assert_eq!(server.times(), 3);
+}
+
+/// The server is shown the whole target, whatever bytes are in it: nobody can hide where he wants to get.
+#[tokio::test]
+async fn no_target_is_hidden() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |_, _| {});
+    assert_eq!(
+        running.with("a/xhr?name=M\u{fc}ller", "", "").await.1,
+        "o\n"
+    );
+    let head = server.head().await;
+    let line = "x-forwarded-uri: /s/000/a/xhr?name=M\u{fc}ller\r\n";
+    assert!(head.contains(line), "{head}");
+}
+
+/// The same text in another place is something else: who shows it is asked about.
+#[tokio::test]
+async fn places_of_what_is_shown_are_told_apart() {
+    let mut server = Asked::new("200 OK", ALICE, "").await;
+    let running = serve(server.url("/"), |config, _| {
+        let sources = ["header:x-a", "header:x-b", "header:x-c"];
+        config.sources = sources.map(|source| source.parse().unwrap()).to_vec();
+    });
+    let fields = "X-A:\r\nX-B: key\r\n";
+    assert_eq!(running.with("a/xhr", fields, "").await.1, "o\n");
+    assert_eq!(server.times(), 1);
+    server.answers("401 Unauthorized", "", "");
+    for fields in [
+        "X-C: key\r\nX-C:\r\n",
+        "X-B:\r\nX-B: key\r\n",
+        "X-B: key\r\n",
+    ] {
+        let sent = running.with("a/xhr_send", fields, "[\"a\"]").await;
+        assert_eq!((sent.0, server.times()), (404, 1), "{fields}");
+    }
+    assert_eq!(running.with("a/xhr_send", fields, "[\"a\"]").await.0, 204);
+    assert_eq!(server.times(), 0);
+}
+
+/// Fields of an identity cannot be made up, however their names are written: what is no letter or digit is the same to some servers.
+#[tokio::test]
+async fn fields_of_an_identity_are_not_made_up() {
+    // An answer without groups: nothing overwrites what the browser says.
+    let server = Asked::new("200 OK", "Remote-User: alice\r\n", "").await;
+    let mut running = serve(server.url("/"), |_, _| {});
+    let names = [
+        "X-User", "x-user", "X_User", "X.User", "X-Roles", "X_ROLES", "X!Roles", "X~roles",
+    ];
+    let fields: String = names.map(|name| format!("{name}: root\r\n")).concat();
+    assert_eq!(running.with("a/xhr", &fields, "").await.1, "o\n");
+    let seen = running.seen.recv().await.unwrap();
+    assert!(!seen.contains("root"), "{seen}");
+}
+
 /// What it is shown can be chosen; then that alone is kept from the upstream.
 #[tokio::test]
 async fn what_it_is_shown_can_be_chosen() {

@@ -143,6 +143,31 @@ fn sends_that_wait_are_bounded_by_queue_memory() {
     assert_eq!(server.get("/echo/info").head.status, 200);
 }
 
+/// Sends whose browsers have gone do not wait: what they took of the memory is free for others.
+#[test]
+fn sends_that_wait_give_their_memory_back_with_their_connection() {
+    let options = "queue_memory = \"1MiB\"\nbytes_per_second = 1000\nbytes_burst = 1000\ndeliver_timeout = \"1m\"";
+    let server = echo_server(options);
+    let session = opened(&server, "/echo");
+    let body = format!("[\"{}\"]", "x".repeat(200_000));
+    // The first, of any size, is taken, and to be paid for.
+    session.send(&body);
+    let send = Request::post(session.url("/xhr_send")).body(body);
+    let waits = || {
+        let mut connection = server.connect();
+        connection.send(&send);
+        (!connection.has_news(Duration::from_millis(300))).then_some(connection)
+    };
+    for _ in 0..4 {
+        let mut waiting: Vec<_> = std::iter::from_fn(waits).collect();
+        assert!((1..4).contains(&waiting.len()), "{} wait", waiting.len());
+        for connection in &mut waiting {
+            connection.finish_sending();
+            assert_eq!(connection.read_until_ended(ANSWER_DEADLINE), "");
+        }
+    }
+}
+
 /// A send for a session that does not exist is answered from its head: nothing of its body is kept.
 #[test]
 fn bodies_for_nobody_are_not_waited_for() {
