@@ -139,6 +139,14 @@ impl Fields {
             .filter(|item| !item.is_empty())
     }
 
+    /// Bytes that they take, about.
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Kept::Head { head, .. } => head.len(),
+            Kept::Map(map) => size(map),
+        }
+    }
+
     /// All of them as a map, which shares the memory of the head.
     pub fn to_map(&self) -> HeaderMap {
         let (head, lines) = match &self.0 {
@@ -158,6 +166,14 @@ impl Fields {
         }
         map
     }
+}
+
+/// Bytes that fields take, about: names, values and 32 for each. (RFC 9113 §6.5.2)
+pub fn size(fields: &HeaderMap) -> usize {
+    const EACH: usize = 32;
+    let sizes = fields.iter();
+    let sizes = sizes.map(|(name, value)| name.as_str().len() + value.len() + EACH);
+    sizes.sum()
 }
 
 impl From<HeaderMap> for Fields {

@@ -325,7 +325,7 @@ pub(super) static TABLE: &[Family] = &[
         name: "sockjs_queue_memory_bytes",
         kind: Type::Gauge,
         unit: "bytes",
-        help: "Bytes that count against the service's `queue_memory`: of bodies being read, and of queues beyond 16 KiB.",
+        help: "Bytes that count against the service's `queue_memory`: of bodies being read, of queues larger than 16 KiB, and of heads larger than 4 KiB that wait for somebody.",
         labels: &["service"],
         read: Read::Service(
             |ServiceReading {

@@ -12,6 +12,7 @@ use bytestring::ByteString;
 use http::{HeaderMap, Uri};
 use uuid::Uuid;
 
+use crate::fields;
 use crate::identity::Identity;
 use crate::protocol::{CloseReason, Message};
 use crate::session::{End, EndCause, Refused};
@@ -19,6 +20,7 @@ use crate::session::{End, EndCause, Refused};
 use super::clients::{Client, ClientPlace, User};
 use super::counts::Counts;
 use super::handle::SessionHandle;
+use super::queue_memory::FREE_HEAD;
 
 /// What the browser sent with the request that opened the session.
 #[derive(Clone, Debug)]
@@ -35,6 +37,19 @@ pub struct Handshake {
     pub transport: &'static str,
     /// Who opened the session, where the service authenticates.
     pub identity: Option<Arc<Identity>>,
+}
+
+impl Handshake {
+    /// Bytes that its target and fields take, about.
+    pub(crate) fn size(&self) -> usize {
+        let target = self.uri.path_and_query();
+        target.map_or(0, |target| target.as_str().len()) + fields::size(&self.headers)
+    }
+
+    /// Whether it counts as queue memory while it is kept.
+    fn counts(&self) -> bool {
+        self.size() > FREE_HEAD
+    }
 }
 
 /// The browser's side of a connection after trusted proxies have spoken.
@@ -97,6 +112,11 @@ impl Connection {
         handshake: Option<Box<Handshake>>,
         negotiated: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
+        if let Some(handshake) = &handshake
+            && handshake.counts()
+        {
+            handle.keeps_head(handshake.size());
+        }
         Self {
             sender: Sender {
                 handle,
@@ -244,9 +264,14 @@ impl Connection {
         }
     }
 
-    /// Takes the handshake out, so that its memory can be given back early.
+    /// Takes the handshake out, so that its memory can be given back early. Until then it counts as queue memory of the session, when it is
+    /// larger than 4 KiB.
     pub fn take_handshake(&mut self) -> Option<Box<Handshake>> {
-        self.handshake.take()
+        let handshake = self.handshake.take()?;
+        if handshake.counts() {
+            self.sender.handle.keeps_head(0);
+        }
+        Some(handshake)
     }
 
     /// What the backend kept while it negotiated the sub-protocol.
@@ -263,6 +288,7 @@ impl Drop for Connection {
             CloseReason::NORMAL
         };
         self.sender.handle.end(EndCause::Backend, reason);
+        drop(self.take_handshake());
     }
 }
 

@@ -163,7 +163,7 @@ impl SessionHandle {
     fn locked<R>(self: &Arc<Self>, act: impl FnOnce(&mut Locked) -> R) -> R {
         let mut state = self.state.lock();
         let answer = act(&mut state);
-        let short = state.account(self);
+        let short = state.account(self, None);
         let wakes = state.session.poll_wakes();
         let to_wake = state.wakers.choose(wakes);
         let news = state.news(wakes);
@@ -180,6 +180,13 @@ impl SessionHandle {
             self.tally.of_service.relieve();
         }
         answer
+    }
+
+    /// A head of so many bytes is kept for its backend from now on; 0 when it is no longer.
+    pub(super) fn keeps_head(self: &Arc<Self>, bytes: usize) {
+        if self.locked(|state| state.account(self, Some(bytes))) {
+            self.tally.of_service.relieve();
+        }
     }
 
     pub(super) fn attach(self: &Arc<Self>, mut manner: Manner, wire: Option<&Arc<Wire>>) -> Attach {
@@ -666,12 +673,14 @@ impl Locked {
         }
     }
 
-    /// Keeps what is held in step with the queues; whether memory runs short. A session for whose queues there is none ends.
-    fn account(&mut self, handle: &Arc<SessionHandle>) -> bool {
+    /// Keeps what is held in step with the queues, and with a `head` that is kept or no longer; whether memory runs short. A session for
+    /// which there is none ends.
+    fn account(&mut self, handle: &Arc<SessionHandle>, head: Option<usize>) -> bool {
         let totals = &handle.tally.of_service;
         let queued = self.session.queued_bytes();
+        let budget = &totals.budgets.queue_memory;
         let list = || totals.holders.list(Arc::downgrade(handle));
-        let asked = Hold::follow(&mut self.hold, queued, &totals.budgets.queue_memory, list);
+        let asked = Hold::follow(&mut self.hold, head, queued, budget, list);
         if asked == Asked::Refused {
             if self.session.end().is_none() {
                 Counts::add(&totals.counts.out_of_queue_memory, 1);

@@ -211,6 +211,23 @@ impl Registry {
         &self.budgets().queue_memory
     }
 
+    /// Queue memory for a head of so many bytes, while its request waits for somebody else's answer; none for a small one. As for
+    /// bodies: who can send heads must not keep others from their sessions.
+    ///
+    /// # Errors
+    /// There is none left: the close frame to answer with.
+    pub fn room_for_head(&self, bytes: usize) -> Result<Option<Reservation>, CloseReason> {
+        if bytes <= queue_memory::FREE_HEAD {
+            return Ok(None);
+        }
+        let budget = self.queue_memory();
+        let room = (!budget.is_half_used()).then(|| budget.reserve(bytes));
+        room.flatten().map(Some).ok_or_else(|| {
+            Counts::add(&self.counts().refused_for_queue_memory, 1);
+            CloseReason::OUT_OF_BUDGET
+        })
+    }
+
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
     /// `path` is called when one is opened, and `handshake` then, if the backend wants it.
     pub fn get_or_open<'a>(

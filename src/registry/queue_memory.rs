@@ -21,6 +21,8 @@ use super::holders::{Holders, Listed};
 /// What every session may queue without asking the budget, so that small messages cost no shared counter. The limit on the number of
 /// sessions bounds it.
 const FREE: usize = 16 * 1024;
+/// What the kept head of a session's first request may have without asking: more than most have.
+pub(super) const FREE_HEAD: usize = 4096;
 /// Unit in which the budget is asked.
 const STEP: usize = 16 * 1024;
 /// Sessions that are looked at, or ended, before others have their turn on the thread: some ten microseconds.
@@ -28,10 +30,12 @@ const AT_A_TIME: usize = 128;
 /// Least time between two looks for the slowest sessions: those that were ended need some to give their memory back.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What a session's queues hold of the budget.
+/// What a session's queues, and the head that is kept for its backend, hold of the budget.
 #[derive(Debug)]
 pub(super) struct Hold {
     part: Reservation,
+    /// Bytes of the head.
+    head: usize,
     /// When it last became smaller, or began.
     since: Moment,
     _listed: Listed,
@@ -49,34 +53,45 @@ pub(super) enum Asked {
 }
 
 impl Hold {
-    /// Keeps what is held in step with `queued` bytes. Boxed, because most sessions hold nothing. Where it begins to hold, the session is
-    /// put on the `list`.
+    /// Keeps what is held in step with `queued` bytes, and with a `head` of so many when that has changed. A head is asked for exactly:
+    /// in HTTP/2 it costs its sender next to nothing. (RFC 7541 §2.3) Boxed, because most sessions hold nothing. Where it begins to hold, the
+    /// session is put on the `list`.
     pub(super) fn follow(
         hold: &mut Option<Box<Self>>,
+        head: Option<usize>,
         queued: usize,
         budget: &Arc<Budget>,
         list: impl FnOnce() -> Listed,
     ) -> Asked {
-        if queued <= FREE {
+        let kept = || hold.as_ref().map_or(0, |hold| hold.head);
+        let head = head.unwrap_or_else(kept);
+        let head = if head <= FREE_HEAD { 0 } else { head };
+        let queued = if queued <= FREE { 0 } else { queued };
+        let wanted = queued.next_multiple_of(STEP) + head;
+        if wanted == 0 {
             if hold.is_some() {
                 *hold = None;
             }
             return Asked::Granted;
         }
-        let wanted = queued.next_multiple_of(STEP);
         let granted = match hold {
             Some(hold) if wanted <= hold.part.amount() => {
+                hold.head = head;
                 if wanted < hold.part.amount() {
                     hold.part.shrink_to(wanted);
                     hold.since = now();
                 }
                 return Asked::Granted;
             }
-            Some(hold) => hold.part.grow_to(wanted),
+            Some(hold) => {
+                hold.head = head;
+                hold.part.grow_to(wanted)
+            }
             none => {
                 *none = budget.reserve(wanted).map(|part| {
                     Box::new(Self {
                         part,
+                        head,
                         since: now(),
                         _listed: list(),
                     })
@@ -289,9 +304,18 @@ mod tests {
 
     /// As when a session's queues have grown or shrunk to `queued`.
     fn follow(hold: &mut Option<Box<Hold>>, queued: usize, budget: &Arc<Budget>) -> Asked {
-        Hold::follow(hold, queued, budget, || {
-            Arc::<Holders>::default().list(Weak::new())
-        })
+        keep(hold, None, queued, budget)
+    }
+
+    /// As [`follow`], and its head has so many bytes from now on.
+    fn keep(
+        hold: &mut Option<Box<Hold>>,
+        head: Option<usize>,
+        queued: usize,
+        budget: &Arc<Budget>,
+    ) -> Asked {
+        let list = || Arc::<Holders>::default().list(Weak::new());
+        Hold::follow(hold, head, queued, budget, list)
     }
 
     /// Small queues do not ask; larger ones ask in steps, and give back what they do not need.
@@ -309,6 +333,34 @@ mod tests {
             let asked = follow(&mut hold, queued, &budget);
             assert_eq!((asked, budget.used()), (Asked::Granted, held), "{queued}");
         }
+    }
+
+    /// A head that is kept counts in whole, beside the queues, until it is dropped; small ones do not ask.
+    #[test]
+    fn heads_that_are_kept_count() {
+        let budget = Budget::new(1 << 20);
+        let mut hold = None;
+        for (head, queued, held) in [
+            (FREE_HEAD, 0, 0),
+            (FREE_HEAD + 1, 0, FREE_HEAD + 1),
+            (30_000, FREE, 30_000),
+            (30_000, FREE + 1, 2 * STEP + 30_000),
+        ] {
+            let asked = keep(&mut hold, Some(head), queued, &budget);
+            assert_eq!(
+                (asked, budget.used()),
+                (Asked::Granted, held),
+                "{head}, {queued}"
+            );
+        }
+        assert_eq!(follow(&mut hold, 0, &budget), Asked::Granted);
+        assert_eq!(
+            budget.used(),
+            30_000,
+            "the queues are empty, the head is kept"
+        );
+        assert_eq!(keep(&mut hold, Some(0), 0, &budget), Asked::Granted);
+        assert_eq!(budget.used(), 0);
     }
 
     /// Who asks learns that memory runs short before there is none.

@@ -281,6 +281,55 @@ async fn slowest_session_makes_room_when_queue_memory_runs_short() {
     assert_eq!(count(&counts.out_of_queue_memory), 0);
 }
 
+/// The head that a session keeps for its backend is queue memory: it is given back when the backend takes it, and when memory runs short the
+/// session that keeps the largest for longest goes.
+#[tokio::test(start_paused = true)]
+async fn heads_that_are_kept_are_queue_memory() {
+    const KIB: usize = 1024;
+    let large = || {
+        let mut handshake = handshake();
+        let cookie = "x".repeat(30 * KIB).parse().expect("a value");
+        handshake.headers.insert(http::header::COOKIE, cookie);
+        handshake
+    };
+    let takes_late = |mut connection: Connection| async move {
+        if connection.recv().await.is_some() {
+            assert!(connection.take_handshake().is_some());
+        }
+        connection.closed().await;
+    };
+    let budgets = Budgets::new(100, 128 * KIB);
+    let registry = registry(takes_late, budgets.clone());
+    let open =
+        |name: &str| match registry.get_or_open(&id(name), &Caller::default(), || None, large) {
+            Found::Opened(handle, driver) => {
+                tokio::spawn(driver);
+                Ok(handle)
+            }
+            Found::Refused(reason) => Err(reason),
+            other => panic!("not opened: {other:?}"),
+        };
+    let first = open("a").expect("there is room");
+    assert!((30 * KIB..31 * KIB).contains(&budgets.queue_memory.used()));
+    let mut message = vec![Message::from("a")];
+    assert_eq!(first.deliver(&mut message).await, Deliver::Accepted);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(budgets.queue_memory.used(), 0, "its backend took it");
+    let many: Vec<_> = (0..4).map(|number| open(&format!("b{number}"))).collect();
+    assert!(many.iter().all(Result::is_ok));
+    assert_eq!(open("c").err(), Some(CloseReason::OUT_OF_BUDGET));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let ended = many
+        .iter()
+        .flatten()
+        .filter(|handle| handle.ended().is_some());
+    assert_eq!(ended.count(), 1, "a quarter is free again");
+    drop((first, many));
+    registry.stop(&CloseReason::SERVICE_RESTART);
+    registry.emptied().await;
+    assert_eq!(budgets.queue_memory.used(), 0);
+}
+
 /// Whoever looks for the slowest looks at the sessions that hold memory, however many others there are, and at few before others have
 /// their turn on the thread.
 #[tokio::test(start_paused = true)]

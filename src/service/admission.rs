@@ -75,16 +75,24 @@ impl Service {
                 handler(exchange)
             }
             Decision::Later(answer) => {
-                match self.before_asking(&exchange, endpoint) {
-                    Ok(ticket) => exchange.ticket = ticket,
+                let prepared = self.before_asking(&exchange, endpoint).and_then(|ticket| {
+                    let room = registry.room_for_head(exchange.request.fields.size())?;
+                    Ok((ticket, room))
+                });
+                let room = match prepared {
+                    Ok((ticket, room)) => {
+                        exchange.ticket = ticket;
+                        room
+                    }
                     Err(reason) => {
                         let caller = Caller::refused(reason, tie);
                         exchange.caller = caller.at(address).on(transport);
                         return handler(exchange);
                     }
-                }
+                };
                 let answer = Wire::while_there(exchange.wire.clone(), answer);
                 Answer::after(answer, move |answer| {
+                    drop(room);
                     tell(&exchange.service, &answer);
                     exchange.caller = Caller::new(Some(answer), tie).at(address).on(transport);
                     handler(exchange)

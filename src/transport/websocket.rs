@@ -4,6 +4,7 @@ use http::{Method, Response, StatusCode};
 
 use super::body::Body;
 use super::hixie;
+use super::request::no_memory;
 use super::response::text;
 use super::socket::{self, Mode};
 use super::upgrade::{self, Dialect};
@@ -50,11 +51,11 @@ pub(super) async fn open(mut exchange: Exchange, mode: Mode) -> Response<Body> {
     // SockJS has no sub-protocols: sockjs-client never offers any.
     let negotiated = if mode == Mode::Raw && !offered.is_empty() && exchange.caller.opens().is_ok()
     {
-        match registry
-            .backend()
-            .negotiate(&exchange.handshake(), &offered)
-            .await
-        {
+        let handshake = exchange.handshake();
+        let Ok(_room) = registry.room_for_head(handshake.size()) else {
+            return no_memory();
+        };
+        match registry.backend().negotiate(&handshake, &offered).await {
             Ok(negotiated) => negotiated,
             Err(NegotiationFailed(why)) => {
                 tracing::debug!(service = %exchange.service.prefix, %why, "sub-protocol negotiation failed: answered 502");

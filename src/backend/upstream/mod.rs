@@ -131,12 +131,11 @@ impl Backend for Upstream {
             let dialled = match connection.take_negotiated::<Dialled>() {
                 Some(dialled) => *dialled,
                 None => {
-                    let handshake = connection.take_handshake();
                     if !connection.proven().await {
                         return;
                     }
                     // Boxed: what a dial needs is not kept for the life of the session.
-                    let dial = Box::pin(dialler.dial(handshake.as_deref(), &[]));
+                    let dial = Box::pin(dialler.dial(connection.handshake(), &[]));
                     let dialled = tokio::select! {
                         biased;
                         dialled = dial => dialled,

@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 
+use crate::fields;
 use crate::metrics::HeadRefusal;
 use crate::transport::{Body, BodyError, Request, RequestBody, text};
 
@@ -80,9 +81,7 @@ fn size(parts: &Parts, protocol: Option<&Protocol>) -> usize {
         + of_pseudo(":authority", authority)
         + of_pseudo(":path", target)
         + of_pseudo(":protocol", protocol.map(Protocol::as_str));
-    let fields = parts.headers.iter();
-    let fields = fields.map(|(name, value)| name.as_str().len() + value.len() + EACH);
-    pseudo + fields.sum::<usize>()
+    pseudo + fields::size(&parts.headers)
 }
 
 /// Errors are why it is refused, and the answer to give.

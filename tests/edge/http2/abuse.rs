@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use sockjs_gateway::{ServerConfig, ServiceConfig};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use super::super::support::{Running, free_port, serve, within};
-use super::client::Client;
+use super::super::support::{Running, free_port, serve, serve_service, within};
+use super::client::{Answer, Client};
 use super::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, HEADERS, PING, RST_STREAM, Raw,
     SETTINGS, field, frame, request,
@@ -161,4 +162,49 @@ async fn bodies_larger_than_the_windows_come_one_after_another() {
         let echo = client.post("/s/0/a/xhr", "").await.1;
         assert!(echo.len() > 60_000, "{} bytes", echo.len());
     }
+}
+
+/// A head of fields that were sent before costs its sender a byte for each (RFC 7541 §2.3). What sessions keep of such heads is queue memory,
+/// and bounded like it.
+#[tokio::test]
+async fn heads_that_sessions_keep_are_bounded() {
+    const ROOM: usize = 1 << 20;
+    let mut service = ServiceConfig::new("/s");
+    service.queue_memory = ROOM;
+    let never = std::future::pending();
+    let (running, _) = serve_service(service, free_port(), &[], ServerConfig::default(), never);
+    let mut client = Client::connect(&running).await;
+    let mut answers = Vec::new();
+    for number in 0..100 {
+        let mut request = client.builder("POST", &format!("/s/0/r{number}/xhr"));
+        for _ in 0..8 {
+            request = request.header("cookie", "x".repeat(3800));
+        }
+        answers.push(client.send(request, "").await.0);
+    }
+    let mut refused = 0;
+    for answer in answers {
+        let answer = within("an answer", answer).await.unwrap();
+        let (_, body) = Answer::from(answer).whole().await;
+        match body.as_str() {
+            "o\n" => {}
+            "c[1013,\"Server is out of queue memory\"]\n" => refused += 1,
+            other => panic!("{other}"),
+        }
+        let used = running.counted("sockjs_queue_memory_bytes", "/s");
+        assert!(used <= ROOM as u64, "{used}");
+    }
+    assert!(refused > 0);
+    // Those who send small heads are served, once the slowest have made room.
+    let mut number = 0;
+    let served = async {
+        loop {
+            number += 1;
+            let (_, body) = client.post(&format!("/s/0/small{number}/xhr"), "").await;
+            if body == "o\n" {
+                break;
+            }
+        }
+    };
+    within("a session", served).await;
 }

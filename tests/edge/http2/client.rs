@@ -25,6 +25,17 @@ pub(super) struct Answer {
     pending: BytesMut,
 }
 
+impl From<Response<RecvStream>> for Answer {
+    fn from(answer: Response<RecvStream>) -> Self {
+        let (head, body) = answer.into_parts();
+        Self {
+            head: Response::from_parts(head, ()),
+            body,
+            pending: BytesMut::new(),
+        }
+    }
+}
+
 impl Client {
     /// With prior knowledge. (RFC 9113 §3.3)
     pub(crate) async fn connect(running: &Running) -> Self {
@@ -90,12 +101,7 @@ impl Client {
         body: &str,
     ) -> Result<Answer, h2::Error> {
         let (answer, _stream) = self.send(request, body).await;
-        let (head, body) = within("an answer", answer).await?.into_parts();
-        Ok(Answer {
-            head: Response::from_parts(head, ()),
-            body,
-            pending: BytesMut::new(),
-        })
+        within("an answer", answer).await.map(Answer::from)
     }
 
     pub(super) async fn get(&mut self, path: &str) -> Answer {
