@@ -182,8 +182,10 @@ fn risky_values_are_warnings() {
 #[test]
 fn open_listeners_are_told_with_their_certificates() {
     let listener = |address: &str, certificate: &str| {
-        let mut table = ListenerTable::default();
-        table.address = address.parse().expect("an address");
+        let mut table = ListenerTable {
+            address: address.parse().expect("an address"),
+            ..ListenerTable::default()
+        };
         table.tls.certificates = vec![CertificateFiles {
             certificate: certificate.into(),
             key: "/key".into(),
