@@ -4,6 +4,11 @@
 //! lines, whatever their length, and its last flush, which has a fixed time, prints on standard output when that is over, which may
 //! be the same pipe that nobody reads.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "the command line names no parking_lot; nothing is done under this lock that could poison it"
+)]
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;

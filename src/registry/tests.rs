@@ -35,7 +35,7 @@ async fn echo(mut connection: Connection) {
     }
 }
 
-fn registry(backend: impl Backend, budgets: Budgets) -> Arc<Registry> {
+pub(super) fn registry(backend: impl Backend, budgets: Budgets) -> Arc<Registry> {
     Registry::new(
         "/p".into(),
         SessionConfig::default(),
@@ -49,7 +49,7 @@ fn id(text: &str) -> SessionId {
 }
 
 /// Opens a session and runs its driver.
-fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
+pub(super) fn open(registry: &Registry, text: &str) -> Arc<SessionHandle> {
     match registry.get_or_open(&id(text), &Caller::default(), || None, handshake) {
         Found::Opened(handle, driver) => {
             tokio::spawn(driver);
@@ -328,55 +328,6 @@ async fn heads_that_are_kept_are_queue_memory() {
     registry.stop(&CloseReason::SERVICE_RESTART);
     registry.emptied().await;
     assert_eq!(budgets.queue_memory.used(), 0);
-}
-
-/// Whoever looks for the slowest looks at the sessions that hold memory, however many others there are, and at few before others have
-/// their turn on the thread.
-#[tokio::test(start_paused = true)]
-async fn only_sessions_that_hold_memory_are_looked_at() {
-    const HOLDING: usize = 300;
-    let quiet = |connection: Connection| async move {
-        connection.closed().await;
-    };
-    let registry = registry(quiet, Budgets::new(10_000, 1 << 30));
-    let holders = &registry.totals.holders;
-    let all = || {
-        let (mut all, mut from) = (Vec::new(), Some(0));
-        while let Some(first) = from {
-            let (some, next) = holders.some(first, 64);
-            assert!(some.len() <= 64);
-            all.extend(some.iter().map(|session| session.id()));
-            from = next;
-        }
-        all
-    };
-    let mut holding = Vec::new();
-    for number in 0..1000 {
-        let handle = open(&registry, &format!("s{number}"));
-        let holds = number % 3 == 0 && holding.len() < HOLDING;
-        let size = if holds { 20 * 1024 } else { 1024 };
-        handle
-            .try_send(Message::from("x".repeat(size)))
-            .expect("room");
-        if holds {
-            holding.push(handle);
-        }
-    }
-    let ids = holding.iter().map(|handle| handle.id());
-    assert_eq!(
-        all(),
-        ids.collect::<Vec<_>>(),
-        "in the order in which they began"
-    );
-    // What they held goes with them.
-    holding.iter().for_each(|handle| handle.give_up());
-    drop(holding);
-    registry.stop(&CloseReason::SERVICE_RESTART);
-    tokio::time::timeout(Duration::from_secs(60), registry.emptied())
-        .await
-        .expect("all end");
-    assert!(all().is_empty());
-    assert_eq!(registry.budgets().queue_memory.used(), 0);
 }
 
 /// A handler that panics ends its own session with 1011, and nothing else.

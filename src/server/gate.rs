@@ -95,11 +95,11 @@ impl Gate {
             Some(place)
         };
         let place = self.connections.reserve(1).or_else(displace);
-        if place.is_none() {
-            if let Some(held_back) = self.refuses(ConnectionRefusal::TooMany) {
-                let limit = self.connections.limit();
-                warn!(limit, held_back, "connection refused: too many");
-            }
+        if place.is_none()
+            && let Some(held_back) = self.refuses(ConnectionRefusal::TooMany)
+        {
+            let limit = self.connections.limit();
+            warn!(limit, held_back, "connection refused: too many");
         }
         place.map(|of_all| Place {
             of_all,
@@ -152,10 +152,8 @@ impl Gate {
         let client = self.prefixes.client(peer.ip());
         place.of_client = self.clients.place(client, limit).map(Box::new);
         let has_place = place.of_client.is_some();
-        if !has_place {
-            if let Some(held_back) = self.refuses(ConnectionRefusal::TooManyOfClient) {
-                warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
-            }
+        if !has_place && let Some(held_back) = self.refuses(ConnectionRefusal::TooManyOfClient) {
+            warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
         }
         has_place
     }
@@ -163,14 +161,12 @@ impl Gate {
     /// Whether the word of who begins with a PROXY header is taken.
     pub(super) fn believes_proxy(&self, info: &ConnectionInfo, gateway: &Gateway) -> bool {
         let believed = gateway.trusts(info);
-        if !believed {
-            if let Some(held_back) = self.refuses(ConnectionRefusal::Distrusted) {
-                warn!(
-                    peer = info.peer.map(display),
-                    held_back,
-                    "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
-                );
-            }
+        if !believed && let Some(held_back) = self.refuses(ConnectionRefusal::Distrusted) {
+            warn!(
+                peer = info.peer.map(display),
+                held_back,
+                "connection refused: with proxy_protocol, only proxies in trusted_proxies may connect"
+            );
         }
         believed
     }

@@ -53,6 +53,7 @@ impl Gateway {
     }
 
     /// What `lost` counts are the lines of the log that were lost. Only the first that says so is heard.
+    #[cfg(feature = "cli")]
     pub(crate) fn counts_log_lines(&self, lost: impl Fn() -> u64 + Send + Sync + 'static) {
         let _ = self.0.log_lines_dropped.set(Box::new(lost));
     }

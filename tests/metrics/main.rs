@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,7 +55,16 @@ impl Running {
         for (prefix, backend) in services {
             builder = builder.shared_service(ServiceConfig::new(prefix), backend);
         }
-        let gateway = builder.build().unwrap();
+        Self::serving(builder.build().unwrap())
+    }
+
+    /// With one service.
+    fn of(service: ServiceConfig, backend: Arc<dyn Backend>) -> Self {
+        let builder = Gateway::builder().shared_service(service, backend);
+        Self::serving(builder.build().unwrap())
+    }
+
+    fn serving(gateway: Gateway) -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
         let server = Server::bind(address, gateway.clone(), ServerConfig::default()).unwrap();
         let address = server.local_address().unwrap().to_string();

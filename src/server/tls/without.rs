@@ -52,6 +52,6 @@ impl TlsConfig {
     /// # Errors
     /// TLS cannot be offered by this program.
     pub fn remarks(&self) -> Result<Vec<TlsRemark>, TlsError> {
-        Err(TlsError::NotBuilt)
+        Ok(self.read()?.remarks())
     }
 }
