@@ -98,7 +98,8 @@ const RULES: &[Rule] = &[
     Rule {
         module: "registry",
         may_import: &[
-            "identity", "moment", "network", "protocol", "session", "registry", "throttle",
+            "fields", "identity", "moment", "network", "protocol", "session", "registry",
+            "throttle",
         ],
         must_not_name: &["hyper", "hyper_util", "tungstenite", "tokio_tungstenite"],
     },
@@ -272,7 +273,7 @@ const RULES: &[Rule] = &[
 /// Most lines of code (tests, comments and blank lines excluded) of a file, and of a `mod.rs`.
 const FILE_BUDGET: usize = 600;
 const MOD_BUDGET: usize = 350;
-const FEATURE_BUDGET: usize = 40;
+const FEATURE_BUDGET: usize = 42;
 
 struct Source {
     path: PathBuf,

@@ -6,7 +6,7 @@
 
 #![allow(
     clippy::disallowed_types,
-    reason = "the command line names no parking_lot; nothing is done under this lock that could poison it"
+    reason = "the only lock of the command line, which has no other of its own; nothing under it could poison it"
 )]
 
 use std::backtrace::{Backtrace, BacktraceStatus};
