@@ -157,6 +157,10 @@ fn head(
     if path.len() > MAX_TARGET {
         return Err(HeadRefusal::LongTarget);
     }
+    // No target has a fragment, which would be cut off in silence. (RFC 9112 §3.2)
+    if path.contains('#') {
+        return Err(BAD);
+    }
     let mut said = Said::new(version == 0);
     for field in parsed.headers.iter() {
         said.note(field.name.as_bytes(), field.value)?;

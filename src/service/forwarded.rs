@@ -171,7 +171,8 @@ fn node_address(node: &str) -> Option<IpAddr> {
             .unwrap_or_default()
             .parse()
     };
-    bare.parse().or_else(|_| without_port()).ok()
+    let address: Result<IpAddr, _> = bare.parse().or_else(|_| without_port());
+    address.ok().map(|address| address.to_canonical())
 }
 
 fn known_scheme(scheme: &str) -> Option<&'static str> {
@@ -253,6 +254,14 @@ mod tests {
             (resolved.scheme, resolved.host.as_deref()),
             (Some("https"), Some("a.example"))
         );
+    }
+
+    /// IPv4 inside of IPv6 is IPv4, as everywhere else. (RFC 4291 §2.5.5.2)
+    #[test]
+    fn mapped_addresses_are_told_as_what_they_are() {
+        for node in ["::ffff:1.2.3.4", "[::ffff:1.2.3.4]:4711"] {
+            assert_eq!(node_address(node), Some([1, 2, 3, 4].into()), "{node}");
+        }
     }
 
     /// An address that cannot be read ends the chain: what is left of it is not vouched for.

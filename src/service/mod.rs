@@ -11,6 +11,7 @@ mod drain;
 mod forwarded;
 mod gate;
 mod health;
+mod host;
 mod look;
 mod measure;
 mod origin;
@@ -31,6 +32,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::HOST;
+use http::uri::Authority;
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
@@ -145,14 +147,9 @@ impl Gateway {
 
     /// Decides who answers a request.
     pub(crate) fn dispatch(&self, request: Request, connection: &ConnectionInfo) -> Dispatched {
-        if request.version == Version::HTTP_11 && request.fields.get_all(&HOST).count() != 1 {
-            // RFC 9112 §3.2; requests that proxies may have read differently end here.
+        if let Some(wrong) = wrong_host(&request) {
             self.0.connections.head_refused(HeadRefusal::Malformed);
-            return text(
-                StatusCode::BAD_REQUEST,
-                "Exactly one Host field is required.",
-            )
-            .into();
+            return text(StatusCode::BAD_REQUEST, wrong).into();
         }
         let uri = request.uri.clone();
         if !uri.path().starts_with('/') {
@@ -363,15 +360,26 @@ impl fmt::Debug for GatewayBuilder {
     }
 }
 
+/// What is wrong with the host that a request is for: requests that proxies may have read differently end here. (RFC 9112 §3.2)
+fn wrong_host(request: &Request) -> Option<&'static str> {
+    let mut hosts = request.fields.get_all(&HOST);
+    match (hosts.next(), hosts.next()) {
+        (None, _) if request.version != Version::HTTP_11 => None,
+        (None, _) | (_, Some(_)) => Some("Exactly one Host field is required."),
+        (Some(host), None) if host::is_valid(host.as_bytes()) => None,
+        (Some(_), None) => Some("The Host field is no host, with a port or without."),
+    }
+}
+
 /// The browser's side of `connection`, when no proxy has to be believed.
 fn direct_peer(request: &Request, connection: &ConnectionInfo) -> Peer {
-    let host = request.fields.get(&HOST).and_then(FieldValue::text);
+    // What an absolute target says counts, and not the field. (RFC 9112 §3.2.2)
+    let host = request.uri.authority().map(Authority::as_str);
+    let field = || request.fields.get(&HOST).and_then(FieldValue::text);
     Peer {
         trusted: false,
-        address: connection.peer.map(|peer| peer.ip()),
+        address: connection.peer.map(|peer| peer.ip().to_canonical()),
         scheme: connection.secure.then_some("https"),
-        host: host
-            .or_else(|| Some(request.uri.authority()?.as_str()))
-            .map(str::to_owned),
+        host: host.or_else(field).map(str::to_owned),
     }
 }

@@ -229,6 +229,36 @@ fn absolute_targets_are_accepted() {
     }
 }
 
+/// No page has these addresses; who stands in front may read another host in them, or another target. (RFC 9112 §3.2)
+#[test]
+fn hosts_and_targets_that_cannot_be_are_refused() {
+    let server = echo_server("");
+    for host in [
+        "a b", "a/b?c", "a:99999", "u@h", "[::1", "a\tb", "a:b:c", "a, b c",
+    ] {
+        let request = format!("GET /echo HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(exchange(&server, &request).0, 400, "{request:?}");
+    }
+    for host in ["", "a:", "A.example:1", "[::1]:8081", "192.0.2.1"] {
+        let request = format!("GET /echo HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        assert_eq!(exchange(&server, &request).0, 200, "{request:?}");
+    }
+    let fragment = "GET /echo#x HTTP/1.1\r\nHost: a\r\n\r\n";
+    assert_eq!(exchange(&server, fragment).0, 400);
+}
+
+/// The host of an absolute target counts, and what `Host` says is ignored. (RFC 9112 §3.2.2)
+#[test]
+fn absolute_targets_say_the_host() {
+    let server = Server::with_config("[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\n");
+    for (origin, status) in [("http://a.example", 200), ("http://b.example", 403)] {
+        let request = format!(
+            "GET http://a.example/echo/info HTTP/1.1\r\nHost: b.example\r\nOrigin: {origin}\r\n\r\n"
+        );
+        assert_eq!(exchange(&server, &request).0, status, "{origin}");
+    }
+}
+
 /// Exactly one `Host` in HTTP/1.1; HTTP/1.0 may do without. (RFC 9112 §3.2)
 #[test]
 fn request_needs_exactly_one_host() {
