@@ -1,22 +1,26 @@
 //! Where connections come from: TCP ports, Unix sockets, and sockets that systemd opened. They accept, and wait instead of
 //! spinning when the process has no descriptors left.
 
+mod inherited;
+mod unix;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tracing::{debug, warn};
 
 use super::ServerConfig;
 use super::stream::Stream;
 use super::tls::{TlsConfig, TlsError, TlsFiles};
+
+pub(super) use inherited::Inherited;
+use unix::SocketFile;
 
 /// Where a listener is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -171,7 +175,7 @@ impl Listener {
         let (inner, file) = match &listener.address {
             ListenAddress::Tcp(address) => (Inner::Tcp(bind_tcp(*address, config)?), None),
             ListenAddress::Unix(path) => {
-                let (inner, file) = bind_unix(path, listener.mode, config)?;
+                let (inner, file) = unix::bind(path, listener.mode, config)?;
                 (Inner::Unix(inner), Some(file))
             }
             ListenAddress::Systemd(name) => (inherited.take(name.as_deref())?, None),
@@ -253,129 +257,6 @@ fn bind_tcp(address: SocketAddr, config: &ServerConfig) -> io::Result<TcpListene
     socket.bind(&address.into())?;
     socket.listen(i32::from(config.backlog))?;
     TcpListener::from_std(socket.into())
-}
-
-fn bind_unix(
-    path: &Path,
-    mode: u32,
-    config: &ServerConfig,
-) -> io::Result<(UnixListener, SocketFile)> {
-    remove_left_over(path)?;
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    let address = SockAddr::unix(path).map_err(|_| {
-        let what =
-            format!("the path is too long; a Unix socket's has at most {LONGEST_PATH} bytes");
-        io::Error::new(io::ErrorKind::InvalidInput, what)
-    })?;
-    socket.bind(&address).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            let what =
-                "the folder does not exist; RuntimeDirectory= in a unit of systemd makes one";
-            io::Error::new(io::ErrorKind::NotFound, what)
-        }
-        _ => error,
-    })?;
-    let file = SocketFile::of(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    socket.listen(i32::from(config.backlog))?;
-    Ok((UnixListener::from_std(socket.into())?, file))
-}
-
-/// Removes the socket of a process that is gone; one that somebody listens on, or another kind of file, stays.
-fn remove_left_over(path: &Path) -> io::Result<()> {
-    let kind = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    if !kind.is_socket() {
-        let what = "there is a file that is not a socket";
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, what));
-    }
-    match StdUnixStream::connect(path) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            std::fs::remove_file(path)
-        }
-        Ok(_) => Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another process listens there",
-        )),
-        Err(error) => Err(error),
-    }
-}
-
-/// The file of a Unix socket, which goes when the listener goes, unless another socket took its place.
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            path: path.to_owned(),
-            identity: Self::identity(path)?,
-        })
-    }
-
-    /// Device and inode.
-    fn identity(path: &Path) -> io::Result<(u64, u64)> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok((metadata.dev(), metadata.ino()))
-    }
-}
-
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if Self::identity(&self.path).is_ok_and(|there| there == self.identity) {
-            let _ = std::fs::remove_file(&self.path);
-        }
-    }
-}
-
-/// Sockets that systemd opened for this process. (sd_listen_fds(3))
-pub(super) struct Inherited {
-    sockets: listenfd::ListenFd,
-    names: Vec<String>,
-}
-
-impl Inherited {
-    /// Those of the environment; they are there once.
-    pub(super) fn from_environment() -> Self {
-        let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
-        Self {
-            sockets: listenfd::ListenFd::from_env(),
-            names: names.split(':').map(str::to_owned).collect(),
-        }
-    }
-
-    fn take(&mut self, name: Option<&str>) -> io::Result<Inner> {
-        for index in 0..self.sockets.len() {
-            let is_called = |name| self.names.get(index).is_some_and(|known| known == name);
-            if !name.is_none_or(is_called) {
-                continue;
-            }
-            if let Ok(Some(listener)) = self.sockets.take_tcp_listener(index) {
-                listener.set_nonblocking(true)?;
-                return TcpListener::from_std(listener).map(Inner::Tcp);
-            }
-            if let Ok(Some(listener)) = self.sockets.take_unix_listener(index) {
-                listener.set_nonblocking(true)?;
-                return UnixListener::from_std(listener).map(Inner::Unix);
-            }
-        }
-        let what = match (name, self.sockets.len()) {
-            (_, 0) => "systemd opened no socket for this process".to_owned(),
-            (Some(name), _) => format!(
-                "systemd opened no socket of this name that is still free; there are {}, and FileDescriptorName= in the .socket unit sets {name:?}",
-                self.names.join(", ")
-            ),
-            (None, count) => format!("all {count} sockets that systemd opened are taken"),
-        };
-        Err(io::Error::new(io::ErrorKind::NotFound, what))
-    }
 }
 
 fn is_of_connection(error: &io::Error) -> bool {
