@@ -147,10 +147,10 @@ enum Inner {
 
 #[derive(Debug)]
 pub(super) struct Listener {
+    /// A socket's file that is removed in the end: before the socket is closed, because then another process may take the path.
+    _file: Option<SocketFile>,
     inner: Inner,
     tcp: TcpOptions,
-    /// A socket's file that is removed in the end.
-    _file: Option<SocketFile>,
 }
 
 /// What is set on each TCP connection.
@@ -181,13 +181,13 @@ impl Listener {
             ListenAddress::Systemd(name) => (inherited.take(name.as_deref())?, None),
         };
         Ok(Self {
+            _file: file,
             inner,
             tcp: TcpOptions {
                 nodelay: config.tcp_nodelay,
                 keepalive: config.tcp_keepalive,
                 user_timeout: config.tcp_user_timeout,
             },
-            _file: file,
         })
     }
 

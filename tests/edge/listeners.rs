@@ -1,14 +1,18 @@
 //! Unix sockets, several listeners, and sockets that systemd opened.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Barrier};
+use std::thread;
 
+use socket2::{Domain, SockAddr, Socket, Type};
 use sockjs_gateway::{BindError, Gateway, ListenAddress, ListenerConfig, Server, ServerConfig};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::Handle;
 
 use super::support::{Folder, ask, free_port, info, mode_of, poll, serve};
 
@@ -82,6 +86,83 @@ async fn only_sockets_that_nobody_serves_are_replaced() {
     let error = bind(&[unix(&path)]).unwrap_err().to_string();
     assert!(error.contains("a file that is not a socket"), "{error}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "a letter");
+}
+
+/// A process whose queue is full is one that listens: that is told at once, instead of waiting for it to accept.
+#[tokio::test]
+async fn sockets_that_are_too_busy_to_answer_are_in_use() {
+    let folder = Folder::new();
+    let path = folder.file("busy.sock");
+    let address = SockAddr::unix(&path).unwrap();
+    let socket = || Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    let busy = socket();
+    busy.bind(&address).unwrap();
+    busy.listen(0).unwrap();
+    let mut waiting = Vec::new();
+    loop {
+        let client = socket();
+        client.set_nonblocking(true).unwrap();
+        let connected = client.connect(&address);
+        waiting.push(client);
+        if connected.is_err() {
+            break;
+        }
+    }
+    let error = bind(&[unix(&path)]).unwrap_err().to_string();
+    assert!(error.contains("another process listens there"), "{error}");
+}
+
+/// A gateway that has made its socket and does not listen yet has it: another that starts meanwhile waits, and is told.
+#[tokio::test]
+async fn sockets_of_gateways_that_start_are_not_taken() {
+    let folder = Folder::new();
+    let path = folder.file("gateway.sock");
+    let starting = File::open(path.parent().unwrap()).unwrap();
+    starting.lock().unwrap();
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    socket.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    let other = {
+        let path = path.clone();
+        let runtime = Handle::current();
+        thread::spawn(move || {
+            let _inside = runtime.enter();
+            bind(&[unix(&path)]).map(drop)
+        })
+    };
+    socket.listen(1).unwrap();
+    drop(starting);
+    let error = other.join().unwrap().unwrap_err().to_string();
+    assert!(error.contains("another process listens there"), "{error}");
+    assert!(UnixStream::connect(&path).await.is_ok());
+}
+
+/// Of gateways that start together on what a process left behind, one has the socket, and is reached.
+#[tokio::test]
+async fn one_of_many_has_the_socket() {
+    const MANY: usize = 8;
+    let folder = Folder::new();
+    let path = folder.file("gateway.sock");
+    for _ in 0..10 {
+        drop(StdUnixListener::bind(&path).unwrap());
+        let start = Arc::new(Barrier::new(MANY));
+        let starting = (0..MANY).map(|_| {
+            let (start, path, runtime) = (Arc::clone(&start), path.clone(), Handle::current());
+            thread::spawn(move || {
+                let _inside = runtime.enter();
+                start.wait();
+                bind(&[unix(&path)])
+            })
+        });
+        let starting: Vec<_> = starting.collect();
+        let outcomes: Vec<_> = starting
+            .into_iter()
+            .map(|one| one.join().unwrap())
+            .collect();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+        assert!(UnixStream::connect(&path).await.is_ok());
+        drop(outcomes);
+        assert!(!path.exists());
+    }
 }
 
 /// What is wrong with a path is said in words.
