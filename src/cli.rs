@@ -15,12 +15,14 @@ mod supervisor;
 mod verbs;
 mod watch;
 
-use std::io::Write as _;
+use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 use tracing::{info, warn};
 
 use crate::admin::{Admin, ListenerAbout};
@@ -28,7 +30,7 @@ use crate::backend::{UpstreamConfig, from_url, without_secrets};
 use crate::bench::command as bench;
 use crate::config::{Config, ConfiguredService, DEFAULT_LISTEN, ServiceSettings, shown_lines};
 use crate::probe::command::{self as probe, DoctorArguments};
-use crate::server::{ListenAddress, Server};
+use crate::server::{ListenAddress, Server, systemd};
 use crate::service::{Gateway, Origins, ServiceConfig};
 
 use log::say;
@@ -119,6 +121,8 @@ enum Command {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Before the arguments are read, which takes longer than this: a signal that comes meanwhile counts.
+    let begun = may_serve(std::env::args_os().nth(1)).then(Begun::now);
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -132,7 +136,7 @@ pub fn main() -> ExitCode {
             if asked_for || safe == text {
                 let _ = error.print();
             } else {
-                let _ = write!(std::io::stderr(), "{safe}");
+                let _ = write!(io::stderr(), "{safe}");
             }
             return if asked_for {
                 ExitCode::SUCCESS
@@ -142,9 +146,9 @@ pub fn main() -> ExitCode {
         }
     };
     let done = match arguments.command {
-        None => serve(|| prepare(arguments.settings)),
-        Some(Command::Run(settings)) => serve(|| prepare(settings)),
-        Some(Command::Demo { listen }) => serve(|| demo(listen)),
+        None => serve(begun, || prepare(arguments.settings)),
+        Some(Command::Run(settings)) => serve(begun, || prepare(settings)),
+        Some(Command::Demo { listen }) => serve(begun, || demo(listen)),
         Some(Command::Doctor(arguments)) => probe::run(&arguments),
         Some(Command::Check(arguments)) => check::run(&arguments),
         Some(Command::Config(arguments)) => config::run(&arguments),
@@ -257,30 +261,51 @@ fn raise_limits() {
     }
 }
 
-/// Serves what is prepared until a signal stops it.
-fn serve(prepare: impl FnOnce() -> Result<Prepared, String>) -> Result<ExitCode, String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let started = runtime.and_then(|runtime| {
+/// What a program that serves has from its first moments on.
+struct Begun {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl Begun {
+    fn now() -> io::Result<Self> {
+        // Before descriptors are opened that could be taken for systemd's.
+        systemd::claim();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()?;
         let signals = {
             let _inside = runtime.enter();
             Signals::install()?
         };
-        Ok((runtime, signals))
-    });
-    let (runtime, signals) = match started {
-        Ok(started) => started,
+        Ok(Self { runtime, signals })
+    }
+}
+
+/// Whether a command line whose first argument is this may be one to serve. Other commands are ended by signals.
+fn may_serve(first: Option<OsString>) -> bool {
+    first.is_none_or(|first| {
+        let first = first.to_string_lossy();
+        first.starts_with('-') || ["run", "demo"].contains(&&*first)
+    })
+}
+
+/// Serves what is prepared until a signal stops it.
+fn serve(
+    begun: Option<io::Result<Begun>>,
+    prepare: impl FnOnce() -> Result<Prepared, String>,
+) -> Result<ExitCode, String> {
+    match begun.unwrap_or_else(Begun::now) {
+        Ok(Begun { runtime, signals }) => Ok(prepare()?.run(runtime, signals)),
         Err(error) => {
             say(&format!("cannot start: {error}"));
-            return Ok(ExitCode::FAILURE);
+            Ok(ExitCode::FAILURE)
         }
-    };
-    Ok(prepare()?.run(runtime, signals))
+    }
 }
 
 impl Prepared {
-    fn run(self, runtime: tokio::runtime::Runtime, signals: Signals) -> ExitCode {
+    fn run(self, runtime: Runtime, signals: Signals) -> ExitCode {
         match log::start() {
             Ok(lost) => self.gateway.counts_log_lines(lost),
             Err(error) => {
@@ -377,6 +402,9 @@ impl Prepared {
             }
             tokio::spawn(admin.serve(std::future::pending()))
         });
+        if let Some(unused) = systemd::unused() {
+            warn!("{unused}");
+        }
         let reload = reload::Reload {
             settings,
             gateway: gateway.clone(),

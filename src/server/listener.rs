@@ -1,7 +1,6 @@
 //! Where connections come from: TCP ports, Unix sockets, and sockets that systemd opened. They accept, and wait instead of
 //! spinning when the process has no descriptors left.
 
-mod inherited;
 mod unix;
 
 use std::fmt;
@@ -17,9 +16,9 @@ use tracing::{debug, warn};
 
 use super::ServerConfig;
 use super::stream::Stream;
+use super::systemd::{self, Listening};
 use super::tls::{TlsConfig, TlsError, TlsFiles};
 
-pub(super) use inherited::Inherited;
 use unix::SocketFile;
 
 /// Where a listener is.
@@ -145,6 +144,23 @@ enum Inner {
     Unix(UnixListener),
 }
 
+impl TryFrom<Listening> for Inner {
+    type Error = io::Error;
+
+    fn try_from(opened: Listening) -> io::Result<Self> {
+        match opened {
+            Listening::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener).map(Self::Tcp)
+            }
+            Listening::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                UnixListener::from_std(listener).map(Self::Unix)
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Listener {
     /// A socket's file that is removed in the end: before the socket is closed, because then another process may take the path.
@@ -166,19 +182,15 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Listener {
-    /// Opens it; `inherited` are the sockets that systemd opened.
-    pub(super) fn bind(
-        listener: &ListenerConfig,
-        config: &ServerConfig,
-        inherited: &mut Inherited,
-    ) -> io::Result<Self> {
+    /// Opens it.
+    pub(super) fn bind(listener: &ListenerConfig, config: &ServerConfig) -> io::Result<Self> {
         let (inner, file) = match &listener.address {
             ListenAddress::Tcp(address) => (Inner::Tcp(bind_tcp(*address, config)?), None),
             ListenAddress::Unix(path) => {
                 let (inner, file) = unix::bind(path, listener.mode, config)?;
                 (Inner::Unix(inner), Some(file))
             }
-            ListenAddress::Systemd(name) => (inherited.take(name.as_deref())?, None),
+            ListenAddress::Systemd(name) => (systemd::take(name.as_deref())?.try_into()?, None),
         };
         Ok(Self {
             _file: file,

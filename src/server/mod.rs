@@ -14,6 +14,7 @@ mod output;
 mod proxy_protocol;
 mod socket;
 mod stream;
+pub mod systemd;
 mod tls;
 
 use std::fmt;
@@ -39,7 +40,7 @@ pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 use connection::Seat;
 pub use gate::ConnectionCounts;
 use gate::Gate;
-use listener::{Inherited, Listener};
+use listener::Listener;
 use stream::Stream;
 use tls::Acceptor;
 
@@ -144,7 +145,7 @@ impl Server {
         gateway: Gateway,
         config: ServerConfig,
     ) -> Result<Self, BindError> {
-        let mut inherited = Inherited::from_environment();
+        systemd::claim();
         let open = |listener: &ListenerConfig| {
             let address = || listener.address.clone();
             let files = listener
@@ -156,7 +157,7 @@ impl Server {
                     tls: files.map(|files| Acceptor::new(&files, config.http2)),
                     proxy_protocol: listener.proxy_protocol,
                 },
-                listener: Listener::bind(listener, &config, &mut inherited)
+                listener: Listener::bind(listener, &config)
                     .map_err(|error| BindError::Socket(address(), error))?,
             })
         };

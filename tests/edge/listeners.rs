@@ -212,19 +212,20 @@ async fn ports_are_shared_when_asked_for() {
 }
 
 /// The program, started by a shell as systemd starts it: sockets from descriptor 3 on, told by variables. (sd_listen_fds(3))
-fn activated(sockets: Vec<OwnedFd>, names: &str, listen: &[&str]) -> Activated {
+fn activated(sockets: Vec<OwnedFd>, names: &str, arguments: &[&str]) -> Activated {
+    let count = sockets.len().to_string();
+    activated_as(&count, sockets, names, arguments)
+}
+
+/// The same, with another count of them.
+fn activated_as(count: &str, sockets: Vec<OwnedFd>, names: &str, arguments: &[&str]) -> Activated {
     let mut sockets = sockets.into_iter();
     let gateway = env!("CARGO_BIN_EXE_sockjs-gateway");
-    let count = sockets.len();
-    let listen: String = listen
-        .iter()
-        .map(|address| format!(" --listen {address}"))
-        .collect();
+    let arguments = arguments.join(" ");
     // The shell becomes the program, so that its id is right.
     let script = format!(
-        "exec 3<&0 4<&1 LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES={names}; export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; exec {gateway} --to echo:{listen} </dev/null >/dev/null"
-    )
-    .replacen("exec 3<&0 4<&1 LISTEN", "exec 3<&0 4<&1; LISTEN", 1);
+        "exec 3<&0 4<&1; LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES={names}; export LISTEN_PID LISTEN_FDS LISTEN_FDNAMES; exec {gateway} --to echo: {arguments} </dev/null >/dev/null"
+    );
     let child = Command::new("sh")
         .args(["-c", &script])
         .stdin(sockets.next().map_or_else(Stdio::null, Stdio::from))
@@ -239,14 +240,14 @@ struct Activated(Child);
 
 impl Activated {
     /// What it logs, up to the line that has `expected`.
-    fn says(&mut self, expected: &str) {
+    fn says(&mut self, expected: &str) -> String {
         let log = BufReader::new(self.0.stderr.as_mut().unwrap());
         let mut said = String::new();
         for line in log.lines().map_while(Result::ok) {
             said.push_str(&line);
             said.push('\n');
             if line.contains(expected) {
-                return;
+                return said;
             }
         }
         panic!("{expected:?} is missing in {said}");
@@ -269,7 +270,11 @@ async fn sockets_of_systemd_are_served() {
     let address = tcp.local_addr().unwrap();
     let local = StdUnixListener::bind(&path).unwrap();
     let sockets = vec![OwnedFd::from(tcp), OwnedFd::from(local)];
-    let mut gateway = activated(sockets, "web:local", &["systemd:local", "systemd:web"]);
+    let mut gateway = activated(
+        sockets,
+        "web:local",
+        &["--listen systemd:local", "--listen systemd:web"],
+    );
     gateway.says(&format!("listening on http://{address}"));
     let request = info("").replace("/s/", "/sockjs/");
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -299,20 +304,90 @@ fn missing_sockets_of_systemd_are_named() {
     for (sockets, listen, expected) in [
         (
             Vec::new(),
-            &["systemd"][..],
+            &["--listen systemd"][..],
             "systemd opened no socket for this process",
         ),
         (
             socket(),
-            &["systemd:other"],
+            &["--listen systemd:other"],
             "there are web, and FileDescriptorName=",
         ),
         (
             socket(),
-            &["systemd", "systemd"],
+            &["--listen systemd", "--listen systemd"],
             "all 1 sockets that systemd opened are taken",
         ),
     ] {
         activated(sockets, "web", listen).says(expected);
+    }
+}
+
+fn free_tcp() -> std::net::TcpListener {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+/// Connections to a socket that nobody takes would wait for ever: that is told, with which and what to write.
+#[test]
+fn sockets_of_systemd_that_nobody_takes_are_told() {
+    for listen in ["--listen systemd:web", "--listen 127.0.0.1:0"] {
+        let (web, other) = (free_tcp(), free_tcp());
+        let address = other.local_addr().unwrap();
+        let sockets = vec![OwnedFd::from(web), OwnedFd::from(other)];
+        let mut gateway = activated(sockets, "web:other", &[listen]);
+        let said = gateway.says("systemd opened sockets that no listener takes");
+        let (_, which) = said.rsplit_once("no listener takes").unwrap();
+        assert!(which.contains(&format!("{address} (other)")), "{said}");
+        assert_eq!(which.contains("(web)"), !listen.contains("web"), "{said}");
+    }
+}
+
+/// The operators' listener may have one as well as the services.
+#[test]
+fn sockets_of_systemd_serve_operators_too() {
+    let folder = Folder::new();
+    let token = folder.write("token", "0123456789abcdef");
+    let (web, admin) = (free_tcp(), free_tcp());
+    let address = admin.local_addr().unwrap();
+    let sockets = vec![OwnedFd::from(web), OwnedFd::from(admin)];
+    let token = format!("--set admin.token_file={}", token.display());
+    let arguments = [
+        "--listen systemd:web",
+        "--set admin.listen=systemd:admin",
+        &token,
+    ];
+    let mut gateway = activated(sockets, "web:admin", &arguments);
+    let said = gateway.says(&format!("admin on http://{address}"));
+    assert!(!said.contains("no listener takes"), "{said}");
+}
+
+/// What is no socket to accept on is refused, instead of being served: not open, of another kind, a connection, not listening.
+#[test]
+fn only_sockets_that_listen_are_taken_from_systemd() {
+    let listening = free_tcp();
+    let connection = std::net::TcpStream::connect(listening.local_addr().unwrap()).unwrap();
+    let silent = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let anywhere: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    silent.bind(&anywhere.into()).unwrap();
+    let datagrams = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let of_another_kind = "descriptor 3 is not open, or no TCP socket";
+    for (count, sockets, expected) in [
+        ("8", vec![], of_another_kind),
+        ("1", vec![OwnedFd::from(datagrams)], of_another_kind),
+        (
+            "1",
+            vec![OwnedFd::from(connection)],
+            "descriptor 3 is a connection",
+        ),
+        (
+            "1",
+            vec![OwnedFd::from(silent)],
+            "descriptor 3 does not listen",
+        ),
+        ("99999999", vec![], "no number of sockets from 0 to 1024"),
+    ] {
+        let mut gateway = activated_as(count, sockets, "web", &["--listen systemd"]);
+        let said = gateway.says("cannot listen on systemd: ");
+        assert!(said.contains(expected), "{expected:?} is missing in {said}");
+        assert_eq!(gateway.0.wait().unwrap().code(), Some(1));
     }
 }
