@@ -93,13 +93,13 @@ impl Reload {
                         return;
                     }
                     // What is read now is known.
-                    block_in_place(|| self.watched.has_changed());
+                    block_in_place(|| self.watched.read_now());
                 }
                 Some(asker) = asked.recv() => {
                     who = Some(asker);
-                    block_in_place(|| self.watched.has_changed());
+                    block_in_place(|| self.watched.read_now());
                 }
-                () = pause(watch) => {
+                () = pause(watch.map(|usual| self.watched.pause(usual))) => {
                     if !block_in_place(|| self.watched.has_changed()) {
                         continue;
                     }
