@@ -65,6 +65,16 @@ pub(super) fn load(settings: &Settings) -> Result<(Config, Watched), String> {
     Ok((config, watched))
 }
 
+/// Prefixes as they are logged: nothing where there are none, and `/` for the one of all paths, which is empty.
+fn names(prefixes: &[Arc<str>]) -> Option<String> {
+    let shown = |prefix: &Arc<str>| match &**prefix {
+        "" => "/".to_owned(),
+        prefix => prefix.to_owned(),
+    };
+    let names: Vec<_> = prefixes.iter().map(shown).collect();
+    (!names.is_empty()).then(|| names.join(" "))
+}
+
 /// Until files are to be looked at.
 async fn pause(watch: Option<Duration>) {
     match watch {
@@ -180,7 +190,6 @@ impl Reload {
             let keys = needs_restart.join(", ");
             warn!("{keys}: as when the program was started; changes need a restart");
         }
-        let names = |prefixes: &[Arc<str>]| prefixes.join(" ");
         info!(
             added = names(&reloaded.added),
             removed = names(&reloaded.removed),

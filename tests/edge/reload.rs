@@ -383,6 +383,31 @@ async fn files_that_hang_hold_up_the_reload_only() {
     assert!(program.wait().success());
 }
 
+/// The service of all paths, whose prefix is empty, is seen in the log as `/`, and where there is none nothing is.
+#[tokio::test]
+async fn services_that_come_and_go_are_named_in_the_log() {
+    let folder = Folder::new();
+    let write = |prefixes: &[&str]| {
+        let mut text = "listen = \"127.0.0.1:0\"\n".to_owned();
+        for prefix in prefixes {
+            text += &format!("[[service]]\nprefix = \"{prefix}\"\nbackend = \"echo:\"\n");
+        }
+        folder.write("gateway.toml", &text)
+    };
+    let mut program = Program::start(&write(&["/a"]));
+    program.says("listening on http://");
+    for (prefixes, expected, absent) in [
+        (&["/a", ""][..], r#""added":"/""#, "removed"),
+        (&["/a"], r#""removed":"/""#, "added"),
+    ] {
+        write(prefixes);
+        program.signal("HUP");
+        let said = program.says("configuration reloaded");
+        let line = said.lines().last().unwrap();
+        assert!(line.contains(expected) && !line.contains(absent), "{line}");
+    }
+}
+
 /// SIGHUP ends no program, whether it has a file or not.
 #[tokio::test]
 async fn hang_up_without_a_file_is_survived() {
