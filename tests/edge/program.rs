@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 
+use super::support::within;
+
 pub(crate) struct Program {
     child: Child,
     /// `None` once nobody reads it any more.
@@ -58,6 +60,23 @@ impl Program {
         let (_, port) = said.rsplit_once("127.0.0.1:").unwrap();
         let digits = port.split(|other: char| !other.is_ascii_digit());
         digits.take(1).collect::<String>().parse().unwrap()
+    }
+
+    /// Waits until SIGHUP does not end it any more: `SigCgt` of proc_pid_status(5).
+    pub(crate) async fn catches_hang_up(&self) {
+        let status = format!("/proc/{}/status", self.child.id());
+        let catches = || {
+            let status = std::fs::read_to_string(&status).unwrap();
+            let mut lines = status.lines();
+            let caught = lines.find_map(|line| line.strip_prefix("SigCgt:"));
+            u64::from_str_radix(caught.unwrap().trim(), 16).unwrap() & 1 == 1
+        };
+        let caught = async {
+            while !catches() {
+                tokio::task::yield_now().await;
+            }
+        };
+        within("a handler of SIGHUP", caught).await;
     }
 
     /// Sends the signal of that name.

@@ -383,6 +383,15 @@ async fn files_that_hang_hold_up_the_reload_only() {
     assert!(program.wait().success());
 }
 
+/// SIGHUP that comes while the program starts, long before it serves, is a reload too.
+#[tokio::test]
+async fn hang_up_while_it_starts_is_survived() {
+    let mut program = Program::run(&["--to", "echo:", "--listen", "127.0.0.1:0"]);
+    program.catches_hang_up().await;
+    program.signal("HUP");
+    program.says("configuration reloaded");
+}
+
 /// The service of all paths, whose prefix is empty, is seen in the log as `/`, and where there is none nothing is.
 #[tokio::test]
 async fn services_that_come_and_go_are_named_in_the_log() {
