@@ -1,9 +1,11 @@
 //! The kinds of values that are files, and their permissions.
 
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::PathBuf;
 
 use super::key::{Kind, Shape};
-use super::kinds::parsed;
+use super::kinds::{parsed, refused};
 use super::mistake::Mistake;
 use super::value::Value;
 
@@ -16,14 +18,37 @@ pub(super) struct Path;
 /// Permissions of a file.
 pub(super) struct Mode;
 
+/// What is at a path instead of a file. Nothing else is read: a FIFO may have nothing to say for ever.
+pub(super) fn what_else(path: &std::path::Path) -> Option<&'static str> {
+    let kind = fs::metadata(path).ok()?.file_type();
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("a folder")
+    } else if kind.is_fifo() {
+        Some("a FIFO")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}
+
 impl Kind for File {
     type Held = Option<PathBuf>;
     const SHAPE: Shape = Shape::Text("/etc/ssl/upstream-ca.pem");
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        parsed(value, "a text; write a path in quotes", |text| {
-            (!text.is_empty()).then(|| Some(value.origin.path(text)))
-        })
+        let path = parsed(value, "a text; write a path in quotes", |text| {
+            (!text.is_empty()).then(|| value.origin.path(text))
+        })?;
+        match what_else(&path) {
+            None => Ok(Some(path)),
+            Some(what) => refused(
+                value,
+                format!("{value} is {what}; write the path of a file"),
+            ),
+        }
     }
 
     fn write(held: &Self::Held) -> Option<Value> {

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::document;
+use super::files::what_else;
 use super::key::{Key, Root, Section, Shape, nearest, no_such_key};
 use super::keys::{OWN, SERVICE, TOP};
 use super::mistake::{LoadError, Mistake};
@@ -142,6 +143,9 @@ fn from_file(path: &Path, origin: &Origin) -> Result<Table, Mistake> {
     let unreadable = |error: &dyn std::fmt::Display| {
         Mistake::new(origin, "", format!("cannot read {name}: {error}"))
     };
+    if let Some(what) = what_else(path) {
+        return Err(unreadable(&format_args!("it is {what}, not a file")));
+    }
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
     let mut text = String::new();
     let read = file.take(LONGEST + 1).read_to_string(&mut text);

@@ -1,6 +1,7 @@
 //! Another configuration for a gateway that runs, and SIGHUP for the program.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use sockjs_gateway::client::{Builder, Client, Event, Transport};
@@ -363,24 +364,71 @@ async fn watched_files_are_reloaded() {
     assert!(!said.contains("files have changed"), "{said}");
 }
 
-/// A file that cannot be read to its end holds up the reload, and nothing else: sessions are served, and the program stops.
+fn make_fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(made.success());
+}
+
+/// Where a FIFO took the place of the configuration, nobody waits for what comes through it: the reload is refused, and the next is
+/// not.
 #[tokio::test]
-async fn files_that_hang_hold_up_the_reload_only() {
+async fn configurations_that_are_no_files_are_refused() {
     let folder = Folder::new();
     let text = "listen = \"127.0.0.1:0\"\n[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n";
     let file = folder.write("gateway.toml", text);
     let mut program = Program::start(&file);
     let port = program.port();
     std::fs::remove_file(&file).unwrap();
-    let made = Command::new("mkfifo").arg(&file).status().unwrap();
-    assert!(made.success());
+    make_fifo(&file);
     program.signal("HUP");
-    for _ in 0..20 {
-        let answer = within("an answer", status(port, "/a/info")).await;
-        assert!(answer.contains("200"), "{answer}");
+    let said = program.says("what was in force stays");
+    assert!(said.contains("it is a FIFO, not a file"), "{said}");
+    assert!(status(port, "/a/info").await.contains("200"));
+    std::fs::remove_file(&file).unwrap();
+    folder.write("gateway.toml", text);
+    program.signal("HUP");
+    program.says("configuration reloaded");
+}
+
+/// The same holds for every file that a configuration names, and the key that names it is told.
+#[tokio::test]
+async fn named_files_that_are_no_files_are_refused() {
+    let folder = Folder::new();
+    let fifo = folder.file("fifo");
+    make_fifo(&fifo);
+    let listener = "[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener.tls]]\n";
+    let auth = "[[auth]]\nname = \"a\"\n";
+    let service = "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n";
+    let file = folder.write(
+        "gateway.toml",
+        &format!("listen = \"127.0.0.1:0\"\n{service}"),
+    );
+    let mut program = Program::start(&file);
+    program.says("listening on http://");
+    for (key, text) in [
+        (
+            "certificate",
+            format!("{service}{listener}key = \"gateway.toml\"\n"),
+        ),
+        (
+            "key",
+            format!("{service}{listener}certificate = \"gateway.toml\"\n"),
+        ),
+        ("secret_file", format!("{service}{auth}")),
+        ("jwks_file", format!("{service}{auth}")),
+        (
+            "token_file",
+            format!("{service}[admin]\nlisten = \"127.0.0.1:0\"\n"),
+        ),
+        ("ca_file", format!("{service}[service.upstream]\n")),
+    ] {
+        folder.write("gateway.toml", &format!("{text}{key} = \"fifo\"\n"));
+        program.signal("HUP");
+        let said = program.says("what was in force stays");
+        let line = said.lines().find(|line| line.contains("is a FIFO"));
+        let line = line.unwrap_or_else(|| panic!("{key}: {said}"));
+        assert!(line.contains(key), "{line}");
     }
-    program.signal("TERM");
-    assert!(program.wait().success());
 }
 
 /// SIGHUP that comes while the program starts, long before it serves, is a reload too.

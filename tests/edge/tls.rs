@@ -10,7 +10,6 @@ use sockjs_gateway::{
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::program::Program;
 use super::support::{
     Authority, Folder, Running, ask, connector, free_port, info, poll, serve, serve_with,
     shake_hands, tls, within,
@@ -295,41 +294,6 @@ async fn wrong_files_are_named() {
             "{error}"
         );
     }
-}
-
-/// The files are read once: what was checked is what is used, at the start and at a reload, also where a file can be read once only.
-#[tokio::test]
-async fn certificates_are_read_once() {
-    let (folder, authority) = (Folder::new(), Authority::new());
-    let files = authority.sign(&["localhost"]).write(&folder, "own");
-    let pem = std::fs::read(&files.certificate).unwrap();
-    let pipe = folder.file("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
-    let text = format!(
-        "[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener.tls]]\ncertificate = {pipe:?}\nkey = {:?}\n\
-         [[service]]\nprefix = \"/s\"\nbackend = \"echo:\"\n",
-        files.key
-    );
-    let file = folder.write("gateway.toml", &text);
-    // Done once the program reads.
-    let hand_out = || {
-        let (pipe, pem) = (pipe.clone(), pem.clone());
-        tokio::task::spawn_blocking(move || std::fs::write(pipe, pem))
-    };
-    let handed_out = hand_out();
-    let program = tokio::task::spawn_blocking(move || {
-        let mut program = Program::start(&file);
-        program.says("listening on https://127.0.0.1:");
-        program
-    });
-    let mut program = within("the start", program).await.unwrap();
-    within("a reader", handed_out).await.unwrap().unwrap();
-    let handed_out = hand_out();
-    program.signal("HUP");
-    let reloaded = tokio::task::spawn_blocking(move || program.says("configuration reloaded"));
-    within("the reload", reloaded).await.unwrap();
-    within("a reader", handed_out).await.unwrap().unwrap();
 }
 
 /// What browsers will refuse is remarked.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::layers::{OneService, Setting, Sources};
 use super::*;
+use crate::server::Server;
 use crate::service::Origins;
 
 const SERVICE: &str = "[[service]]\nprefix = \"/a\"\nbackend = \"echo:\"\n";
@@ -347,4 +348,39 @@ fn services_share_authenticators_or_have_none() {
         shown.contains("cookie:t") && !shown.contains("0123456789abcdef"),
         "{shown}"
     );
+}
+
+/// Certificates are read once: what was checked is what is used, at the start and at a reload, also where the files have gone since.
+#[tokio::test]
+async fn certificates_are_used_as_they_were_checked() {
+    if !cfg!(feature = "tls") {
+        return;
+    }
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a key");
+    let text = format!(
+        "[[listener]]\naddress = \"127.0.0.1:0\"\n[[listener.tls]]\ncertificate = \"own.pem\"\nkey = \"own.key\"\n{SERVICE}"
+    );
+    let read = || {
+        let folder = Folder::new();
+        let write = |name: &str, content: &str| {
+            let path = folder.0.join(name);
+            std::fs::write(&path, content).expect("the file can be written");
+            path
+        };
+        write("own.pem", &own.cert.pem());
+        write("own.key", &own.signing_key.serialize_pem());
+        let path = write("gateway.toml", &text);
+        let sources = Sources {
+            file: Some((path, Origin::Argument("--config".into()))),
+            ..Sources::default()
+        };
+        // The folder goes with the end of this.
+        Config::load(&sources).expect("it is right")
+    };
+    let mut config = read();
+    let gateway = config.gateway().expect("one service");
+    let server = Server::listen(&config.take_listeners(), gateway, ServerConfig::default());
+    let certificates = server.expect("a free port").certificates();
+    let reloaded = certificates.reload(&read().take_listeners());
+    reloaded.expect("what was read is used");
 }
