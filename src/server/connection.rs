@@ -30,6 +30,7 @@ use super::head::{Head, HeadReader, Limits};
 use super::http2::{self, Preface};
 use super::incoming::{Fed, Incoming, poll_more};
 use super::output::{Batch, Output};
+use super::proxy_protocol;
 use super::socket::Socket;
 use super::stream::Stream;
 
@@ -347,6 +348,9 @@ impl Connection {
     /// Answers what is no request; nothing behind it is one either.
     fn refuse(&mut self, why: HeadRefusal, context: &mut Context<'_>) -> Poll<Result<(), Over>> {
         debug!(peer = self.info.peer.map(display), ?why, "no valid request");
+        if self.is_new {
+            proxy_protocol::warn_if_unexpected(&self.input, self.info.peer);
+        }
         self.gateway.connections().head_refused(why);
         let mut batch = Batch::new();
         encode::refusal(why, batch.bytes());

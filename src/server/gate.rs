@@ -1,5 +1,6 @@
 //! Who may connect: how many there may be, of all and of each client network, and who may speak for others.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -41,6 +42,8 @@ pub(super) struct Gate {
     told: [Throttle; ConnectionRefusal::ALL.len()],
     /// For newcomers that end.
     told_of_newcomers: Throttle,
+    /// For connections without the PROXY header that they must begin with.
+    told_of_headers: Throttle,
 }
 
 /// A connection's place in the counts, free again when dropped.
@@ -78,6 +81,7 @@ impl Gate {
             counts,
             told: Default::default(),
             told_of_newcomers: Throttle::default(),
+            told_of_headers: Throttle::default(),
         }
     }
 
@@ -156,6 +160,22 @@ impl Gate {
             warn!(%peer, limit, held_back, "connection refused: too many from one network (server.max_connections_per_client)");
         }
         has_place
+    }
+
+    /// A connection did not begin with the PROXY header that its listener expects. Who only looks whether somebody listens, and
+    /// goes, is not told of.
+    pub(super) fn misses_header(&self, info: &ConnectionInfo, error: &io::Error) {
+        if error.kind() != io::ErrorKind::InvalidData {
+            return;
+        }
+        if let Some(held_back) = self.told_of_headers.admit() {
+            warn!(
+                peer = info.peer.map(display),
+                %error,
+                held_back,
+                "connection ended: proxy_protocol = true of its listener expects a PROXY header; have the proxy send one, or take proxy_protocol out"
+            );
+        }
     }
 
     /// Whether the word of who begins with a PROXY header is taken.

@@ -347,7 +347,8 @@ impl Below {
             if !gate.believes_proxy(&info, &seat.gateway) {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
-            let told = proxy_protocol::read(&mut stream).await?;
+            let told = proxy_protocol::read(&mut stream).await;
+            let told = told.inspect_err(|error| gate.misses_header(&info, error))?;
             // Where it tells nobody, nobody is known: what is forwarded by who stands behind is not the proxy's word.
             info.peer = told.source;
             info.unix = false;

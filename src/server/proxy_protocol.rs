@@ -4,9 +4,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
 
 use ppp::{v1, v2};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tracing::warn;
+
+use crate::registry::Throttle;
 
 /// How a header of version 2 begins.
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
@@ -29,6 +33,26 @@ pub(super) struct Told {
     pub(super) source: Option<SocketAddr>,
     /// The browser came over TLS.
     pub(super) secure: bool,
+}
+
+/// Tells, at most once in ten seconds, that a connection begins with such a header where none is expected. One for the process:
+/// connections do not know their listener.
+pub(super) fn warn_if_unexpected(input: &[u8], peer: Option<SocketAddr>) {
+    static TOLD: LazyLock<Throttle> = LazyLock::new(Throttle::default);
+    // Empty lines in front of a request are taken off, and the signature begins with two.
+    let is_header = [&PREFIX[..], &SIGNATURE[..], &SIGNATURE[4..]]
+        .iter()
+        .any(|begin| input.starts_with(begin));
+    if !is_header {
+        return;
+    }
+    if let Some(held_back) = TOLD.admit() {
+        warn!(
+            peer = peer.map(display),
+            held_back,
+            "a connection begins with a PROXY header, which its listener does not expect: write proxy_protocol = true into its [[listener]], or have the proxy send none"
+        );
+    }
 }
 
 /// Reads the header, and nothing behind it.

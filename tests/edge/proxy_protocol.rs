@@ -1,7 +1,9 @@
 //! The PROXY protocol on listeners: believed from trusted proxies, and from nobody else.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
+use super::program::Program;
 use super::support::{
     Authority, Folder, ask, connector, free_port, info, poll, serve, shake_hands, tls, within,
 };
@@ -74,6 +76,56 @@ async fn others_are_refused() {
         let mut answer = Vec::new();
         let _ = within("the end", stream.read_to_end(&mut answer)).await;
         assert!(answer.is_empty(), "{trusted:?} {begins:?}: {answer:?}");
+    }
+}
+
+/// What a proxy is told wrong is told to the operator, once for a crowd: a header that a listener does not expect, and one that it
+/// misses. Who connects and goes, as health checks do, is not.
+#[tokio::test]
+async fn proxies_that_do_not_fit_their_listener_are_told() {
+    let folder = Folder::new();
+    let service = "[[service]]\nprefix = \"/s\"\nbackend = \"echo:\"\n";
+    let speaks = |yes: bool| {
+        let listener = format!("[[listener]]\naddress = \"127.0.0.1:0\"\nproxy_protocol = {yes}\n");
+        let text = format!("trusted_proxies = [\"127.0.0.1\"]\n{listener}{service}");
+        folder.write(&format!("{yes}.toml"), &text)
+    };
+    let binary = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+    for (expects, begins, expected) in [
+        (
+            false,
+            HEADER,
+            "write proxy_protocol = true into its [[listener]]",
+        ),
+        (
+            false,
+            &binary[..],
+            "write proxy_protocol = true into its [[listener]]",
+        ),
+        (
+            true,
+            b"",
+            "proxy_protocol = true of its listener expects a PROXY header",
+        ),
+    ] {
+        let mut program = Program::start(&speaks(expects));
+        let port = program.port();
+        let connect = async || TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        drop(connect().await);
+        for _ in 0..3 {
+            let mut stream = connect().await;
+            let request = [begins, info("").as_bytes()].concat();
+            let _ = stream.write_all(&request).await;
+            let _ = within("the end", stream.read_to_end(&mut Vec::new())).await;
+        }
+        program.signal("TERM");
+        let said = program.rest();
+        assert_eq!(said.matches(expected).count(), 1, "{said}");
+        let told = said.lines().find(|line| line.contains(expected)).unwrap();
+        assert!(
+            told.contains("WARN") && told.contains("127.0.0.1:"),
+            "{told}"
+        );
     }
 }
 
