@@ -248,11 +248,24 @@ fn demo(listen: ListenAddress) -> Result<Prepared, String> {
     })
 }
 
-/// Every connection is an open file: as many as the system lets this process have. And memory that was given back by
-/// sessions is given back to the system after a while, whether others come or not.
-fn raise_limits() {
+/// Files that the program has open beside its connections, about.
+const OWN_FILES: usize = 32;
+
+/// Every connection is an open file: as many as the system lets this process have, and a warning where it may have fewer than
+/// `max_connections`. And memory that was given back by sessions is given back to the system after a while, whether others come or not.
+fn raise_limits(max_connections: usize) {
     match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(files) => info!(files, "open files allowed"),
+        Ok(files) => {
+            info!(files, "open files allowed");
+            let needed = max_connections.saturating_add(OWN_FILES) as u64;
+            if files < needed {
+                warn!(
+                    files,
+                    max_connections,
+                    "fewer files may be open than there may be connections (server.max_connections), and those beyond are not accepted: allow {needed} or more (LimitNOFILE= of systemd, ulimit -n), as many again where each session has an upstream connection; or lower server.max_connections"
+                );
+            }
+        }
         Err(error) => warn!(%error, "the limit on open files cannot be raised"),
     }
     #[cfg(feature = "jemalloc")]
@@ -313,7 +326,7 @@ impl Prepared {
                 return ExitCode::FAILURE;
             }
         }
-        raise_limits();
+        raise_limits(self.config.server.max_connections);
         // On a worker too: a connection that is accepted there need not wake another thread.
         let serving = runtime.spawn(self.serve(signals));
         let outcome = runtime.block_on(serving);

@@ -24,9 +24,14 @@ impl Program {
 
     /// With more in its environment.
     pub(crate) fn run_in(arguments: &[&str], environment: &[(&str, &OsStr)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"))
-            .args(arguments)
-            .envs(environment.iter().copied())
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sockjs-gateway"));
+        command.args(arguments).envs(environment.iter().copied());
+        Self::spawn(&mut command)
+    }
+
+    /// By a command of any kind that becomes it.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

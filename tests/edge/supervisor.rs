@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Duration;
 
 use super::program::Program;
@@ -88,5 +89,24 @@ async fn supervisors_see_signs_of_life() {
     assert_eq!(supervisor.hears_news(), "READY=1\n");
     for _ in 0..3 {
         assert_eq!(supervisor.hears(), "WATCHDOG=1\nSTATUS=0 sessions\n");
+    }
+}
+
+/// A limit on open files that cannot hold all connections is told at the start, with both numbers.
+#[test]
+fn too_few_open_files_are_told() {
+    let gateway = env!("CARGO_BIN_EXE_sockjs-gateway");
+    for (most, expected) in [("1000", true), ("100", false)] {
+        let mut program = Program::spawn(Command::new("sh").args([
+            "-c",
+            &format!("ulimit -n 300; exec {gateway} --to echo: --listen 127.0.0.1:0 --set server.max_connections={most}"),
+        ]));
+        let said = program.says("listening on http://");
+        let told = said.contains("fewer files may be open than there may be connections");
+        assert_eq!(told, expected, "{said}");
+        assert!(
+            !expected || said.contains(r#""files":300,"max_connections":1000"#),
+            "{said}"
+        );
     }
 }
