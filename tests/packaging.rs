@@ -10,6 +10,7 @@ use std::time::Duration;
 use sockjs_gateway::ServerConfig;
 
 const UNIT: &str = "packaging/systemd/sockjs-gateway.service";
+const SOCKET: &str = "packaging/systemd/sockjs-gateway.socket";
 const FILE: &str = "/etc/sockjs-gateway/gateway.toml";
 
 fn program(arguments: &[&str]) -> std::process::Output {
@@ -21,7 +22,11 @@ fn program(arguments: &[&str]) -> std::process::Output {
 
 /// Values of a key of the unit.
 fn unit(key: &str) -> Vec<String> {
-    let text = read_to_string(UNIT).unwrap();
+    values(UNIT, key)
+}
+
+fn values(unit: &str, key: &str) -> Vec<String> {
+    let text = read_to_string(unit).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix(key));
     let values: Vec<_> = lines
         .filter_map(|line| line.strip_prefix('='))
@@ -43,6 +48,17 @@ fn installed_configuration_is_right() {
     let shown = program(&["config", "show", "--config", "packaging/gateway.toml"]);
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains(r#"listen = "127.0.0.1:8081""#), "{shown}");
+}
+
+/// Nor does it reach further when systemd opens its socket.
+#[test]
+fn socket_is_where_the_installed_configuration_listens() {
+    let file: toml::Table = read_to_string("packaging/gateway.toml")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let listen = file["listen"].as_str().unwrap();
+    assert_eq!(values(SOCKET, "ListenStream"), [listen]);
 }
 
 /// The unit's commands are understood, with the file where the package has it.
