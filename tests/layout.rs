@@ -46,6 +46,11 @@ const RULES: &[Rule] = &[
         must_not_name: IMPURE,
     },
     Rule {
+        module: "closes",
+        may_import: &["protocol"],
+        must_not_name: IMPURE,
+    },
+    Rule {
         module: "moment",
         may_import: &[],
         must_not_name: IMPURE,
@@ -129,6 +134,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "doctor",
         may_import: &[
+            "closes",
             "fields",
             "protocol",
             "session",
@@ -257,6 +263,7 @@ const RULES: &[Rule] = &[
             "bench",
             "cli",
             "client",
+            "closes",
             "config",
             "probe",
             "protocol",
