@@ -1,12 +1,14 @@
 //! Arguments that `connect` and `bench` share: which service, and how it is reached.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
-use crate::client::{Builder, Transport};
+use http::{HeaderName, HeaderValue};
+
+use crate::client::{Builder, Transport, request_field};
 
 /// A SockJS service, from outside.
 #[derive(Debug, Args)]
@@ -33,11 +35,9 @@ impl ServiceArguments {
     pub(crate) fn builder(&self) -> Result<Builder, String> {
         let mut builder = Builder::new(&self.url).map_err(|error| error.to_string())?;
         for field in &self.header {
-            let (name, value) = field.split_once(':').ok_or_else(|| {
-                format!("--header: {field:?} has no colon; a field is like 'Name: value'")
-            })?;
+            let (name, value) = split_field(field)?;
             builder = builder
-                .header(name.trim(), value.trim())
+                .header(name, value)
                 .map_err(|error| format!("--header: {error}"))?;
         }
         if let Some(origin) = &self.origin {
@@ -46,12 +46,38 @@ impl ServiceArguments {
                 .map_err(|error| format!("--origin: {error}"))?;
         }
         if let Some(file) = &self.ca {
-            // It is read with the first connection; a wrong path should not wait for that.
-            std::fs::File::open(file)
-                .map_err(|error| format!("--ca: cannot read {}: {error}", file.display()))?;
+            check_ca(file)?;
             builder = builder.ca_file(file);
         }
         Ok(builder)
+    }
+}
+
+fn split_field(field: &str) -> Result<(&str, &str), String> {
+    let (name, value) = field.split_once(':').ok_or_else(|| {
+        // It may be a secret in the wrong place.
+        "--header: there is no colon; a field is like 'Name: value'".to_owned()
+    })?;
+    Ok((name.trim(), value.trim()))
+}
+
+/// The field that `--header` names, like `Authorization: Bearer x`.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn header_field(field: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = split_field(field)?;
+    request_field(name, value).map_err(|error| format!("--header: {error}"))
+}
+
+/// Whether the file that `--ca` names is there: it is read with the first connection, and a wrong path should not wait for that.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn check_ca(file: &Path) -> Result<(), String> {
+    match std::fs::File::open(file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("--ca: cannot read {}: {error}", file.display())),
     }
 }
 

@@ -246,7 +246,15 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "probe",
-        may_import: &["backend", "client", "doctor", "probe", "transport"],
+        may_import: &[
+            "arguments",
+            "backend",
+            "client",
+            "closes",
+            "doctor",
+            "probe",
+            "transport",
+        ],
         must_not_name: &["parking_lot"],
     },
     Rule {

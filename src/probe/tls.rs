@@ -1,6 +1,7 @@
 //! TLS to the service.
 
 use std::io;
+use std::path::PathBuf;
 
 use super::dial::Bidirectional;
 #[cfg(feature = "tls")]
@@ -8,6 +9,33 @@ use super::dial::Explained;
 
 #[cfg(feature = "tls")]
 pub(super) use with_tls::secure;
+
+/// Whose certificates are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Those that the system's authorities vouch for.
+    System,
+    /// Those that the authorities in this file vouch for.
+    File(PathBuf),
+    /// All: they are not checked.
+    Anything,
+}
+
+impl Trust {
+    /// Whether a file has certificates.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::File(path) => crate::backend::upstream::tls_connector(Some(path))
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            _ => Ok(()),
+        }
+    }
+}
 
 /// There is none in this program.
 ///
@@ -17,7 +45,7 @@ pub(super) use with_tls::secure;
 pub(super) async fn secure(
     _: Box<dyn Bidirectional>,
     _: String,
-    _: bool,
+    _: &Trust,
 ) -> io::Result<Box<dyn Bidirectional>> {
     Err(io::Error::other(
         "this program was built without feature \"tls\", so it cannot use https",
@@ -26,6 +54,7 @@ pub(super) async fn secure(
 
 #[cfg(feature = "tls")]
 mod with_tls {
+    use std::path::Path;
     use std::sync::Arc;
 
     use tokio_rustls::TlsConnector;
@@ -42,18 +71,21 @@ mod with_tls {
 
     use crate::doctor::Cause;
 
-    use super::{Bidirectional, Explained, io};
+    use super::{Bidirectional, Explained, Trust, io};
 
-    /// TLS over `stream`. `insecure`: whatever certificate is shown is taken.
+    /// TLS over `stream`, to whom `trust` lets be.
     pub(in super::super) async fn secure(
         stream: Box<dyn Bidirectional>,
         host: String,
-        insecure: bool,
+        trust: &Trust,
     ) -> io::Result<Box<dyn Bidirectional>> {
-        let connector = if insecure {
-            unchecked()?
-        } else {
-            tls_connector(None).map_err(|error| io::Error::other(error.to_string()))?
+        let checked = |file: Option<&Path>| {
+            tls_connector(file).map_err(|error| io::Error::other(error.to_string()))
+        };
+        let connector = match trust {
+            Trust::System => checked(None)?,
+            Trust::File(path) => checked(Some(path))?,
+            Trust::Anything => unchecked()?,
         };
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
         let connecting = connector.connect(name, stream).await;
@@ -70,7 +102,7 @@ mod with_tls {
             Some(Error::InvalidCertificate(_)) => {
                 return Explained {
                     what: format!(
-                        "the certificate is not accepted: {error}; --insecure goes on without checking it"
+                        "the certificate is not accepted: {error}; --ca FILE trusts the authority in FILE, --insecure goes on without checking"
                     ),
                     cause: Some(Cause::Certificate),
                 };
@@ -162,7 +194,7 @@ mod tests {
     ) -> Problem {
         let (near, far) = duplex(1 << 16);
         let server = tokio::spawn(server(far));
-        let outcome = secure(Box::new(near), "localhost".to_owned(), false).await;
+        let outcome = secure(Box::new(near), "localhost".to_owned(), &Trust::System).await;
         server.abort();
         match outcome {
             Ok(_) => panic!("nobody trusts this server"),
