@@ -1,6 +1,6 @@
 //! Arguments that `connect` and `bench` share: which service, and how it is reached.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use http::{HeaderName, HeaderValue};
 
-use crate::client::{Builder, Transport, request_field};
+use crate::client::{Builder, Transport};
 
 /// A SockJS service, from outside.
 #[derive(Debug, Args)]
@@ -46,7 +46,9 @@ impl ServiceArguments {
                 .map_err(|error| format!("--origin: {error}"))?;
         }
         if let Some(file) = &self.ca {
-            check_ca(file)?;
+            // It is read with the first connection; a wrong path should not wait for that.
+            std::fs::File::open(file)
+                .map_err(|error| format!("--ca: cannot read {}: {error}", file.display()))?;
             builder = builder.ca_file(file);
         }
         Ok(builder)
@@ -67,18 +69,7 @@ fn split_field(field: &str) -> Result<(&str, &str), String> {
 /// What to write instead.
 pub(crate) fn header_field(field: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = split_field(field)?;
-    request_field(name, value).map_err(|error| format!("--header: {error}"))
-}
-
-/// Whether the file that `--ca` names is there: it is read with the first connection, and a wrong path should not wait for that.
-///
-/// # Errors
-/// Why it cannot be read.
-pub(crate) fn check_ca(file: &Path) -> Result<(), String> {
-    match std::fs::File::open(file) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!("--ca: cannot read {}: {error}", file.display())),
-    }
+    Builder::field(name, value).map_err(|error| format!("--header: {error}"))
 }
 
 /// Takes the names of transports.

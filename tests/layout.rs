@@ -252,6 +252,7 @@ const RULES: &[Rule] = &[
             "client",
             "closes",
             "doctor",
+            "outward",
             "probe",
             "transport",
         ],

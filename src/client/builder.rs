@@ -101,25 +101,6 @@ fn is_own(name: &HeaderName) -> bool {
     own.contains(name) || name.as_str().starts_with("sec-websocket-")
 }
 
-/// A header field that may go with every request. Its value is not shown.
-///
-/// # Errors
-/// [`Error::is_setting`] for what is no field, and for fields that requests set themselves.
-pub(crate) fn request_field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
-    let what = || format!("the header {name:?}");
-    let parsed: HeaderName = name
-        .parse()
-        .map_err(|_| Error::setting(what(), "that is not a field's name"))?;
-    if is_own(&parsed) {
-        return Err(Error::setting(what(), "every request sets it itself"));
-    }
-    let mut value: HeaderValue = value
-        .parse()
-        .map_err(|_| Error::setting(what(), "its value has characters that a field cannot"))?;
-    value.set_sensitive(true);
-    Ok((parsed, value))
-}
-
 impl Builder {
     /// For the SockJS service at `url`, e.g. `http://127.0.0.1:8081/echo`; also `https://`, with feature `tls`. A query is kept
     /// and sent with every request; slashes at the end are not.
@@ -177,7 +158,7 @@ impl Builder {
     /// # Errors
     /// [`Error::is_setting`] for what is no field, and for fields that requests set themselves, such as `host`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
-        let (name, value) = request_field(name, value)?;
+        let (name, value) = Self::field(name, value)?;
         self.settings().headers.append(name, value);
         Ok(self)
     }
@@ -260,6 +241,25 @@ impl Builder {
     /// 2000, 3000 to 4999) lets the next transport try.
     pub async fn connect(&self) -> Result<Client, Error> {
         connect::connect(Arc::clone(&self.config)).await
+    }
+
+    /// A header field that may go with every request. Its value is not shown.
+    ///
+    /// # Errors
+    /// [`Error::is_setting`] for what is no field, and for fields that requests set themselves.
+    pub(crate) fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+        let what = || format!("the header {name:?}");
+        let parsed: HeaderName = name
+            .parse()
+            .map_err(|_| Error::setting(what(), "that is not a field's name"))?;
+        if is_own(&parsed) {
+            return Err(Error::setting(what(), "every request sets it itself"));
+        }
+        let mut value: HeaderValue = value
+            .parse()
+            .map_err(|_| Error::setting(what(), "its value has characters that a field cannot"))?;
+        value.set_sensitive(true);
+        Ok((parsed, value))
     }
 
     /// To change them: copied when sessions use them.

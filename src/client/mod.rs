@@ -59,8 +59,6 @@ use std::time::Duration;
 
 use crate::protocol::{CloseReason, Message};
 
-#[cfg(feature = "cli")]
-pub(crate) use builder::request_field;
 pub use builder::{Backoff, Builder};
 pub use error::Error;
 #[cfg(feature = "cli")]

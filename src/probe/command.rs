@@ -9,7 +9,8 @@ use std::time::Duration;
 use ::http::HeaderMap;
 use clap::Args;
 
-use crate::arguments::{check_ca, header_field};
+use crate::arguments::header_field;
+use crate::outward::Tls;
 
 use super::address::Address;
 use super::dial::Way;
@@ -86,11 +87,11 @@ impl DoctorArguments {
             _ if self.insecure => Trust::Anything,
             None => Trust::System,
             Some(file) => {
-                check_ca(file)?;
+                let checked = Tls::new(Some(file.clone())).check();
+                checked.map_err(|error| format!("--ca: {error}"))?;
                 Trust::File(file.clone())
             }
         };
-        trust.check().map_err(|error| format!("--ca: {error}"))?;
         let way =
             Way::new(self.proxy.as_deref(), trust).map_err(|error| format!("--proxy: {error}"))?;
         let longest = match self.idle {

@@ -21,22 +21,6 @@ pub(super) enum Trust {
     Anything,
 }
 
-impl Trust {
-    /// Whether a file has certificates.
-    ///
-    /// # Errors
-    /// Why it cannot be used.
-    pub(super) fn check(&self) -> Result<(), String> {
-        match self {
-            #[cfg(feature = "tls")]
-            Self::File(path) => crate::backend::upstream::tls_connector(Some(path))
-                .map(drop)
-                .map_err(|error| error.to_string()),
-            _ => Ok(()),
-        }
-    }
-}
-
 /// There is none in this program.
 ///
 /// # Errors
@@ -68,6 +52,7 @@ mod with_tls {
     use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
     use crate::backend::upstream::tls_connector;
+    use crate::backend::upstream::tls_failure::TlsFailure;
 
     use crate::doctor::Cause;
 
@@ -95,11 +80,8 @@ mod with_tls {
 
     /// Why the handshake failed: a certificate that is not accepted, or something else, with what it mostly is.
     fn explained(error: &io::Error) -> Explained {
-        let tls = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Error>());
-        let mostly = match tls {
-            Some(Error::InvalidCertificate(_)) => {
+        let mostly = match TlsFailure::of(error) {
+            failure if failure.is_of_certificate() => {
                 return Explained {
                     what: format!(
                         "the certificate is not accepted: {error}; --ca FILE trusts the authority in FILE, --insecure goes on without checking"
@@ -107,12 +89,10 @@ mod with_tls {
                     cause: Some(Cause::Certificate),
                 };
             }
-            Some(Error::InvalidMessage(_)) => "what answers there does not speak TLS; is it http?",
-            Some(Error::AlertReceived(_) | Error::PeerIncompatible(_)) => {
-                "the other side takes neither TLS 1.2 nor 1.3, or not this name"
-            }
-            Some(_) => "the other side does not keep to TLS",
-            None => "cut off on the way, or not a TLS server",
+            TlsFailure::NotTls => "what answers there does not speak TLS; is it http?",
+            TlsFailure::Refused => "the other side takes neither TLS 1.2 nor 1.3, or not this name",
+            TlsFailure::Cut => "cut off on the way, or not a TLS server",
+            _ => "the other side does not keep to TLS",
         };
         Explained {
             what: format!("TLS handshake failed: {error} ({mostly})"),
