@@ -25,7 +25,8 @@ pub struct Backoff {
     pub initial: Duration,
     /// Longest wait before any attempt. Default 30 s.
     pub max: Duration,
-    /// Attempts that may fail in a row before the client gives up. Default `None`: it never does.
+    /// Attempts that may fail in a row before the client gives up. A session that was lost again before the longest wait that
+    /// would follow it counts as one. Default `None`: it never does.
     pub attempts: Option<u32>,
 }
 
