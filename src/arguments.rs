@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use http::{HeaderName, HeaderValue};
+
 use crate::client::{Builder, Transport};
 
 /// A SockJS service, from outside.
@@ -33,11 +35,9 @@ impl ServiceArguments {
     pub(crate) fn builder(&self) -> Result<Builder, String> {
         let mut builder = Builder::new(&self.url).map_err(|error| error.to_string())?;
         for field in &self.header {
-            let (name, value) = field.split_once(':').ok_or_else(|| {
-                format!("--header: {field:?} has no colon; a field is like 'Name: value'")
-            })?;
+            let (name, value) = split_field(field)?;
             builder = builder
-                .header(name.trim(), value.trim())
+                .header(name, value)
                 .map_err(|error| format!("--header: {error}"))?;
         }
         if let Some(origin) = &self.origin {
@@ -53,6 +53,23 @@ impl ServiceArguments {
         }
         Ok(builder)
     }
+}
+
+fn split_field(field: &str) -> Result<(&str, &str), String> {
+    let (name, value) = field.split_once(':').ok_or_else(|| {
+        // It may be a secret in the wrong place.
+        "--header: there is no colon; a field is like 'Name: value'".to_owned()
+    })?;
+    Ok((name.trim(), value.trim()))
+}
+
+/// The field that `--header` names, like `Authorization: Bearer x`.
+///
+/// # Errors
+/// What to write instead.
+pub(crate) fn header_field(field: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = split_field(field)?;
+    Builder::field(name, value).map_err(|error| format!("--header: {error}"))
 }
 
 /// Takes the names of transports.

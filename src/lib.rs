@@ -67,6 +67,7 @@ mod bench;
 pub mod cli;
 #[cfg(feature = "client")]
 pub mod client;
+mod closes;
 #[cfg(feature = "cli")]
 pub mod config;
 pub mod doctor;

@@ -46,6 +46,11 @@ const RULES: &[Rule] = &[
         must_not_name: IMPURE,
     },
     Rule {
+        module: "closes",
+        may_import: &["protocol"],
+        must_not_name: IMPURE,
+    },
+    Rule {
         module: "moment",
         may_import: &[],
         must_not_name: IMPURE,
@@ -130,6 +135,7 @@ const RULES: &[Rule] = &[
     Rule {
         module: "doctor",
         may_import: &[
+            "closes",
             "fields",
             "protocol",
             "session",
@@ -241,7 +247,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         module: "probe",
-        may_import: &["backend", "client", "doctor", "probe", "transport"],
+        may_import: &[
+            "arguments",
+            "backend",
+            "client",
+            "closes",
+            "doctor",
+            "outward",
+            "probe",
+            "transport",
+        ],
         must_not_name: &["parking_lot"],
     },
     Rule {
@@ -258,6 +273,7 @@ const RULES: &[Rule] = &[
             "bench",
             "cli",
             "client",
+            "closes",
             "config",
             "probe",
             "protocol",

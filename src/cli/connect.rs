@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::log::say;
 use super::signals::stop_signal;
 use crate::arguments::{ServiceArguments, parse_time, transport_parser};
-use crate::client::{Backoff, Builder, Event, Opened, Receiver, Sender, Transport};
+use crate::client::{self, Backoff, Builder, Event, Opened, Receiver, Sender, Transport};
+use crate::closes::{Meaning, meaning};
 use crate::protocol::{CloseReason, Message};
 
 const EXAMPLES: &str = "\
@@ -141,7 +142,8 @@ async fn talk(arguments: &Arguments, builder: &Builder) -> ExitCode {
     let client = match client {
         Ok(client) => client,
         Err(error) => {
-            say(&error.to_string());
+            let advice = advice_on(&error);
+            say(&format!("{error}{advice}"));
             if let Some(reason) = error.close_reason() {
                 let failed = failures(error.failed_transports());
                 let _ = output.event("close", &with(close(&reason), json!({ "failed": failed })));
@@ -166,15 +168,35 @@ async fn talk(arguments: &Arguments, builder: &Builder) -> ExitCode {
     let reason = receiver.closed().unwrap_or(CloseReason::NORMAL);
     let _ = output.event("close", &close(&reason));
     let in_order = matches!(reason.code, 1000 | 3000..=4999);
-    if !in_order {
-        say(&format!(
-            "the session was lost ({}); --reconnect opens a new one, and `sockjs-gateway doctor URL` finds out why",
-            shown(&reason)
-        ));
-    } else if output.told {
-        say(&format!("closed ({})", shown(&reason)));
+    let meant = meaning(reason.code, &reason.reason);
+    let shown = shown(&reason);
+    match meant {
+        Some(Meaning { title, how, .. }) if !in_order => say(&format!(
+            "the session was lost ({shown}): {title}; --reconnect opens a new one. {how}"
+        )),
+        None if !in_order => say(&format!(
+            "the session was lost ({shown}); --reconnect opens a new one, and `sockjs-gateway doctor URL` finds out why"
+        )),
+        Some(Meaning { title, how, .. }) if output.told => {
+            say(&format!("closed ({shown}): {title}. {how}"));
+        }
+        None if output.told => say(&format!("closed ({shown})")),
+        _ => {}
     }
     ExitCode::from(u8::from(!(in_order && sent_all)))
+}
+
+/// What to do about an error of opening, as the end of a sentence; nothing where the error itself says it.
+fn advice_on(error: &client::Error) -> String {
+    let failed = error.failed_transports();
+    let mut meant = failed
+        .iter()
+        .filter_map(|(_, reason)| meaning(reason.code, &reason.reason));
+    match meant.next() {
+        Some(Meaning { title, how, .. }) => format!(": {title}. {how}"),
+        None if failed.is_empty() => String::new(),
+        None => "; `sockjs-gateway doctor URL` finds out what stands in the way".to_owned(),
+    }
 }
 
 /// Prints what comes until the session is over, while `feeding` sends. Gives what that gave: whether every line was sent.

@@ -25,7 +25,8 @@ pub struct Backoff {
     pub initial: Duration,
     /// Longest wait before any attempt. Default 30 s.
     pub max: Duration,
-    /// Attempts that may fail in a row before the client gives up. Default `None`: it never does.
+    /// Attempts that may fail in a row before the client gives up. A session that was lost again before the longest wait that
+    /// would follow it counts as one. Default `None`: it never does.
     pub attempts: Option<u32>,
 }
 
@@ -158,18 +159,8 @@ impl Builder {
     /// # Errors
     /// [`Error::is_setting`] for what is no field, and for fields that requests set themselves, such as `host`.
     pub fn header(mut self, name: &str, value: &str) -> Result<Self, Error> {
-        let what = || format!("the header {name:?}");
-        let parsed: HeaderName = name
-            .parse()
-            .map_err(|_| Error::setting(what(), "that is not a field's name"))?;
-        if is_own(&parsed) {
-            return Err(Error::setting(what(), "every request sets it itself"));
-        }
-        let mut value: HeaderValue = value
-            .parse()
-            .map_err(|_| Error::setting(what(), "its value has characters that a field cannot"))?;
-        value.set_sensitive(true);
-        self.settings().headers.append(parsed, value);
+        let (name, value) = Self::field(name, value)?;
+        self.settings().headers.append(name, value);
         Ok(self)
     }
 
@@ -251,6 +242,25 @@ impl Builder {
     /// 2000, 3000 to 4999) lets the next transport try.
     pub async fn connect(&self) -> Result<Client, Error> {
         connect::connect(Arc::clone(&self.config)).await
+    }
+
+    /// A header field that may go with every request. Its value is not shown.
+    ///
+    /// # Errors
+    /// [`Error::is_setting`] for what is no field, and for fields that requests set themselves.
+    pub(crate) fn field(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Error> {
+        let what = || format!("the header {name:?}");
+        let parsed: HeaderName = name
+            .parse()
+            .map_err(|_| Error::setting(what(), "that is not a field's name"))?;
+        if is_own(&parsed) {
+            return Err(Error::setting(what(), "every request sets it itself"));
+        }
+        let mut value: HeaderValue = value
+            .parse()
+            .map_err(|_| Error::setting(what(), "its value has characters that a field cannot"))?;
+        value.set_sensitive(true);
+        Ok((parsed, value))
     }
 
     /// To change them: copied when sessions use them.

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{self, Error as WsError};
 use crate::protocol::CloseReason;
 
 use super::builder::Config;
-use super::error::{Error, Kind};
+use super::error::{Error, Kind, Unanswered, Unusable};
 use super::frames::ServerFrame;
 use super::inbox::{HttpInbox, Inbox, SocketInbox, lost, refusal};
 use super::info::Info;
@@ -32,6 +32,8 @@ use crate::outward::dial;
 const INFO_TIMEOUT: Duration = Duration::from_secs(8);
 /// Time for a transport when `/info` was not asked.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the gateway says with 403 to pages that a service's `origins` do not let in.
+const FORBIDDEN_ORIGIN: &[u8] = b"Forbidden origin.";
 /// Bytes of `/info`.
 const MAX_INFO: usize = 64 * 1024;
 
@@ -83,21 +85,22 @@ pub(super) async fn establish(
         let asking = timeout(INFO_TIMEOUT, ask_info(shared, None));
         let asked = match asking.await {
             Ok(asked) => asked,
-            Err(_) => Err(lost(format_args!(
+            Err(_) => Err(Unanswered::answer(format_args!(
                 "no answer in {} s",
                 INFO_TIMEOUT.as_secs()
             ))),
         };
-        let unusable = |why: &str| Kind::Info {
+        let unusable = |refusal: Unanswered| Kind::Info {
             url: without_query(&config.url).to_owned(),
-            why: why.to_owned(),
+            refusal,
         };
-        let (info, idle) = asked.map_err(|reason| unusable(&reason.reason))?;
+        let (info, idle) = asked.map_err(unusable)?;
         round_trip = Some(began.elapsed());
         websocket = info.websocket;
         if let Some(base_url) = &info.base_url {
             let joined = address.join(base_url).map_err(|why| {
-                unusable(&format!("its base_url {base_url:?} cannot be used: {why}"))
+                let why = format!("its base_url {base_url:?} cannot be used: {why}");
+                unusable(Unanswered::answer(why))
             })?;
             connection = idle.filter(|_| joined.same_server(&address));
             address = Arc::new(joined);
@@ -176,31 +179,39 @@ fn without_query(url: &str) -> &str {
 pub(super) async fn ask_info(
     shared: &Shared,
     mut idle: Option<Connection>,
-) -> Result<(Info, Option<Connection>), CloseReason> {
+) -> Result<(Info, Option<Connection>), Unanswered> {
     let address = &shared.config.address;
     let target = address.target("info");
     let mut connection = match idle.take_if(|idle| idle.is_ready()) {
         Some(idle) => idle,
         None => {
             let link = dial(Arc::clone(address), shared.config.tls.clone()).await;
-            Connection::new(link.map_err(lost)?)
+            Connection::new(link.map_err(|error| Unanswered::connection(&error))?)
         }
     };
     connection.start(shared.request(address, "GET", &target, &[], ""));
     let head = poll_fn(|context| connection.poll_head(context)).await;
-    let head = head.map_err(lost)?;
+    let head = head.map_err(Unanswered::answer)?;
     shared.take_cookies(address, &target, head.kept);
     let mut content = Vec::new();
     while poll_fn(|context| connection.poll_body(context, &mut content))
         .await
-        .map_err(lost)?
+        .map_err(Unanswered::answer)?
     {
         if content.len() > MAX_INFO {
-            return Err(lost(format_args!("/info is larger than {MAX_INFO} bytes")));
+            let why = format_args!("/info is larger than {MAX_INFO} bytes");
+            return Err(Unanswered::answer(why));
         }
     }
-    if head.status.as_u16() != 200 {
-        return Err(refusal("/info", head.status.as_u16(), &content));
+    let status = head.status.as_u16();
+    if status != 200 {
+        let why = refusal("/info", status, &content).reason.to_string();
+        let kind = if status == 403 && content == FORBIDDEN_ORIGIN {
+            Unusable::Origin
+        } else {
+            Unusable::Answer
+        };
+        return Err(Unanswered { kind, why });
     }
     let idle = connection.is_ready().then_some(connection);
     Ok((Info::parse(&content), idle))

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::protocol::CloseReason;
 
 use super::transport::Transport;
+use crate::outward::{Obstacle, obstacle};
 
 /// Why a client cannot be made, connect or send. `Display` says what was wrong and what to do.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub(super) enum Kind {
     /// The URL, a header or another setting, and what is wrong with it.
     Setting { what: String, why: String },
     /// `/info` was not answered with status 200.
-    Info { url: String, why: String },
+    Info { url: String, refusal: Unanswered },
     /// No transport could be opened.
     Transports {
         reason: CloseReason,
@@ -27,6 +28,63 @@ pub(super) enum Kind {
     Reconnecting,
     /// Binary on a SockJS transport.
     Binary(Transport),
+}
+
+/// Why `/info` has no answer that can be used.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    pub(super) kind: Unusable,
+    pub(super) why: String,
+}
+
+/// What stands between a client and `/info`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// The connection.
+    Connection(Obstacle),
+    /// The page's origin is not one that the service lets in.
+    Origin,
+    /// An answer of another kind.
+    Answer,
+}
+
+impl Unanswered {
+    /// There is no connection.
+    pub(super) fn connection(error: &std::io::Error) -> Self {
+        Self {
+            kind: Unusable::Connection(obstacle(error)),
+            why: error.to_string(),
+        }
+    }
+
+    /// The connection is there, and what comes on it is of no use.
+    pub(super) fn answer(why: impl fmt::Display) -> Self {
+        Self {
+            kind: Unusable::Answer,
+            why: why.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Unusable {
+    /// What to look at.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connection(Obstacle::Unreachable) => {
+                "check host and port, and whether the server runs"
+            }
+            Self::Connection(Obstacle::Certificate) => {
+                "trust the authority of its certificate (`--ca FILE`, `Builder::ca_file`), or ask for a host that the certificate is for"
+            }
+            Self::Connection(Obstacle::Tls) => {
+                "check whether it is http:// or https:// at this port"
+            }
+            Self::Origin => {
+                "ask as a page that the service lets in (`--origin`, the header `origin`), or add this one to its `origins`"
+            }
+            Self::Answer => "check host, port and prefix",
+        })
+    }
 }
 
 impl Error {
@@ -92,10 +150,29 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.0 {
             Kind::Setting { what, why } => write!(f, "{what} cannot be used: {why}"),
-            Kind::Info { url, why } => write!(
-                f,
-                "there is no SockJS service at {url}: {why}; check host, port and prefix, and open {url}/info"
-            ),
+            Kind::Info { url, refusal } => {
+                let Unanswered { kind, why } = refusal;
+                match kind {
+                    Unusable::Connection(Obstacle::Unreachable) => {
+                        write!(f, "{url} cannot be reached")
+                    }
+                    Unusable::Connection(Obstacle::Certificate) => {
+                        write!(f, "the certificate of {url} is not accepted")
+                    }
+                    Unusable::Connection(Obstacle::Tls) => {
+                        write!(f, "there is no encrypted connection to {url}")
+                    }
+                    Unusable::Origin => {
+                        write!(f, "{url} refuses the page as one of another site")
+                    }
+                    Unusable::Answer => write!(f, "there is no SockJS service at {url}"),
+                }?;
+                write!(f, ": {why}; {kind}")?;
+                if *kind == Unusable::Answer {
+                    write!(f, ", and open {url}/info")?;
+                }
+                Ok(())
+            }
             Kind::Transports { reason, failed } => {
                 f.write_str(if reason.code == 2000 {
                     "no transport could be opened"
@@ -110,7 +187,7 @@ impl fmt::Display for Error {
                         reason.code, reason.reason
                     )?;
                 }
-                f.write_str("; `sockjs-gateway doctor URL` finds out what stands in the way")
+                Ok(())
             }
             Kind::Closed(reason) => write!(
                 f,

@@ -28,9 +28,9 @@ impl Inquiry {
     /// Why there is no answer, or that it was not of status 200; the next time asks over a new connection.
     pub(crate) async fn ask(&mut self) -> Result<(), Error> {
         let asked = ask_info(&self.shared, self.connection.take()).await;
-        let (_, connection) = asked.map_err(|reason| Kind::Info {
+        let (_, connection) = asked.map_err(|refusal| Kind::Info {
             url: self.shared.config.url.clone(),
-            why: reason.reason.to_string(),
+            refusal,
         })?;
         self.connection = connection;
         Ok(())

@@ -33,7 +33,11 @@ pub struct Receiver {
     /// Somebody waits: silence counts. While nobody asks, there is nothing to be heard.
     waits: bool,
     reconnecting: Option<Reconnecting>,
-    /// Attempts that failed in a row.
+    /// When the session was opened.
+    opened_at: Instant,
+    /// It took the place of one that was lost.
+    is_successor: bool,
+    /// Attempts that failed in a row: no session was opened, or one that was soon lost.
     attempts: u32,
     heartbeats: u64,
 }
@@ -48,6 +52,8 @@ impl Receiver {
             heard: Instant::now(),
             waits: false,
             reconnecting: None,
+            opened_at: Instant::now(),
+            is_successor: false,
             attempts: 0,
             heartbeats: 0,
         }
@@ -99,8 +105,8 @@ impl Receiver {
                     Ok(session) => {
                         let opened = session.opened.clone();
                         self.inbox = Some(self.shared.install(session));
-                        self.attempts = 0;
                         self.heard = Instant::now();
+                        (self.opened_at, self.is_successor) = (self.heard, true);
                         return Poll::Ready(Some(Event::Reconnected(opened)));
                     }
                     Err(error) => self.try_again(&error),
@@ -167,22 +173,32 @@ impl Receiver {
         self.inbox = None;
         let closing = self.shared.state.lock().closing.clone();
         let backoff = self.shared.config.reconnect;
-        match backoff.filter(|_| closing.is_none() && falls_back(reason.code)) {
-            Some(backoff) => {
-                let outbox = {
-                    let mut state = self.shared.state.lock();
-                    state.is_open = false;
-                    state.outbox.take()
-                };
-                drop(outbox);
-                self.reconnect(backoff);
-                Some(Event::Lost(reason))
-            }
-            None => {
-                self.shared.end(closing.unwrap_or(reason));
-                None
-            }
+        let backoff = backoff.filter(|_| closing.is_none() && falls_back(reason.code));
+        let Some(backoff) = backoff.filter(|backoff| self.may_follow(*backoff)) else {
+            self.shared.end(closing.unwrap_or(reason));
+            return None;
+        };
+        let outbox = {
+            let mut state = self.shared.state.lock();
+            state.is_open = false;
+            state.outbox.take()
+        };
+        drop(outbox);
+        self.reconnect(backoff);
+        Some(Event::Lost(reason))
+    }
+
+    /// Counts how the session did that was just lost, and gives whether another may follow it.
+    ///
+    /// A gateway whose upstream is away opens sessions and ends them at once. So a session that followed another one and lived
+    /// shorter than the longest wait for the next one counts as an attempt that failed, and the waits grow.
+    fn may_follow(&mut self, backoff: Backoff) -> bool {
+        if self.opened_at.elapsed() >= backoff.ceiling(self.attempts) {
+            self.attempts = 0;
+        } else if self.is_successor {
+            self.attempts = self.attempts.saturating_add(1);
         }
+        backoff.attempts.is_none_or(|most| self.attempts < most)
     }
 
     fn try_again(&mut self, error: &Error) {

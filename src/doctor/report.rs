@@ -36,6 +36,8 @@ pub struct Report {
     pub user_agent: Option<String>,
     /// URL of the service that was tested.
     pub url: Option<String>,
+    /// Site of the page that would use the service, where it was told another one than the service's own.
+    pub origin: Option<String>,
     /// The forward proxy that the terminal went through.
     pub proxy: Option<String>,
     /// Milliseconds of the whole run.
@@ -88,7 +90,7 @@ pub struct Info {
     pub cors: Option<String>,
 }
 
-/// Why `/info` got no answer that can be used.
+/// Why a request got no answer that can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
@@ -98,6 +100,10 @@ pub enum Cause {
     Tls,
     /// Something answered, and it is not SockJS.
     NotSockjs,
+    /// What answered to plain http speaks TLS.
+    Https,
+    /// The gateway refused the page as one of another site.
+    Origin,
     /// A word this version does not know.
     #[serde(other)]
     Other,
@@ -181,9 +187,11 @@ pub struct Tested {
     pub error: Option<String>,
     /// The HTTP status that ended it, when visible.
     pub status: Option<u16>,
+    /// What kind of failure it was, where that is known.
+    pub cause: Option<Cause>,
 }
 
-/// The end of a connection.
+/// The end of a connection: of a WebSocket, or of the session, as the server said it in a frame.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Close {
@@ -239,6 +247,8 @@ pub struct Idle {
     pub lost_after_s: Option<f64>,
     /// `clean`, `abrupt`, or another word for how.
     pub how: Option<String>,
+    /// How the server ended it, if it was that.
+    pub close: Option<Close>,
     /// What went wrong.
     pub error: Option<String>,
     /// Status of the request that told.

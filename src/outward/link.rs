@@ -68,10 +68,23 @@ impl Tls {
 
     #[cfg(feature = "tls")]
     async fn secure(&self, host: &str, stream: TcpStream) -> io::Result<Link> {
+        use crate::backend::upstream::tls_failure::TlsFailure;
+
         let connector = self.connector()?;
         let name = tokio_rustls::rustls::pki_types::ServerName::try_from(host.to_owned());
         let name = name.map_err(io::Error::other)?;
-        Ok(Link::Tls(Box::new(connector.connect(name, stream).await?)))
+        let connecting = connector.connect(name, stream).await;
+        let failed = |error: io::Error| {
+            let obstacle = if TlsFailure::of(&error).is_of_certificate() {
+                Obstacle::Certificate
+            } else {
+                Obstacle::Tls
+            };
+            let what = format!("TLS handshake failed: {error}");
+            io::Error::other(Failure { obstacle, what })
+        };
+        let stream = connecting.map_err(failed)?;
+        Ok(Link::Tls(Box::new(stream)))
     }
 
     /// There is none in this program; a builder does not take such a URL, but a `base_url` may name one.
@@ -84,13 +97,53 @@ impl Tls {
 
 #[cfg(not(feature = "tls"))]
 fn no_tls() -> io::Error {
-    io::Error::other("this program was built without feature \"tls\", so it cannot use https")
+    let what = "this program was built without feature \"tls\", so it cannot use https";
+    io::Error::other(Failure {
+        obstacle: Obstacle::Tls,
+        what: what.to_owned(),
+    })
+}
+
+/// Which kind of failure a connection met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// There is none, or it ended.
+    Unreachable,
+    /// The server's certificate is not accepted.
+    #[cfg_attr(
+        not(feature = "tls"),
+        allow(dead_code, reason = "certificates are of TLS")
+    )]
+    Certificate,
+    /// TLS could not be agreed on, for another reason.
+    Tls,
+}
+
+/// Why there is no connection: the kind, and words.
+#[derive(Debug)]
+struct Failure {
+    obstacle: Obstacle,
+    what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What stood in the way of a [`dial`] that ended with this error.
+pub(crate) fn obstacle(error: &io::Error) -> Obstacle {
+    let failure = error.get_ref().and_then(|inner| inner.downcast_ref());
+    failure.map_or(Obstacle::Unreachable, |failure: &Failure| failure.obstacle)
 }
 
 /// Connects to the server at `address`.
 ///
 /// # Errors
-/// Why not, in words.
+/// Why not, in words; [`obstacle`] tells the kind.
 pub(crate) async fn dial(address: Arc<Address>, tls: Tls) -> io::Result<Link> {
     let dialling = async {
         let stream = TcpStream::connect((&*address.host, address.port)).await?;
@@ -102,13 +155,24 @@ pub(crate) async fn dial(address: Arc<Address>, tls: Tls) -> io::Result<Link> {
             Ok(Link::Plain(stream))
         }
     };
-    let what = match tokio::time::timeout(DIAL_TIMEOUT, dialling).await {
+    let failure = match tokio::time::timeout(DIAL_TIMEOUT, dialling).await {
         Ok(Ok(link)) => return Ok(link),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer in {} s", DIAL_TIMEOUT.as_secs()),
+        Ok(Err(error)) => match error.downcast::<Failure>() {
+            Ok(failure) => failure,
+            Err(error) => no_connection(error.to_string()),
+        },
+        Err(_) => no_connection(format!("no answer in {} s", DIAL_TIMEOUT.as_secs())),
     };
     let (host, port) = (&address.host, address.port);
-    Err(io::Error::other(format!(
-        "cannot connect to {host}:{port}: {what}"
-    )))
+    Err(io::Error::other(Failure {
+        what: format!("cannot connect to {host}:{port}: {}", failure.what),
+        ..failure
+    }))
+}
+
+fn no_connection(what: String) -> Failure {
+    Failure {
+        obstacle: Obstacle::Unreachable,
+        what,
+    }
 }

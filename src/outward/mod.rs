@@ -16,5 +16,5 @@ pub(crate) use link::{Tls, dial};
 #[cfg(feature = "client")]
 pub(crate) use {
     answer::{AnswerFields, Kept},
-    link::Link,
+    link::{Link, Obstacle, obstacle},
 };

@@ -60,6 +60,14 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The site of the page, when that is not the service's own.
+    pub(super) fn foreign_origin(&self) -> Option<&str> {
+        let own = format!("{}/", self.url).starts_with(&format!("{}/", self.origin));
+        (!own).then_some(self.origin.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

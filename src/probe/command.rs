@@ -2,14 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use clap::Args;
+
+use crate::arguments::header_field;
+use crate::outward::Tls;
 
 use super::address::Address;
 use super::dial::Way;
 use super::show::{Progress, Style, report};
+use super::tls::Trust;
 use super::{Target, examine};
 
 const EXAMPLES: &str = "\
@@ -20,11 +26,13 @@ Examples:
       Without the 100 seconds of silence.
   sockjs-gateway doctor https://app.example.com/live --proxy http://proxy.example:3128
       Through a proxy; otherwise HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say which.
+  sockjs-gateway doctor https://app.example.com/live --header 'Authorization: Bearer TOKEN'
+      A service with `auth`; `--header 'Cookie: NAME=VALUE'` where the token is in a cookie.
 
 A service of a gateway with `doctor = true` is tested in full. Of another service it is tested what can be: it gets one
 text message, and when that does not come back, only opening and silence are tested.
 
-Exit codes: 0 messages get through somehow, 1 nothing works, 64 wrong arguments.";
+Exit codes: 0 messages get through somehow, 1 nothing works, or the gateway itself ends the sessions, 64 wrong arguments.";
 
 /// Silences of the idle test.
 const SILENCES: [u64; 3] = [10, 30, 60];
@@ -51,6 +59,12 @@ pub(crate) struct DoctorArguments {
     /// Site of the page that would use the service [default: the service's own]
     #[arg(long, value_name = "ORIGIN")]
     origin: Option<String>,
+    /// Header field that goes with every request, like 'Authorization: Bearer x'; may be repeated
+    #[arg(long, value_name = "NAME: VALUE")]
+    header: Vec<String>,
+    /// File of PEM certificates to trust instead of the system's
+    #[arg(long, value_name = "FILE", conflicts_with = "insecure")]
+    ca: Option<PathBuf>,
     /// Do not check the certificate
     #[arg(long)]
     insecure: bool,
@@ -68,8 +82,18 @@ impl DoctorArguments {
             }
             address.origin = parsed.origin;
         }
-        let way = Way::new(self.proxy.as_deref(), self.insecure)
-            .map_err(|error| format!("--proxy: {error}"))?;
+        let fields: Result<HeaderMap, _> = self.header.iter().map(|it| header_field(it)).collect();
+        let trust = match &self.ca {
+            _ if self.insecure => Trust::Anything,
+            None => Trust::System,
+            Some(file) => {
+                let checked = Tls::new(Some(file.clone())).check();
+                checked.map_err(|error| format!("--ca: {error}"))?;
+                Trust::File(file.clone())
+            }
+        };
+        let way =
+            Way::new(self.proxy.as_deref(), trust).map_err(|error| format!("--proxy: {error}"))?;
         let longest = match self.idle {
             _ if self.no_idle => 0,
             given => given.unwrap_or(SILENCES[2]),
@@ -78,6 +102,7 @@ impl DoctorArguments {
         let silences = shorter.chain((longest > 0).then_some(longest));
         Ok(Target {
             address,
+            fields: fields?,
             way,
             silences: silences.map(Duration::from_secs).collect(),
         })
@@ -155,6 +180,8 @@ mod tests {
             idle: None,
             proxy: None,
             origin: None,
+            header: Vec::new(),
+            ca: None,
             insecure: false,
         }
     }
@@ -213,5 +240,16 @@ mod tests {
                 .expect_err("no http")
                 .starts_with("--proxy: ")
         );
+        given.proxy = None;
+        for wrong in ["secret", "host: b", "a b: c"] {
+            given.header = vec![wrong.to_owned()];
+            let error = given.target().expect_err(wrong);
+            assert!(error.starts_with("--header: "), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+        given.header.clear();
+        given.ca = Some("/nowhere/ca.pem".into());
+        let error = given.target().expect_err("no file");
+        assert!(error.starts_with("--ca: "), "{error}");
     }
 }

@@ -20,10 +20,12 @@ use tokio::net::TcpStream;
 
 use crate::doctor::Cause;
 
-use super::tls;
+use super::tls::{self, Trust};
 
 /// Time for name, TCP, tunnel and TLS together.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Time to find out whether TLS is spoken where plain http got no answer.
+const TLS_LIMIT: Duration = Duration::from_secs(2);
 
 /// Any stream of bytes.
 pub(super) trait Bidirectional: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -34,8 +36,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Bidirectional for T {}
 #[derive(Clone, Debug)]
 pub(super) struct Way {
     proxies: Arc<Matcher>,
-    /// Certificates are not checked.
-    insecure: bool,
+    trust: Trust,
 }
 
 impl Way {
@@ -43,14 +44,14 @@ impl Way {
     ///
     /// # Errors
     /// What is wrong with `proxy`.
-    pub(super) fn new(proxy: Option<&str>, insecure: bool) -> Result<Self, String> {
+    pub(super) fn new(proxy: Option<&str>, trust: Trust) -> Result<Self, String> {
         let proxies = match proxy {
             Some(proxy) => Matcher::builder().all(proxy.to_owned()).build(),
             None => Matcher::from_env(),
         };
         let way = Self {
             proxies: Arc::new(proxies),
-            insecure,
+            trust,
         };
         let Some(proxy) = proxy else {
             return Ok(way);
@@ -97,6 +98,27 @@ impl Way {
         }
     }
 
+    /// Whether what is at `url`, which is http, takes a TLS handshake.
+    pub(super) async fn speaks_tls(&self, url: &str) -> bool {
+        let https = url.strip_prefix("http://");
+        let Some(Ok(uri)) = https.map(|rest| format!("https://{rest}").parse::<Uri>()) else {
+            return false;
+        };
+        let port = uri.port_u16().unwrap_or(80);
+        let Some(Ok(uri)) = uri
+            .host()
+            .map(|host| format!("https://{host}:{port}/").parse::<Uri>())
+        else {
+            return false;
+        };
+        let way = Self {
+            trust: Trust::Anything,
+            ..self.clone()
+        };
+        let connecting = way.connect(&uri, true);
+        matches!(tokio::time::timeout(TLS_LIMIT, connecting).await, Ok(Ok(_)))
+    }
+
     async fn connect_unlimited(&self, uri: &Uri, tunnelled: bool) -> io::Result<Link> {
         let secure = uri.scheme_str() == Some("https");
         let bracketed = uri.host().unwrap_or_default();
@@ -116,7 +138,7 @@ impl Way {
             }
         };
         let stream = if secure {
-            tls::secure(stream, host.to_owned(), self.insecure).await?
+            tls::secure(stream, host.to_owned(), &self.trust).await?
         } else {
             stream
         };
@@ -308,7 +330,7 @@ mod tests {
             "http://u:p@proxy.example",
             "http://[::1]:3128",
         ] {
-            let way = Way::new(Some(good), false).expect(good);
+            let way = Way::new(Some(good), Trust::System).expect(good);
             assert!(way.proxy(&uri).is_some(), "{good}");
         }
         for bad in [
@@ -320,7 +342,7 @@ mod tests {
             "http://u:s3cret@127.0.0.1:0",
             "http://127.0.0.1:x",
         ] {
-            let error = Way::new(Some(bad), false).expect_err(bad);
+            let error = Way::new(Some(bad), Trust::System).expect_err(bad);
             assert!(error.contains("http://proxy.example:3128"), "{error}");
             assert!(!error.contains("s3cret"), "{error}");
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use ::http::header::{CONTENT_TYPE, HeaderValue, ORIGIN, PROXY_AUTHORIZATION};
-use ::http::{HeaderMap, Method, Request, Response, Uri, header, response};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -27,6 +27,12 @@ pub(super) const USER_AGENT: &str = concat!(
 
 const MAX_LOCATION: usize = 512;
 
+/// What the gateway says with 403 to pages that a service's `origins` do not let in.
+const FORBIDDEN_ORIGIN: &[u8] = b"Forbidden origin.";
+/// Bytes of a refusal that are read, and time for them.
+const MAX_REFUSAL: usize = 4096;
+const REFUSAL_LIMIT: Duration = Duration::from_secs(1);
+
 /// The longest answer that is read whole.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -39,6 +45,8 @@ pub(super) struct Http {
     client: Client<Connector, Full<Bytes>>,
     pub(super) way: Way,
     pub(super) origin: HeaderValue,
+    /// Further fields of every request.
+    pub(super) fields: HeaderMap,
     /// The page is one of another site: then browsers name it in every request, not only where they send something.
     foreign: bool,
 }
@@ -76,17 +84,30 @@ impl Problem {
         }
     }
 
-    /// An answer that is none of success.
-    fn answered(head: &response::Parts) -> Self {
-        let location = head.headers.get(header::LOCATION);
+    /// An answer that is none of success, with what has come of its body.
+    pub(super) fn answered(status: StatusCode, headers: &HeaderMap, content: &[u8]) -> Self {
+        let location = headers.get(header::LOCATION);
         let text = |value: &HeaderValue| {
             let text = String::from_utf8_lossy(value.as_bytes());
             text.chars().take(MAX_LOCATION).collect()
         };
         Self {
             location: location.map(text),
-            ..Self::status(head.status.as_u16())
+            cause: (status == StatusCode::FORBIDDEN && content == FORBIDDEN_ORIGIN)
+                .then_some(Cause::Origin),
+            ..Self::status(status.as_u16())
         }
+    }
+
+    /// The same, when only its head has been read.
+    pub(super) async fn refused(response: Response<Incoming>) -> Self {
+        let (head, body) = response.into_parts();
+        let reading = Limited::new(body, MAX_REFUSAL).collect();
+        let content = match tokio::time::timeout(REFUSAL_LIMIT, reading).await {
+            Ok(Ok(content)) => content.to_bytes(),
+            _ => Bytes::new(),
+        };
+        Self::answered(head.status, &head.headers, &content)
     }
 
     /// Something answered with success, and it is not what a SockJS server says.
@@ -146,15 +167,15 @@ fn inner<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 }
 
 impl Http {
-    pub(super) fn new(address: &Address, way: &Way) -> Self {
+    pub(super) fn new(address: &Address, way: &Way, fields: &HeaderMap) -> Self {
         let client = Client::builder(TokioExecutor::new()).build(Connector(way.clone()));
         let origin = HeaderValue::from_str(&address.origin);
-        let own = format!("{}/", address.origin);
         Self {
             client,
             way: way.clone(),
             origin: origin.unwrap_or_else(|_| HeaderValue::from_static("null")),
-            foreign: !format!("{}/", address.url).starts_with(&own),
+            fields: fields.clone(),
+            foreign: address.foreign_origin().is_some(),
         }
     }
 
@@ -222,6 +243,9 @@ impl Http {
             }
             None => Bytes::new(),
         };
+        if let Some(headers) = request.headers_mut() {
+            headers.extend(self.fields.clone());
+        }
         request
             .method(method)
             .uri(uri)
@@ -241,10 +265,11 @@ impl Http {
         limit: Duration,
     ) -> Result<(HeaderMap, Bytes), Problem> {
         let fetching = async {
-            let (head, body) = self.send(method, url, content).await?.into_parts();
-            if !head.status.is_success() {
-                return Err(Problem::answered(&head));
+            let response = self.send(method, url, content).await?;
+            if !response.status().is_success() {
+                return Err(Problem::refused(response).await);
             }
+            let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER).collect().await;
             let body = body.map_err(|error| {
                 if error.is::<LengthLimitError>() {

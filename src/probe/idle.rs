@@ -118,7 +118,7 @@ async fn stay_silent(
         let began = Instant::now();
         let ended = session.watch(*silence).await;
         let silent = began.elapsed().min(*silence);
-        let by_service = |ended: &Ended| ended.clean && ended.code.is_some();
+        let by_service = |ended: &Ended| ended.clean && ended.code.is_some() && !ended.is_refusal();
         if subject.doctor.is_none() && ended.as_ref().is_some_and(by_service) {
             return None;
         }
@@ -144,6 +144,9 @@ fn lose(idle: &mut Idle, after: Duration, failure: &Failure) {
         Failure::Silent(_) => "unnoticed",
     };
     idle.how = Some(how.to_owned());
+    if let Failure::Ended(ended) = failure {
+        idle.close = ended.code.is_some().then(|| ended.close(None));
+    }
     idle.error = Some(failure.what());
     idle.status = failure.status();
 }

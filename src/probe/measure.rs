@@ -8,9 +8,7 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::doctor::{
-    Close, Download, Drip, Headers, Info, Outcome, Report, Seen, Tail, Tested, Upload,
-};
+use crate::doctor::{Download, Drip, Headers, Info, Outcome, Report, Seen, Tail, Tested, Upload};
 
 use super::Subject;
 use super::http::{Http, Problem};
@@ -237,15 +235,9 @@ pub(super) async fn transport(subject: &Subject, name: &str, echoes: bool) -> Te
             (Failure::Ended(_), Some(_)) => Outcome::Dies,
         };
         tested.error = Some(failure.what());
-        tested.status = failure.status();
+        (tested.status, tested.cause) = (failure.status(), failure.cause());
         if let Failure::Ended(ended) = failure {
-            let (code, reason) = ended.code.unzip();
-            tested.close = Some(Close {
-                code,
-                reason: reason.unwrap_or_default(),
-                clean: ended.clean,
-                after_ms: Some(session.since_began(ended.at)),
-            });
+            tested.close = Some(ended.close(Some(session.since_began(ended.at))));
         }
     }
     tested.first_byte_ms = session.first_byte_ms();
@@ -261,8 +253,8 @@ async fn converse(
     tested.opened_ms = Some(session.opened(OPEN_LIMIT).await?);
     if !echoes {
         return match session.watch(WATCH).await {
-            // What a service ends in order has nothing to do with the network.
-            Some(ended) if !ended.clean => Err(Failure::Ended(ended)),
+            // What a service ends in order has nothing to do with the network; what the gateway ends in its place is told.
+            Some(ended) if !ended.clean || ended.is_refusal() => Err(Failure::Ended(ended)),
             _ => Ok(()),
         };
     }

@@ -14,10 +14,11 @@ mod websocket;
 
 use std::time::Duration;
 
+use ::http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::doctor::verdict::{TRANSPORTS, judge};
-use crate::doctor::{Info, Outcome, Report, Seen, Stream, Verdict};
+use crate::doctor::{Cause, Info, Outcome, Report, Seen, Stream, Verdict};
 
 use address::Address;
 use dial::Way;
@@ -28,6 +29,8 @@ use show::Progress;
 #[derive(Debug)]
 struct Target {
     address: Address,
+    /// Fields that go with every request.
+    fields: HeaderMap,
     way: Way,
     /// Silences, one after the other; none skips that test.
     silences: Vec<Duration>,
@@ -57,7 +60,7 @@ struct Subject {
 async fn examine(target: &Target, progress: &Progress) -> Examination {
     let began = Instant::now();
     let mut subject = Subject {
-        http: Http::new(&target.address, &target.way),
+        http: Http::new(&target.address, &target.way, &target.fields),
         service: target.address.url.clone(),
         doctor: None,
         run: format!("{:016x}", rand::random::<u64>()),
@@ -75,6 +78,7 @@ async fn examine(target: &Target, progress: &Progress) -> Examination {
         agent: "terminal".to_owned(),
         user_agent: Some(http::USER_AGENT.to_owned()),
         url: Some(target.address.url.clone()),
+        origin: target.address.foreign_origin().map(str::to_owned),
         proxy: target.way.shown_proxy(&target.address.url),
         ..Report::default()
     };
@@ -88,6 +92,9 @@ async fn examine(target: &Target, progress: &Progress) -> Examination {
             });
         }
         Ok(_) => run_tests(&subject, target, &mut report, progress).await,
+    }
+    if let Some(info) = &mut report.info {
+        find_https(&target.way, &target.address, info).await;
     }
     report.took_ms = Some(measure::rounded(began.elapsed()));
     progress.step("asking for the verdict");
@@ -106,6 +113,15 @@ async fn examine(target: &Target, progress: &Progress) -> Examination {
         seen,
         verdict,
         code,
+    }
+}
+
+/// Whether plain http met a port for TLS, which answers it with what cannot be read, with 400, or not at all.
+async fn find_https(way: &Way, address: &Address, info: &mut Info) {
+    let unanswered = info.round_trips_ms.is_empty() && info.cause.is_none();
+    let may_be = unanswered && matches!(info.status, None | Some(400));
+    if may_be && way.speaks_tls(&address.url).await {
+        info.cause = Some(Cause::Https);
     }
 }
 

@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::client::frames::{FrameError, ServerFrame, Unwrapper, Wrapping};
+use crate::closes::meaning;
+use crate::doctor::{Cause, Close};
 use crate::transport::{Address, Endpoint, TRANSPORTS};
 
 use super::Subject;
@@ -41,6 +43,8 @@ pub(super) struct Ended {
     pub(super) what: String,
     /// Status of the answer that ended it.
     pub(super) status: Option<u16>,
+    /// Which kind of failure it is, where that is known.
+    pub(super) cause: Option<Cause>,
     /// Close code and reason, of SockJS or of the WebSocket.
     pub(super) code: Option<(u16, String)>,
     /// The server ended it in order.
@@ -72,6 +76,13 @@ impl Failure {
             Self::Silent(_) => None,
         }
     }
+
+    pub(super) fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Ended(ended) => ended.cause,
+            Self::Silent(_) => None,
+        }
+    }
 }
 
 impl Ended {
@@ -79,9 +90,27 @@ impl Ended {
         Self {
             what: problem.what,
             status: problem.status,
+            cause: problem.cause,
             code: None,
             clean: false,
             at: Instant::now(),
+        }
+    }
+
+    /// Whether the gateway ended it for a reason of its own, and not the service by its own choice.
+    pub(super) fn is_refusal(&self) -> bool {
+        let code = self.code.as_ref();
+        code.is_some_and(|(code, reason)| meaning(*code, reason).is_some())
+    }
+
+    /// As it is in a report.
+    pub(super) fn close(&self, after_ms: Option<f64>) -> Close {
+        let (code, reason) = self.code.clone().unzip();
+        Close {
+            code,
+            reason: reason.unwrap_or_default(),
+            clean: self.clean,
+            after_ms,
         }
     }
 
@@ -92,6 +121,7 @@ impl Ended {
                 .trim_end()
                 .to_owned(),
             status: None,
+            cause: None,
             // The gateway ends a session so when its connection broke.
             clean: code != 1002,
             code: Some((code, reason)),
@@ -354,7 +384,9 @@ impl Session {
                 };
                 let sent = http.send(Method::POST, url, Some(content)).await;
                 let response = sent.map_err(Ended::new)?;
-                let status = response.status();
+                if !response.status().is_success() {
+                    return Err(Ended::new(Problem::refused(response).await));
+                }
                 // The connection can be used again once this is read.
                 let rest = Limited::new(response.into_body(), MAX_SENT_ANSWER).collect();
                 if let Err(error) = rest.await
@@ -363,11 +395,7 @@ impl Session {
                     let what = "what answers is not SockJS: its answer to a message has no end";
                     return Err(Ended::new(Problem::new(what)));
                 }
-                if status.is_success() {
-                    Ok(())
-                } else {
-                    Err(Ended::new(Problem::status(status.as_u16())))
-                }
+                Ok(())
             }
         }
     }
@@ -405,7 +433,7 @@ async fn receive_one(
 ) -> Result<Option<usize>, Problem> {
     let response = http.send(method.clone(), url, None).await?;
     if !response.status().is_success() {
-        return Err(Problem::status(response.status().as_u16()));
+        return Err(Problem::refused(response).await);
     }
     let mut body = response.into_body();
     let mut unwrapper = Unwrapper::new(wrapping, MAX_FRAME);

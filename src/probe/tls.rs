@@ -1,6 +1,7 @@
 //! TLS to the service.
 
 use std::io;
+use std::path::PathBuf;
 
 use super::dial::Bidirectional;
 #[cfg(feature = "tls")]
@@ -8,6 +9,17 @@ use super::dial::Explained;
 
 #[cfg(feature = "tls")]
 pub(super) use with_tls::secure;
+
+/// Whose certificates are taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Those that the system's authorities vouch for.
+    System,
+    /// Those that the authorities in this file vouch for.
+    File(PathBuf),
+    /// All: they are not checked.
+    Anything,
+}
 
 /// There is none in this program.
 ///
@@ -17,7 +29,7 @@ pub(super) use with_tls::secure;
 pub(super) async fn secure(
     _: Box<dyn Bidirectional>,
     _: String,
-    _: bool,
+    _: &Trust,
 ) -> io::Result<Box<dyn Bidirectional>> {
     Err(io::Error::other(
         "this program was built without feature \"tls\", so it cannot use https",
@@ -26,6 +38,7 @@ pub(super) async fn secure(
 
 #[cfg(feature = "tls")]
 mod with_tls {
+    use std::path::Path;
     use std::sync::Arc;
 
     use tokio_rustls::TlsConnector;
@@ -39,21 +52,25 @@ mod with_tls {
     use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
     use crate::backend::upstream::tls_connector;
+    use crate::backend::upstream::tls_failure::TlsFailure;
 
     use crate::doctor::Cause;
 
-    use super::{Bidirectional, Explained, io};
+    use super::{Bidirectional, Explained, Trust, io};
 
-    /// TLS over `stream`. `insecure`: whatever certificate is shown is taken.
+    /// TLS over `stream`, to whom `trust` lets be.
     pub(in super::super) async fn secure(
         stream: Box<dyn Bidirectional>,
         host: String,
-        insecure: bool,
+        trust: &Trust,
     ) -> io::Result<Box<dyn Bidirectional>> {
-        let connector = if insecure {
-            unchecked()?
-        } else {
-            tls_connector(None).map_err(|error| io::Error::other(error.to_string()))?
+        let checked = |file: Option<&Path>| {
+            tls_connector(file).map_err(|error| io::Error::other(error.to_string()))
+        };
+        let connector = match trust {
+            Trust::System => checked(None)?,
+            Trust::File(path) => checked(Some(path))?,
+            Trust::Anything => unchecked()?,
         };
         let name = ServerName::try_from(host).map_err(io::Error::other)?;
         let connecting = connector.connect(name, stream).await;
@@ -63,24 +80,19 @@ mod with_tls {
 
     /// Why the handshake failed: a certificate that is not accepted, or something else, with what it mostly is.
     fn explained(error: &io::Error) -> Explained {
-        let tls = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Error>());
-        let mostly = match tls {
-            Some(Error::InvalidCertificate(_)) => {
+        let mostly = match TlsFailure::of(error) {
+            failure if failure.is_of_certificate() => {
                 return Explained {
                     what: format!(
-                        "the certificate is not accepted: {error}; --insecure goes on without checking it"
+                        "the certificate is not accepted: {error}; --ca FILE trusts the authority in FILE, --insecure goes on without checking"
                     ),
                     cause: Some(Cause::Certificate),
                 };
             }
-            Some(Error::InvalidMessage(_)) => "what answers there does not speak TLS; is it http?",
-            Some(Error::AlertReceived(_) | Error::PeerIncompatible(_)) => {
-                "the other side takes neither TLS 1.2 nor 1.3, or not this name"
-            }
-            Some(_) => "the other side does not keep to TLS",
-            None => "cut off on the way, or not a TLS server",
+            TlsFailure::NotTls => "what answers there does not speak TLS; is it http?",
+            TlsFailure::Refused => "the other side takes neither TLS 1.2 nor 1.3, or not this name",
+            TlsFailure::Cut => "cut off on the way, or not a TLS server",
+            _ => "the other side does not keep to TLS",
         };
         Explained {
             what: format!("TLS handshake failed: {error} ({mostly})"),
@@ -162,7 +174,7 @@ mod tests {
     ) -> Problem {
         let (near, far) = duplex(1 << 16);
         let server = tokio::spawn(server(far));
-        let outcome = secure(Box::new(near), "localhost".to_owned(), false).await;
+        let outcome = secure(Box::new(near), "localhost".to_owned(), &Trust::System).await;
         server.abort();
         match outcome {
             Ok(_) => panic!("nobody trusts this server"),

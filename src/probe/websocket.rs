@@ -101,6 +101,7 @@ async fn open(http: &Http, url: &str) -> Result<WebSocketStream<Link>, Problem> 
         USER_AGENT,
         HeaderValue::from_static(super::http::USER_AGENT),
     );
+    headers.extend(http.fields.clone());
     let limits = WebSocketConfig::default()
         .max_message_size(Some(MAX_FRAME))
         .max_frame_size(Some(MAX_FRAME));
@@ -111,7 +112,11 @@ async fn open(http: &Http, url: &str) -> Result<WebSocketStream<Link>, Problem> 
 
 fn problem(error: Error) -> Problem {
     match error {
-        Error::Http(response) => Problem::status(response.status().as_u16()),
+        Error::Http(response) => Problem::answered(
+            response.status(),
+            response.headers(),
+            response.body().as_deref().unwrap_or_default(),
+        ),
         Error::ConnectionClosed | Error::Protocol(_) => {
             Problem::new(format!("the connection was cut ({error})"))
         }

@@ -13,7 +13,7 @@ const seconds = (milliseconds) => Math.round(milliseconds / 1000);
 
 /** The session ended, or never began. `code` as in SockJSConnection's close event. */
 export class Ended extends Error {
-  constructor({ code, reason, cause, at }) {
+  constructor({ code, reason, wasClean, cause, at }) {
     super(code === TIMED_OUT ? `did not open in ${seconds(at)} s` : reason || `closed with code ${code}`);
     this.name = 'Ended';
     this.code = code;
@@ -24,6 +24,8 @@ export class Ended extends Error {
     this.socket = typeof CloseEvent === 'function' && cause instanceof CloseEvent
       ? { code: cause.code, reason: cause.reason, clean: cause.wasClean }
       : null;
+    /** How the service ended the session in a frame of SockJS, if it did. */
+    this.frame = wasClean && !this.socket ? { code, reason, clean: code !== 1002 } : null;
     // The service ends a session with 1002 when its connection broke; the browser may not notice.
     this.clean = this.socket?.clean ?? (code !== 1002 && code !== 1006 && code !== TIMED_OUT);
   }

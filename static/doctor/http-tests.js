@@ -7,6 +7,9 @@ import { requestProblem, round, within } from './timing.js';
 const INFO_REQUESTS = 5;
 const INFO_LIMIT = 5000;
 
+// What the gateway says with 403 to pages that a service's `origins` do not let in.
+const FORBIDDEN_ORIGIN = 'Forbidden origin.';
+
 // The drip takes 1.6 s and the tail 2 s to send.
 const STREAM_LIMIT = 12000;
 const MOST_ARRIVALS = 200;
@@ -41,6 +44,7 @@ export async function measureInfo(base, onmeasured = () => {}) {
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout(INFO_LIMIT) });
       result.status = response.status;
+      if (response.status === 403 && await response.text() === FORBIDDEN_ORIGIN) result.cause = 'origin';
       if (!response.ok) throw failed(response);
       const { websocket, entropy } = await response.json();
       result.round_trips_ms.push(round(performance.now() - start));

@@ -22,6 +22,7 @@ function noteLoss(entry, error, after) {
   entry.how = error.clean ? 'clean' : 'abrupt';
   entry.error = error.message;
   if (error.status) entry.status = error.status;
+  if (error.frame) entry.close = error.frame;
 }
 
 /** One idle connection. `changed()` is called when `entry` or `state` has changed. */

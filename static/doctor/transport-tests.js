@@ -68,7 +68,8 @@ export async function measureTransport(service, run, name, onmeasured = () => {}
     result.outcome = outcomeOf(error, result.opened_ms !== undefined);
     result.error = error.message;
     if (error.status) result.status = error.status;
-    if (error.socket) result.close = { ...error.socket, after_ms: error.at };
+    const end = error.socket ?? error.frame;
+    if (end) result.close = { ...end, after_ms: error.at };
   }
   if (session.firstByte !== null) result.first_byte_ms = session.firstByte;
   session.close();

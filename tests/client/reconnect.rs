@@ -107,3 +107,35 @@ async fn attempts_end_after_the_most_that_may_fail() {
     }
     assert_eq!(asked, 4);
 }
+
+/// A gateway whose upstream is away opens each session and ends it at once: that is no success, so that waits grow and tries
+/// come to an end.
+#[tokio::test]
+async fn sessions_that_are_lost_at_once_are_attempts_that_failed() {
+    let (url, mut requests) = scripted(move |request| match request.segment() {
+        "info" => info(),
+        _ => Answer::Hang(stream("o\nc[1014,\"Upstream refused the connection\"]\n")),
+    })
+    .await;
+    let backoff = Backoff {
+        initial: Duration::from_secs(60),
+        max: Duration::from_millis(200),
+        attempts: Some(3),
+    };
+    let builder = builder(&url)
+        .reconnect(backoff)
+        .transports([Transport::XhrStreaming])
+        .unwrap();
+    let mut client = builder.connect().await.unwrap();
+    let end = within("the end", async {
+        while client.recv().await.is_some() {}
+        client.closed()
+    });
+    assert_eq!(end.await.unwrap().code, 1014);
+    requests.close();
+    let mut asked = 0;
+    while let Some(request) = requests.recv().await {
+        asked += usize::from(request.segment() == "info");
+    }
+    assert_eq!(asked, 4);
+}

@@ -335,6 +335,42 @@ fn certificates_that_browsers_refuse_are_remarked() {
     assert_eq!(remark(files), None);
 }
 
+/// A self-signed certificate as `openssl x509 -req` makes it without `-extfile`: version 1. And its key.
+const VERSION_ONE: [&str; 2] = [
+    "-----BEGIN CERTIFICATE-----
+MIIBIjCByQIUD/7zX20YNOMyEcSuXcsymbV9tzcwCgYIKoZIzj0EAwIwFDESMBAG
+A1UEAwwJbG9jYWxob3N0MB4XDTI2MTEyOTEyNDYyNVoXDTM2MTEyNjEyNDYyNVow
+FDESMBAGA1UEAwwJbG9jYWxob3N0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+PdUWRPSXLEEUFGF02RN2QxtvWqKrgZUgU13vSV0g1ww2jZq+Mix+V6Iln8THIvOG
+Brci0j2lP+VlwZXY6emZFDAKBggqhkjOPQQDAgNIADBFAiACvyTPhoaa3U06dssx
+lfqdfJbn9eIxjC3oxrrHPvYqzgIhAInapOoXwsb62lcfPdnVOcHFvN4+SiJkalL+
+tzaHjesQ
+-----END CERTIFICATE-----
+",
+    "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgFgN5HdectfB0sUaP
+6iaA37qiL1BfPeb+KJ9w1R/WIjqhRANCAAQ91RZE9JcsQRQUYXTZE3ZDG29aoquB
+lSBTXe9JXSDXDDaNmr4yLH5XoiWfxMci84YGtyLSPaU/5WXBldjp6ZkU
+-----END PRIVATE KEY-----
+",
+];
+
+/// A certificate that has no names is refused in plain words, with what to do.
+#[test]
+fn certificate_of_version_one_is_refused_in_plain_words() {
+    let folder = Folder::new();
+    let [certificate, key] = VERSION_ONE;
+    let files = CertificateFiles {
+        certificate: folder.write("one.pem", certificate),
+        key: folder.write("one.key", key),
+    };
+    let told = tls(vec![files]).remarks().unwrap_err().to_string();
+    assert!(
+        told.contains("one.pem") && told.contains("version 1") && told.contains("subjectAltName"),
+        "{told}"
+    );
+}
+
 /// Who says nothing, or something else than TLS, does not keep its place.
 #[tokio::test]
 async fn connections_that_do_not_shake_hands_are_ended() {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use sockjs_gateway::UpstreamConfig;
+use sockjs_gateway::{Backend as _, Upstream, UpstreamConfig};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig as TlsConfig;
@@ -101,4 +102,58 @@ async fn untrusted_certificate_ends_the_session_with_1014() {
     assert_eq!(texts[0], "o");
     assert!(texts[1].starts_with("c[1014,"), "{texts:?}");
     let _ = std::fs::remove_file(ca_file);
+}
+
+/// What a dial of `url` fails with, as operators are told.
+async fn failure(url: &str, ca_file: Option<PathBuf>) -> String {
+    let config = UpstreamConfig {
+        ca_file,
+        dial_timeout: std::time::Duration::from_secs(5),
+        ..UpstreamConfig::default()
+    };
+    let upstream = Upstream::new(url, config).expect("a valid URL");
+    upstream.reach().await.expect_err("it cannot be reached")
+}
+
+/// The likely mistake is named, with the key to change.
+#[tokio::test]
+async fn failures_of_tls_name_the_key_to_change() {
+    let (own, tls) = certificate("named");
+    let (unrelated, _) = certificate("named-unrelated");
+    let secure = tls_echo(tls).await.port();
+    let plain = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let plain_port = plain.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = plain.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        }
+    });
+    for (url, ca, expected) in [
+        (
+            format!("wss://localhost:{secure}/"),
+            Some(unrelated.clone()),
+            "upstream.ca_file",
+        ),
+        (
+            format!("wss://127.0.0.1:{secure}/"),
+            Some(own.clone()),
+            "for other names",
+        ),
+        (
+            format!("wss://localhost:{plain_port}/"),
+            Some(own.clone()),
+            "write ws:// in backend",
+        ),
+        (
+            format!("ws://localhost:{secure}/"),
+            None,
+            "write wss:// in backend",
+        ),
+    ] {
+        let told = failure(&url, ca).await;
+        assert!(told.contains(expected), "{url}: {told}");
+    }
+    for file in [own, unrelated] {
+        let _ = std::fs::remove_file(file);
+    }
 }

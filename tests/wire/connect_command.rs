@@ -267,6 +267,59 @@ fn nothing_there_is_exit_code_1() {
     assert!(told.contains("there is no SockJS service at "), "{told}");
 }
 
+/// What stands in the way is named, with what to change there.
+#[test]
+fn obstacles_are_told_apart() {
+    let server = Server::with_config(
+        "[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\norigins = [\"https://app.example\"]\n",
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = format!("http://{}/echo", listener.local_addr().expect("is bound"));
+    drop(listener);
+    let told = |arguments: &[&str]| {
+        let (code, _, told) = Session::start(arguments).end();
+        assert_eq!(code, Some(1), "{told}");
+        told
+    };
+    let refused = told(&[&url(&server, "/echo"), "--origin", "https://evil.example"]);
+    assert!(
+        refused.contains("refuses the page as one of another site") && refused.contains("--origin"),
+        "{refused}"
+    );
+    let away = told(&[&nobody]);
+    assert!(
+        away.contains("cannot be reached") && away.contains("whether the server runs"),
+        "{away}"
+    );
+    for text in [refused, away] {
+        assert!(!text.contains("there is no SockJS service"), "{text}");
+    }
+}
+
+/// A close of the gateway's own is told with what it means; the doctor, which looks at networks, would not help.
+#[test]
+fn closes_of_the_gateway_are_explained() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let nobody = listener.local_addr().expect("is bound");
+    drop(listener);
+    let config = [
+        service("/away", &format!("ws://{nobody}/"), ""),
+        service("/full", "echo:", "max_sessions = 1"),
+    ];
+    let server = Server::with_config(&config.concat());
+    let _place = crate::fixture::opened(&server, "/full");
+    for (path, meaning, advice) in [
+        ("/away", "the upstream cannot be reached", "--deep"),
+        ("/full", "as many sessions as it may", "max_sessions"),
+    ] {
+        let session = Session::start(&[&url(&server, path), "--stay"]);
+        let (code, _, told) = session.end();
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains(meaning) && told.contains(advice), "{told}");
+        assert!(!told.contains("doctor"), "{told}");
+    }
+}
+
 /// Wrong arguments end with 64 before anything is sent.
 #[test]
 fn wrong_arguments_are_usage_errors() {

@@ -18,6 +18,7 @@ mod cookies;
 mod descriptors;
 mod doctor;
 mod doctor_command;
+mod doctor_refusals;
 mod doctor_strangers;
 mod error_bodies;
 mod escaping;

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use crate::backend::{BackendError, without_secrets};
@@ -53,6 +54,8 @@ pub(super) enum DialFailure {
     /// It answered, but not with 101.
     Refused(StatusCode),
     Broken(WsError),
+    /// What answered to plain `ws://` cannot be read, or was the end: as of who waits for TLS.
+    NotHttp(WsError),
 }
 
 impl DialFailure {
@@ -62,7 +65,7 @@ impl DialFailure {
             Self::Unreachable(_) => "Upstream refused the connection".to_owned(),
             Self::TimedOut => "Upstream did not answer in time".to_owned(),
             Self::Refused(status) => format!("Upstream answered {}", status.as_u16()),
-            Self::Broken(_) => "Upstream is not a WebSocket server".to_owned(),
+            Self::Broken(_) | Self::NotHttp(_) => "Upstream is not a WebSocket server".to_owned(),
         }
     }
 }
@@ -73,7 +76,7 @@ impl DialFailure {
             Self::Unreachable(_) => DialOutcome::Unreachable,
             Self::TimedOut => DialOutcome::TimedOut,
             Self::Refused(_) => DialOutcome::Refused,
-            Self::Broken(_) => DialOutcome::Broken,
+            Self::Broken(_) | Self::NotHttp(_) => DialOutcome::Broken,
         }
     }
 
@@ -105,6 +108,10 @@ impl fmt::Display for DialFailure {
             Self::TimedOut => f.write_str("no answer within the dial timeout"),
             Self::Refused(status) => write!(f, "answered {status} to the WebSocket handshake"),
             Self::Broken(error) => write!(f, "handshake failed: {error}"),
+            Self::NotHttp(error) => write!(
+                f,
+                "handshake failed: {error}; what answers does not speak plain HTTP: write wss:// in backend where it speaks TLS"
+            ),
         }
     }
 }
@@ -254,6 +261,7 @@ impl Dialler {
                 .map_err(|error| match error {
                     WsError::Http(response) => DialFailure::Refused(response.status()),
                     WsError::Io(error) => DialFailure::Unreachable(error),
+                    error if self.may_want_tls(&error) => DialFailure::NotHttp(error),
                     error => DialFailure::Broken(error),
                 })
         };
@@ -269,6 +277,15 @@ impl Dialler {
         })
     }
 
+    /// Whether plain HTTP met what cannot be read as HTTP, or ends the connection, as servers do that wait for TLS.
+    fn may_want_tls(&self, error: &WsError) -> bool {
+        let unread = matches!(
+            error,
+            WsError::Protocol(ProtocolError::HandshakeIncomplete | ProtocolError::HttparseError(_))
+        );
+        unread && self.uri.scheme_str() == Some("ws")
+    }
+
     async fn connect(&self) -> Result<Link, DialFailure> {
         let stream = TcpStream::connect((&*self.host, self.port))
             .await
@@ -280,10 +297,9 @@ impl Dialler {
             let name = tokio_rustls::rustls::pki_types::ServerName::try_from(self.host.clone());
             let name =
                 name.map_err(|error| DialFailure::Unreachable(std::io::Error::other(error)))?;
-            let stream = tls
-                .connect(name, stream)
-                .await
-                .map_err(DialFailure::Unreachable)?;
+            let connecting = tls.connect(name, stream).await;
+            let failed = |error| DialFailure::Unreachable(super::tls_failure::explained(&error));
+            let stream = connecting.map_err(failed)?;
             return Ok(Link::Tls(Box::new(stream)));
         }
         Ok(Link::Plain(stream))

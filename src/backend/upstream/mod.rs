@@ -3,6 +3,8 @@
 mod dial;
 mod link;
 mod relay;
+#[cfg(feature = "tls")]
+pub(crate) mod tls_failure;
 
 use std::sync::Arc;
 use std::time::Duration;

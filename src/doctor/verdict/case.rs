@@ -5,6 +5,7 @@ use crate::doctor::seen::{Seen, SeenRequest, ServiceFacts};
 
 use super::Best;
 use super::proxies::{self, Proxy};
+use super::refusals;
 
 /// The transports, the best first: the order in which sockjs-client tries them.
 pub const TRANSPORTS: [&str; 6] = [
@@ -145,6 +146,7 @@ impl<'a> Case<'a> {
     pub(super) fn lost(&self) -> impl Iterator<Item = (&'a Idle, f64)> {
         // What ends at once is not ended by silence.
         let idle = self.report.idle.iter();
+        let idle = idle.filter(|idle| !refusals::is_ended(idle));
         idle.filter_map(|idle| Some((idle, idle.lost_after_s.filter(|lost| *lost >= 0.5)?)))
     }
 

@@ -158,7 +158,7 @@ pub(super) fn other_transports(case: &Case<'_>) -> Option<Finding> {
                 Outcome::Refused | Outcome::Timeout | Outcome::Dies | Outcome::Stalls
             )
         })
-        .filter(|tested| tested.name != "websocket")
+        .filter(|tested| tested.name != "websocket" && !super::refusals::is_refused(tested))
         .filter(|tested| !explained || !super::case::STREAMING.contains(&tested.name.as_str()))
         .collect();
     if failed.is_empty() || super::reachability::two_servers(case).is_some() {

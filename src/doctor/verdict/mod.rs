@@ -7,6 +7,7 @@ mod health;
 mod lifetime;
 mod proxies;
 mod reachability;
+mod refusals;
 mod sizes;
 mod streaming;
 mod websocket;
@@ -154,6 +155,7 @@ type Look = fn(&Case<'_>) -> Option<Finding>;
 
 /// Every look, in the order in which findings of one severity are shown: what stops everything first.
 const LOOKS: &[Look] = &[
+    refusals::finding,
     reachability::nothing_works,
     reachability::origin_refused,
     reachability::two_servers,
@@ -187,7 +189,7 @@ const LOOKS: &[Look] = &[
 pub fn judge(report: &Report, seen: &Seen) -> Verdict {
     let case = Case::new(report, seen);
     let best = case.best();
-    let works = best.is_some();
+    let works = best.is_some() && !refusals::all_refused(&case);
     let mut findings: Vec<_> = LOOKS.iter().filter_map(|look| look(&case)).collect();
     findings.sort_by_key(|finding| finding.severity);
     let all_good = works
@@ -231,6 +233,14 @@ fn summary(case: &Case<'_>, best: Option<&Best>, findings: &[Finding]) -> String
                 && (ids.is_empty() || ids.contains(&finding.id.as_str()))
         })
     };
+    if let Some(refused) = problem(&["session-refused"])
+        && refusals::all_refused(case)
+    {
+        return format!(
+            "Live connections do not work. Your network is not the reason. {}.",
+            refused.title
+        );
+    }
     let Some(best) = best else {
         let cause = problem(&["origin-refused", "two-servers", "nothing-works"]);
         return match cause {

@@ -1,6 +1,7 @@
 //! Whether requests reach the service at all, the same one each time, and whether browsers may read the answers.
 
 use crate::doctor::report::{Cause, Outcome};
+use crate::doctor::seen::SeenRequest;
 
 use super::Finding;
 use super::advice::{Topic, about, administrator, gateway, site};
@@ -11,7 +12,10 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
     if case.working().next().is_some() {
         return None;
     }
-    if origin_refused(case).is_some() || two_servers(case).is_some() {
+    let explained = super::refusals::finding(case).is_some()
+        || origin_refused(case).is_some()
+        || two_servers(case).is_some();
+    if explained {
         return None;
     }
     let info = case.report.info.as_ref();
@@ -32,6 +36,7 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
             .what("Something takes the connection, but no encryption (TLS) is agreed on. Either there is plain http at this address and port, or the TLS there is too old, or something on the way cuts encrypted connections off.")
             .with(site("Look whether the address is right, `http://` or `https://` and the port, and whether TLS 1.2 or 1.3 is allowed there."))
             .with(administrator("Ask whether encrypted connections to this site are cut off or inspected.")),
+        _ if cause == Some(Cause::Https) => for_https(case),
         _ if cause == Some(Cause::NotSockjs) => Finding::problem("nothing-works", "Something answers, but it is not SockJS")
             .what("There is an answer from this address, but not that of a SockJS service: a page, for example. The address is wrong, or a proxy passes it to another server, or the network wants a login first and shows its own page instead.")
             .with(site("Look whether the address is right, and whether the proxy passes this path to the gateway: what a browser shows at `PREFIX/info` must be one line that begins with `{`."))
@@ -85,6 +90,24 @@ pub(super) fn nothing_works(case: &Case<'_>) -> Option<Finding> {
     Some(finding.evidence(facts.join("; ")))
 }
 
+/// The port is one for TLS.
+fn for_https(case: &Case<'_>) -> Finding {
+    let finding = Finding::problem(
+        "nothing-works",
+        "There is https at this port, and the address says http",
+    )
+    .what("What answers at this address and port speaks TLS, and was asked in plain http.");
+    let url = case.report.url.as_deref().map(quote).unwrap_or_default();
+    match url.strip_prefix("http://") {
+        Some(rest) => finding.with(site(format!(
+            "Use the address `https://{rest}`, or the port that is for plain http."
+        ))),
+        None => finding.with(site(
+            "Use `https://` in the address, or the port that is for plain http.",
+        )),
+    }
+}
+
 /// Something answers that the service is elsewhere. A location is that of `/info`.
 fn redirected(location: Option<&str>) -> Finding {
     let finding = Finding::problem("nothing-works", "The address leads to another one");
@@ -105,11 +128,44 @@ fn redirected(location: Option<&str>) -> Finding {
 
 /// The gateway takes the page for one of another site.
 pub(super) fn origin_refused(case: &Case<'_>) -> Option<Finding> {
-    let refused = case
-        .seen
-        .requests
-        .iter()
-        .find(|request| request.status == Some(403))?;
+    let mut requests = case.seen.requests.iter();
+    match requests.find(|request| request.status == Some(403)) {
+        Some(refused) => origin_refused_as_seen(case, refused),
+        None => origin_refused_as_told(case),
+    }
+}
+
+/// Nothing is known of how the request arrived, but the gateway's answer names itself.
+fn origin_refused_as_told(case: &Case<'_>) -> Option<Finding> {
+    let origin = Some(Cause::Origin);
+    let info = case.report.info.as_ref();
+    let told = info.is_some_and(|info| info.cause == origin)
+        || case
+            .report
+            .transports
+            .iter()
+            .any(|tested| tested.cause == origin);
+    if !told {
+        return None;
+    }
+    let finding = Finding::problem(
+        "origin-refused",
+        "The gateway refuses the page as one of another site",
+    )
+    .evidence("answered 403: Forbidden origin.");
+    let url = case.report.url.as_deref().map(quote).unwrap_or_default();
+    Some(match case.report.origin.as_deref().map(quote) {
+        Some(origin) => finding
+            .what(format!("A page at {origin} asks for a service at {url}, and the service's `origins` do not let it in."))
+            .with(gateway(format!("If pages at {origin} may use the service: `origins = [\"{origin}\"]` for it, beside those that are there."))),
+        None => finding
+            .what("The page is the service's own, but the gateway takes it for one of another site: mostly because the proxy in front of it changes the name that was asked for (`Host`).")
+            .advice(about(Topic::Host, case))
+            .with(gateway("Or let the page in by name, in `origins` of the service.")),
+    })
+}
+
+fn origin_refused_as_seen(case: &Case<'_>, refused: &SeenRequest) -> Option<Finding> {
     let origin = refused.header("origin").map(quote)?;
     let host = refused.host.as_deref().map(quote).unwrap_or_default();
     let came = refused.header("host").map(quote).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! Whether WebSocket gets through, and if not, where the handshake was lost.
 
-use crate::doctor::report::{Outcome, Tested};
+use crate::doctor::report::{Cause, Outcome, Tested};
 use crate::doctor::seen::SeenRequest;
 
 use super::Finding;
@@ -32,6 +32,10 @@ pub(super) fn finding(case: &Case<'_>) -> Option<Finding> {
         }
         // What a service answers that does not want WebSockets says nothing about the network.
         _ if case.report.info.as_ref()?.websocket == Some(false) => return None,
+        // Explained on its own: the gateway said why.
+        _ if super::refusals::is_refused(tested) || tested.cause == Some(Cause::Origin) => {
+            return None;
+        }
         Outcome::Dies | Outcome::Stalls => broken(case, tested),
         Outcome::Refused | Outcome::Timeout if !case.is_seen() => unseen(case, tested)
             .with(gateway(if case.seen.request.is_some() {

@@ -117,6 +117,8 @@ impl TlsFiles {
 impl CertificateFiles {
     fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
         let chain = read_certificates(&self.certificate)?;
+        let names = names_of(&chain[0])
+            .map_err(|why| TlsError::Unsupported(self.certificate.clone(), why))?;
         let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
             pem::Error::NoItemsFound => TlsError::NoKey(self.key.clone()),
             error => unreadable(&self.key, &error),
@@ -136,16 +138,27 @@ impl CertificateFiles {
                 ));
             }
         }
-        let names = EndEntityCert::try_from(&certified.cert[0])
-            .map_err(|error| TlsError::Unsupported(self.certificate.clone(), error.to_string()))?
-            .valid_dns_names()
-            .map(str::to_ascii_lowercase)
-            .collect();
         Ok(Named {
             names,
             certified: Arc::new(certified),
         })
     }
+}
+
+/// The host names that a certificate is for, in lower case.
+///
+/// # Errors
+/// Why it cannot be used, and what to do.
+fn names_of(certificate: &CertificateDer<'_>) -> Result<Vec<String>, String> {
+    let certificate = EndEntityCert::try_from(certificate).map_err(|error| match error {
+        // Names are in an extension, which only version 3 has. (RFC 5280 §4.1.2.1)
+        webpki::Error::UnsupportedCertVersion => {
+            "the certificate is of X.509 version 1, which browsers do not take; make it anew with a subjectAltName (openssl x509 -req … -extfile FILE, with subjectAltName=DNS:HOST in the file)".to_owned()
+        }
+        error => error.to_string(),
+    })?;
+    let names = certificate.valid_dns_names();
+    Ok(names.map(str::to_ascii_lowercase).collect())
 }
 
 fn unreadable(path: &Path, error: &dyn fmt::Display) -> TlsError {

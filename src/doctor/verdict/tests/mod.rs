@@ -7,6 +7,7 @@ use super::*;
 
 mod connections;
 mod flow;
+mod refusals;
 
 const RUN: &str = "0123456789abcdef";
 
