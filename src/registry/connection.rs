@@ -256,6 +256,11 @@ impl Connection {
         })
     }
 
+    /// Ends the session before its backend has heard of it: not by the backend's doing, as [`Self::close`] would.
+    pub(crate) fn refuse(&self, cause: EndCause, reason: CloseReason) {
+        self.sender.handle.end(cause, reason);
+    }
+
     /// It is known now who opened the session.
     pub(crate) fn identify(&mut self, identity: Arc<Identity>) {
         self.sender.handle.identify(&identity);

@@ -11,6 +11,7 @@ use crate::registry::{
     Backend, ClientPlace, Connection, Counts, Dials, Handshake, Health, Negotiated, Negotiation,
     Reaching, Served, Throttle,
 };
+use crate::session::EndCause;
 
 use super::ServiceConfig;
 
@@ -110,7 +111,7 @@ impl Backend for Gate {
                         Ok(place) => place,
                         Err(reason) => {
                             keeper.tell("too many sessions of this user (max_sessions_per_user)");
-                            return connection.close(reason.code, reason.reason);
+                            return connection.refuse(EndCause::Overload, reason);
                         }
                     };
                     drop(keeper);
@@ -120,7 +121,7 @@ impl Backend for Gate {
                 Some(Err(refusal)) => {
                     Counts::add(&connection.counts().unauthenticated, 1);
                     keeper.tell(refusal.why);
-                    connection.close(refusal.reason.code, refusal.reason.reason);
+                    connection.refuse(EndCause::Identity, refusal.reason);
                 }
                 None => {}
             }
