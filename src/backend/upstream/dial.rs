@@ -77,9 +77,14 @@ impl DialFailure {
         }
     }
 
-    /// Whether it would fail for every browser. A refusal below 500 may be of this one, and somebody gave it.
-    fn is_of_upstream(&self) -> bool {
-        !matches!(self, Self::Refused(status) if !status.is_server_error())
+    /// Told to whoever asks how the upstream is. A refusal below 500 may be of this browser only, and somebody gave it.
+    fn tell(&self, health: &Health) {
+        match self {
+            Self::Refused(status) if !status.is_server_error() => {
+                health.refused(status.as_u16(), self.to_string());
+            }
+            _ => health.failed(self.to_string()),
+        }
     }
 }
 
@@ -229,8 +234,8 @@ impl Dialler {
             Err(failure) => failure.outcome(),
         };
         match &dialled {
-            Err(failure) if failure.is_of_upstream() => self.health.failed(failure.to_string()),
-            _ => self.health.succeeded(),
+            Ok(_) => self.health.succeeded(),
+            Err(failure) => failure.tell(&self.health),
         }
         dialled
     }
