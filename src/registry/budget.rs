@@ -59,6 +59,11 @@ impl Budget {
         self.used() > self.limit() / 2 || outer.is_some_and(|outer| outer.is_half_used())
     }
 
+    /// Whether all of it is used, whatever there is in the one around it.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.used() >= self.limit()
+    }
+
     /// As [`Self::is_short`], of this one alone.
     pub(super) fn is_full_to_the_mark(&self) -> bool {
         let limit = self.limit();
