@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tracing::field::display;
+use uuid::Uuid;
 
 use crate::backend::{BackendError, without_secrets};
 use crate::protocol::browser_query;
-use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttle};
+use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttles};
 use crate::websocket::{LargeReads, small_buffers};
 
 use super::link::Link;
@@ -28,7 +30,7 @@ pub(super) struct Dialler {
     host: String,
     port: u16,
     config: UpstreamConfig,
-    failures: Throttle,
+    failures: Throttles,
     /// Where dials are counted: by the first service that has this upstream, once there is one.
     dials: OnceLock<Arc<Dials>>,
     health: Health,
@@ -68,6 +70,11 @@ impl DialFailure {
 }
 
 impl DialFailure {
+    /// What kind of failure it is, in one word.
+    pub(super) fn kind(&self) -> &'static str {
+        DialOutcome::ALL[self.outcome() as usize].1
+    }
+
     fn outcome(&self) -> DialOutcome {
         match self {
             Self::Unreachable(_) => DialOutcome::Unreachable,
@@ -188,7 +195,7 @@ impl Dialler {
             host,
             port,
             config,
-            failures: Throttle::default(),
+            failures: Throttles::default(),
             dials: OnceLock::new(),
             health: Health::default(),
             #[cfg(feature = "tls")]
@@ -196,10 +203,17 @@ impl Dialler {
         })
     }
 
-    /// Tells the operator of a failure, without a line for each of a flood.
-    pub(super) fn tell(&self, failure: &dyn fmt::Display) {
-        if let Some(held_back) = self.failures.admit() {
-            tracing::warn!(upstream = %self, %failure, held_back, "upstream failed");
+    /// Tells the operator of a failure, of a session if it has begun, without a line for each of a flood of this kind.
+    pub(super) fn tell(
+        &self,
+        service: &str,
+        session: Option<Uuid>,
+        kind: &'static str,
+        failure: &dyn fmt::Display,
+    ) {
+        if let Some(held_back) = self.failures.admit(kind) {
+            let session = session.map(display);
+            tracing::warn!(service, session, upstream = %self, %failure, held_back, "upstream failed");
         }
     }
 
