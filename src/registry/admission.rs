@@ -225,6 +225,14 @@ impl Registry {
         }
     }
 
+    /// Whose queue memory it is that runs short.
+    pub(super) fn short_of_memory(&self) -> Limit {
+        match self.queue_memory().is_full_to_the_mark() {
+            true => Limit::Memory,
+            false => Limit::AllMemory,
+        }
+    }
+
     /// Whose number of sessions it is that is reached.
     fn bound_of_sessions(&self) -> Bound {
         match self.budgets().sessions.is_used_up() {

@@ -24,7 +24,7 @@ use crate::session::{
 use super::LOG;
 use super::clock::now;
 use super::counts::Counts;
-use super::limit::{Culprit, Limit};
+use super::limit::Limit;
 use super::queue_memory::{Asked, Hold};
 use super::tally::Tally;
 use super::tap::Taps;
@@ -411,33 +411,6 @@ impl SessionHandle {
             self.reached(Limit::MessageSize);
         }
         self.end(EndCause::Violation, reason);
-    }
-
-    /// The browser sent more at once than this limit allows: the session ends with 1009.
-    pub(crate) fn exceeded(self: &Arc<Self>, limit: Limit) {
-        self.reached(limit);
-        self.end(EndCause::Violation, CloseReason::TOO_BIG);
-    }
-
-    /// It reached a limit: that is counted and told.
-    pub(crate) fn reached(&self, limit: Limit) {
-        self.counts().reached(limit, self.culprit());
-    }
-
-    /// So many messages were dropped to make room for newer ones; none, mostly.
-    fn dropped(&self, messages: usize) {
-        if messages > 0 {
-            let counts = self.counts();
-            counts.reached_times(Limit::DropOldest, messages, self.culprit());
-        }
-    }
-
-    fn culprit(&self) -> Culprit {
-        Culprit {
-            session: Some(self.id),
-            peer: self.address.as_deref().copied(),
-            sessions: None,
-        }
     }
 
     /// Ends the session because an operator wants it: what is queued is delivered, then the close frame. Whether it had not ended

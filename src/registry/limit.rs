@@ -1,12 +1,17 @@
 //! Limits as operators are told of them: the key that sets each, what comes of reaching it, and where that is counted.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use tracing::warn;
 use uuid::Uuid;
 
+use crate::protocol::CloseReason;
+use crate::session::EndCause;
+
 use super::counts::Counts;
+use super::handle::SessionHandle;
 
 /// A limit whose reaching is a warning. That a backend waits for its browser, and that a receiving request is answered a little later, is
 /// none: those are counted only.
@@ -196,6 +201,35 @@ impl Counts {
                 held_back,
                 "{what}"
             );
+        }
+    }
+}
+
+impl SessionHandle {
+    /// The browser sent more at once than this limit allows: the session ends with 1009.
+    pub(crate) fn exceeded(self: &Arc<Self>, limit: Limit) {
+        self.reached(limit);
+        self.end(EndCause::Violation, CloseReason::TOO_BIG);
+    }
+
+    /// It reached a limit: that is counted and told.
+    pub(crate) fn reached(&self, limit: Limit) {
+        self.counts().reached(limit, self.culprit());
+    }
+
+    /// So many messages were dropped to make room for newer ones; none, mostly.
+    pub(super) fn dropped(&self, messages: usize) {
+        if messages > 0 {
+            let counts = self.counts();
+            counts.reached_times(Limit::DropOldest, messages, self.culprit());
+        }
+    }
+
+    fn culprit(&self) -> Culprit {
+        Culprit {
+            session: Some(self.id()),
+            peer: self.opening().address,
+            sessions: None,
         }
     }
 }

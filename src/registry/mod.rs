@@ -225,18 +225,10 @@ impl Registry {
         let budget = self.queue_memory();
         let room = (!budget.is_half_used()).then(|| budget.reserve(bytes));
         room.flatten().map(Some).ok_or_else(|| {
-            let limit = self.short_of_memory();
-            self.counts().reached(limit, Culprit::default());
+            self.counts()
+                .reached(self.short_of_memory(), Culprit::default());
             CloseReason::OUT_OF_BUDGET
         })
-    }
-
-    /// Whose queue memory it is that runs short.
-    fn short_of_memory(&self) -> Limit {
-        match self.queue_memory().is_full_to_the_mark() {
-            true => Limit::Memory,
-            false => Limit::AllMemory,
-        }
     }
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
