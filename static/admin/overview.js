@@ -87,7 +87,7 @@ function showServices(status) {
       number(count(service.max_sessions)),
       number(size(service.queue_memory.used), `of ${size(service.queue_memory.limit)}`),
       number(sum > 0 ? count(sum) : '–', limits),
-      { text: service.backend ?? '–', className: 'mono' },
+      { text: service.backend ?? '–', className: 'mono wraps' },
       upstream(service),
     );
   });
