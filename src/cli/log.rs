@@ -311,14 +311,31 @@ mod tests {
     fn a_filter_that_cannot_be_meant_is_told() {
         let complaint = |wanted: &str| filter(Some(OsStr::new(wanted))).1;
         for fine in [
-            "", "info", "WARN", "off", "3", "sockjs_gateway=debug", "h2=trace,info",
-            "info,sockjs_gateway::session=warn", "sockjs_gateway", "sockjs",
+            "",
+            "info",
+            "WARN",
+            "off",
+            "3",
+            "sockjs_gateway=debug",
+            "h2=trace,info",
+            "info,sockjs_gateway::session=warn",
+            "sockjs_gateway",
+            "sockjs",
         ] {
             assert_eq!(complaint(fine), None, "{fine}");
         }
-        for wrong in ["warm", "foo[", "h2=debug", "info=warm", "sockjs_gateway=loud"] {
+        for wrong in [
+            "warm",
+            "foo[",
+            "h2=debug",
+            "info=warm",
+            "sockjs_gateway=loud",
+        ] {
             let told = complaint(wrong).unwrap_or_else(|| panic!("{wrong} is taken"));
-            assert!(told.contains(wrong) && told.contains("write a level"), "{told}");
+            assert!(
+                told.contains(wrong) && told.contains("write a level"),
+                "{told}"
+            );
         }
         assert_eq!(filter(None).1, None);
     }

@@ -306,7 +306,8 @@ mod tests {
         };
         let up = json!({ "up": true, "succeeded": 1, "refuses": null });
         assert_eq!(shown(up), "up, 1 dial");
-        let refuses = json!({ "up": false, "failed_in_a_row": 7, "refuses": 403, "problem": "answered 403" });
+        let refuses =
+            json!({ "up": false, "failed_in_a_row": 7, "refuses": 403, "problem": "answered 403" });
         assert_eq!(shown(refuses), "reached, refuses: 403, 7 dials in a row");
         let down = json!({ "up": false, "failed_in_a_row": 1, "refuses": null, "problem": "cannot connect" });
         assert_eq!(shown(down), "DOWN, 1 dial in a row: cannot connect");

@@ -31,7 +31,8 @@ use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
 use crate::registry::{
-    Culprit, Handshake, Limit, Peer, Registry, SessionHandle, Throttle, Throttles, Ticket, Wire, now,
+    Culprit, Handshake, Limit, Peer, Registry, SessionHandle, Throttle, Throttles, Ticket, Wire,
+    now,
 };
 use crate::session::SessionId;
 

@@ -13,7 +13,9 @@ use crate::registry::{Limit, Reservation, SessionHandle, Wire};
 use crate::session::{Deliver, EndCause, Excess};
 
 use super::body::Body;
-use super::request::{RequestBody, at_once, is_form, limit_of_body, limit_of_payload, no_memory, read};
+use super::request::{
+    RequestBody, at_once, is_form, limit_of_body, limit_of_payload, no_memory, read,
+};
 use super::response::protocol_error;
 use super::{Answer, Exchange, ServiceContext, text};
 

@@ -97,6 +97,9 @@ async function refresh() {
   }
 }
 
+/** What is in force, and in a line of its own what a restart puts in its place. */
+const beside = (now, next) => element('span', {}, now, next && element('span', { className: 'next', textContent: next }));
+
 async function showConfig() {
   const { keys } = await get('config');
   const changed = $('config-changed').checked;
@@ -106,8 +109,8 @@ async function showConfig() {
     cells(
       row,
       { text: key, className: 'mono' },
-      { text: next === null ? shown(value) : `${shown(value)}, after a restart ${shown(next.value)}`, className: 'mono wraps' },
-      { text: next === null ? origin : `${origin}, ${next.origin}`, className: 'muted' },
+      { node: beside(shown(value), next && `after a restart ${shown(next.value)}`), className: 'mono wraps' },
+      { node: beside(origin, next?.origin), className: 'muted' },
     );
   });
   if (wanted.length === 0) {

@@ -155,8 +155,12 @@ async fn waiting_for_too_long_says_what_is_left() {
     assert_eq!(output.status.code(), Some(1));
     let told = err(&output);
     // One may be ended at once.
-    let counted = ["1", "2"].map(|left| format!("sessions left after 10ms: {left}; the drain goes on"));
-    assert!(counted.iter().any(|counted| told.contains(counted)), "{told}");
+    let counted =
+        ["1", "2"].map(|left| format!("sessions left after 10ms: {left}; the drain goes on"));
+    assert!(
+        counted.iter().any(|counted| told.contains(counted)),
+        "{told}"
+    );
 }
 
 /// A gateway that stops meanwhile has ended its sessions: the drain is over.

@@ -97,11 +97,17 @@ async fn an_upstream_that_refuses_is_told_to_refuse() {
     assert_eq!(gateway.get("/ready").await.0, 200);
     let (_, status) = gateway.get("/api/v1/status").await;
     let upstream = &status["services"][0]["upstream"];
-    assert_eq!((&upstream["up"], &upstream["refuses"]), (&false.into(), &403.into()));
+    assert_eq!(
+        (&upstream["up"], &upstream["refuses"]),
+        (&false.into(), &403.into())
+    );
     assert_eq!(upstream["succeeded"], 0);
     let output = run(&["status", "--admin", &gateway.admin]).await;
     let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("reached, refuses: 403, 1 dial in a row"), "{told}");
+    assert!(
+        told.contains("reached, refuses: 403, 1 dial in a row"),
+        "{told}"
+    );
 }
 
 /// Health where a service or the admin listener has something else would hide it: each such path is refused, with the key and what to

@@ -67,19 +67,28 @@ async fn refusals_say_of_what_service_and_whom_for_each_reason() {
     let told = gateway.logged_times("authentication refused", 2).await;
     assert_ne!(told[0]["why"], told[1]["why"], "{told:?}");
     for line in &told {
-        assert_eq!((&line["service"], &line["peer"]), (&"/s".into(), &"127.0.0.1".into()));
+        assert_eq!(
+            (&line["service"], &line["peer"]),
+            (&"/s".into(), &"127.0.0.1".into())
+        );
     }
 }
 
 /// Whoever cannot be asked, or reached, is told with the name or the service that it is for, and without what may be a secret.
 #[tokio::test]
 async fn who_cannot_be_reached_is_told_with_whom_it_is_for() {
-    let auth = "[[auth]]\nname = \"remote\"\njwks_url = \"http://127.0.0.1:9/keys.json?key=hidden\"\n";
+    let auth =
+        "[[auth]]\nname = \"remote\"\njwks_url = \"http://127.0.0.1:9/keys.json?key=hidden\"\n";
     let service = "[[service]]\nprefix = \"/down\"\nbackend = \"ws://127.0.0.1:9/\"\n";
     let gateway = Gateway::start(&format!("{LOOPBACK}{auth}{service}")).await;
-    let told = gateway.logged("keys cannot be read; nobody is let in until they can be").await;
+    let told = gateway
+        .logged("keys cannot be read; nobody is let in until they can be")
+        .await;
     let (name, url) = (&told["auth"], &told["url"]);
-    assert_eq!((name, url), (&"remote".into(), &"http://127.0.0.1:9/keys.json".into()));
+    assert_eq!(
+        (name, url),
+        (&"remote".into(), &"http://127.0.0.1:9/keys.json".into())
+    );
     assert!(poll(&gateway, "/down", "a", "").await.ends_with("o\n"));
     assert!(poll(&gateway, "/down", "a", "").await.contains("c[1014,"));
     let told = gateway.logged("upstream failed").await;

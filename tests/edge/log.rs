@@ -104,14 +104,20 @@ async fn a_level_that_is_none_is_told() {
     for (level, serves) in [("warm", false), ("foo[", true)] {
         let folder = Folder::new();
         let service = "[[service]]\nprefix = \"/s\"\nbackend = \"echo:\"\n";
-        let file = folder.write("gateway.toml", &format!("listen = \"127.0.0.1:0\"\n{service}"));
+        let file = folder.write(
+            "gateway.toml",
+            &format!("listen = \"127.0.0.1:0\"\n{service}"),
+        );
         let arguments = ["run", "--config", file.to_str().unwrap()];
         let mut program = Program::run_in(&arguments, &[("RUST_LOG", OsStr::new(level))]);
         let told = program.says("RUST_LOG is");
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
         assert_eq!(told["level"], "WARN");
         let message = told["fields"]["message"].as_str().unwrap();
-        assert!(message.contains(level) && message.contains("write a level"), "{message}");
+        assert!(
+            message.contains(level) && message.contains("write a level"),
+            "{message}"
+        );
         if serves {
             program.port();
         }
@@ -128,7 +134,8 @@ async fn failure_to_start_is_a_line_of_the_log() {
         let mut program = Program::run_in(&arguments, &[("RUST_LOG", OsStr::new(level))]);
         let log = program.rest();
         let last = log.lines().last().unwrap_or_default();
-        let last: serde_json::Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{log}"));
+        let last: serde_json::Value =
+            serde_json::from_str(last).unwrap_or_else(|_| panic!("{log}"));
         assert_eq!(last["level"], "ERROR");
         let message = last["fields"]["message"].as_str().unwrap();
         assert!(message.contains("cannot listen"), "{message}");

@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use sockjs_gateway::auth::{Jwt, JwtConfig, Keys, Source};
-use sockjs_gateway::{Authentication, ConfigError, EndCause, Gateway, ServiceConfig, SessionBinding};
+use sockjs_gateway::{
+    Authentication, ConfigError, EndCause, Gateway, ServiceConfig, SessionBinding,
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 

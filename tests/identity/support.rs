@@ -10,7 +10,8 @@ use ring::hmac;
 use serde_json::{Value, json};
 use sockjs_gateway::auth::{Jwt, JwtConfig, Keys};
 use sockjs_gateway::{
-    Authentication, Connection, EndCause, Gateway, Server, ServerConfig, ServiceConfig, TrustedProxies,
+    Authentication, Connection, EndCause, Gateway, Server, ServerConfig, ServiceConfig,
+    TrustedProxies,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

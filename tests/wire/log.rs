@@ -129,7 +129,8 @@ fn warning(server: &mut Server, limit: &str) -> Value {
 /// A limit that is reached is a warning that names it, the service, who it was, and the session where there is one.
 #[test]
 fn reached_limits_are_warnings_that_say_which_and_whose() {
-    let sizes = "max_body_size = 100\nmax_messages = 2\nmax_message_size = 10\nbody_timeout = \"50ms\"";
+    let sizes =
+        "max_body_size = 100\nmax_messages = 2\nmax_message_size = 10\nbody_timeout = \"50ms\"";
     let waits = "messages_per_second = 1\nmessages_burst = 1\ndeliver_timeout = \"50ms\"";
     let closes = "messages_per_second = 1\nmessages_burst = 1\nrate_exceeded = \"close\"";
     let services = [
@@ -137,9 +138,21 @@ fn reached_limits_are_warnings_that_say_which_and_whose() {
         service("/waits", "echo:", waits),
         service("/closes", "echo:", closes),
         service("/silent", "echo:", "first_message_timeout = \"50ms\""),
-        service("/stuck", "echo:", "outbound_bytes = 10\ninbound_bytes = 10\ndeliver_timeout = \"50ms\""),
-        service("/slow", "echo:", "outbound_messages = 1\nslow_consumer = \"close\"\nslow_consumer_timeout = \"50ms\""),
-        service("/drops", "echo:", "outbound_messages = 1\nslow_consumer = \"drop-oldest\""),
+        service(
+            "/stuck",
+            "echo:",
+            "outbound_bytes = 10\ninbound_bytes = 10\ndeliver_timeout = \"50ms\"",
+        ),
+        service(
+            "/slow",
+            "echo:",
+            "outbound_messages = 1\nslow_consumer = \"close\"\nslow_consumer_timeout = \"50ms\"",
+        ),
+        service(
+            "/drops",
+            "echo:",
+            "outbound_messages = 1\nslow_consumer = \"drop-oldest\"",
+        ),
         service("/full", "echo:", "max_sessions = 1"),
     ];
     let mut server = Server::with_config(&services.concat());
