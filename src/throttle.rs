@@ -1,8 +1,10 @@
 //! Log lines that a flood of the same event must not turn into a flood of lines.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Lets one event through, and then at most one every ten seconds, with the number of those held back.
@@ -50,9 +52,47 @@ impl Throttle {
     }
 }
 
+/// A throttle for each of a few kinds of events, so that a flood of one kind does not hide the others.
+#[derive(Debug, Default)]
+pub struct Throttles(Mutex<Vec<(&'static str, Arc<Throttle>)>>);
+
+/// The most kinds that are told apart; what comes beyond shares the throttle of the last.
+const KINDS: usize = 32;
+
+impl Throttles {
+    /// As [`Throttle::admit`], of this kind.
+    pub fn admit(&self, kind: &'static str) -> Option<u64> {
+        let throttle = {
+            let mut kinds = self.0.lock();
+            let known = kinds.iter().find(|(known, _)| *known == kind);
+            let full = kinds.last().filter(|_| kinds.len() == KINDS);
+            match known.or(full) {
+                Some((_, throttle)) => Arc::clone(throttle),
+                None => {
+                    let throttle = Arc::<Throttle>::default();
+                    kinds.push((kind, Arc::clone(&throttle)));
+                    throttle
+                }
+            }
+        };
+        throttle.admit()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One kind of event does not hide another.
+    #[tokio::test(start_paused = true)]
+    async fn kinds_are_told_apart() {
+        let throttles = Throttles::default();
+        assert_eq!(throttles.admit("a"), Some(0));
+        assert_eq!(throttles.admit("a"), None);
+        assert_eq!(throttles.admit("b"), Some(0));
+        tokio::time::sleep(PAUSE).await;
+        assert_eq!(throttles.admit("a"), Some(1));
+    }
 
     /// The first event is told at once; of a flood, one every ten seconds, with the count of the others.
     #[tokio::test(start_paused = true)]

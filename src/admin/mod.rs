@@ -113,6 +113,7 @@ impl Admin {
         };
         config.check().map_err(AdminError::NotSafe)?;
         let token = Token::of(config).map_err(AdminError::NotSafe)?;
+        let operated = gateway.clone();
         let admin = Self {
             guard: Guard::new(token.clone()),
             gateway,
@@ -139,7 +140,7 @@ impl Admin {
             ..ServerConfig::default()
         };
         let server = Server::listen(&[listener], outside, limits).map_err(AdminError::Bind)?;
-        let server = server.keeping_places_for_the_known(MAX_STRANGERS_OF_CLIENT);
+        let server = server.keeping_places_for_the_known(MAX_STRANGERS_OF_CLIENT, &operated);
         Ok(Some((server, token)))
     }
 }

@@ -77,6 +77,11 @@ impl Query {
             match &*name {
                 "service" => parsed.service = Some(value.into_owned()),
                 "transport" => {
+                    // Its other name is that of the URL and of the suite.
+                    let value = match &*value {
+                        "raw-websocket" => "websocket-raw".into(),
+                        _ => value,
+                    };
                     let mut names = TRANSPORTS.iter().map(|transport| transport.name);
                     if !names.any(|name| *name == *value) {
                         let names = TRANSPORTS.iter().map(|transport| transport.name);
@@ -456,6 +461,10 @@ mod tests {
         assert_eq!(query.sort, Sort::Oldest);
         assert_eq!(Query::parse("").unwrap().limit, LIMIT);
         assert!(Query::parse("address=::1").is_ok());
+        for name in ["websocket-raw", "raw-websocket"] {
+            let query = Query::parse(&format!("transport={name}")).unwrap();
+            assert_eq!(query.transport.as_deref(), Some("websocket-raw"));
+        }
         for (wrong, names) in [
             ("limit=1001", "1000"),
             ("limit=-1", "limit"),

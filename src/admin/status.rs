@@ -151,6 +151,7 @@ fn upstream(backend: &dyn Backend) -> Option<Value> {
     let tries = backend.health()?.tries();
     Some(json!({
         "up": tries.is_up(),
+        "refuses": tries.refused,
         "succeeded": tries.succeeded,
         "failed": tries.failed,
         "failed_in_a_row": tries.failed_in_a_row,

@@ -49,6 +49,8 @@ pub struct ForwardConfig {
     pub pass_token: bool,
     /// How it refuses, and what upstreams get: the claims are fields of the server's answer.
     pub terms: Terms,
+    /// What the log calls it. Default nothing.
+    pub name: Option<String>,
 }
 
 impl ForwardConfig {
@@ -64,6 +66,7 @@ impl ForwardConfig {
             cache: None,
             pass_token: false,
             terms: Terms::default(),
+            name: None,
         }
     }
 
@@ -340,7 +343,8 @@ impl Inner {
 
     fn outage(&self, problem: &str) -> Refusal {
         if let Some(held_back) = self.failures.admit() {
-            warn!(server = %self.asker, problem, held_back, "the server that says who is let in fails: nobody is");
+            let auth = self.config.name.as_deref();
+            warn!(auth, url = %self.asker, problem, held_back, "the server that says who is let in fails: nobody is");
         }
         let why = "the server that is asked does not answer as it should";
         self.config.terms.unavailable(why)

@@ -30,12 +30,15 @@ pub struct JwksConfig {
     pub keep: Duration,
     /// Time that reading them may take. Default 5 s.
     pub timeout: Duration,
+    /// What the log calls whom they let in by. Default nothing.
+    pub name: Option<String>,
 }
 
 impl JwksConfig {
     /// Keys at `url`, and the defaults.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
+            name: None,
             url: url.into(),
             ca_file: None,
             refresh: Duration::from_secs(15 * 60),
@@ -181,7 +184,7 @@ impl Shared {
                     refresh
                 }
                 Err(problem) => {
-                    warn!(server = %self.asker, %problem, "keys cannot be read; those that are known stay");
+                    self.tell(problem);
                     let wait = pause.min(refresh);
                     pause = wait * 2;
                     wait
@@ -192,6 +195,17 @@ impl Shared {
                 () = tokio::time::sleep(wait) => {}
                 () = self.demanded.notified() => {}
             }
+        }
+    }
+
+    /// Tells the operator that keys cannot be read, and what that comes to.
+    fn tell(&self, problem: &str) {
+        let auth = self.config.name.as_deref();
+        let url = &self.asker;
+        if self.state.borrow().keys.is_some() {
+            warn!(auth, %url, problem, "keys cannot be read; those that are known stay");
+        } else {
+            warn!(auth, %url, problem, "keys cannot be read; nobody is let in until they can be");
         }
     }
 

@@ -52,7 +52,7 @@ const RETRY: Duration = Duration::from_millis(50);
 pub(super) struct Arguments {
     #[command(flatten)]
     service: ServiceArguments,
-    /// Transport to use; several are tried in this order [default: as a browser does, without raw-websocket]
+    /// Transport to use; several are tried in this order [default: as a browser does, without websocket-raw]
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = transport_parser())]
     transport: Vec<Transport>,
     /// Print an object per event, and take JSON strings as input

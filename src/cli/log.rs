@@ -10,6 +10,7 @@
 )]
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use tokio::time::Instant;
 use tracing::field::display;
 use tracing::{error, warn};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes of lines that may wait; as many may be on their way out.
@@ -59,13 +61,14 @@ struct Queue {
     written: u64,
 }
 
-/// Begins: what is logged from now on is written, as `RUST_LOG` says. What counts the lines that were lost.
+/// Begins: what is logged from now on is written, as `RUST_LOG` says; where that cannot be what was meant, the log says so first. What counts the lines that were lost.
 ///
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start() -> io::Result<impl Fn() -> u64 + Send + Sync + use<>> {
     let log = Log::to(io::stderr())?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var_os(EnvFilter::DEFAULT_ENV);
+    let (filter, complaint) = filter(wanted.as_deref());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(log.clone());
@@ -79,7 +82,57 @@ pub(super) fn start() -> io::Result<impl Fn() -> u64 + Send + Sync + use<>> {
         // What the standard library would print goes where nobody may read.
         std::panic::set_hook(Box::new(panicked));
     }
+    if let Some(complaint) = complaint {
+        unfiltered(|| warn!("{complaint}"));
+    }
     Ok(move || lost.lost())
+}
+
+/// What is let through, and what is wrong with what was `wanted`.
+fn filter(wanted: Option<&OsStr>) -> (EnvFilter, Option<String>) {
+    /// Where this program's own lines are.
+    const OWN: &str = "sockjs_gateway";
+    const WRITE: &str = "write a level, error, warn, info, debug, trace or off, or a level of a part, like sockjs_gateway=debug";
+    let usual = || EnvFilter::new("info");
+    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+        return (usual(), None);
+    };
+    let shown = wanted.to_string_lossy();
+    let read = wanted.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
+    let read = read.and_then(|text| EnvFilter::try_new(text).map_err(|error| error.to_string()));
+    match read {
+        Ok(filter) => {
+            let lets_own = shown.split(',').map(str::trim).any(|directive| {
+                let target = directive.split(['=', '[']).next().unwrap_or_default();
+                directive.parse::<LevelFilter>().is_ok()
+                    || target.starts_with(OWN)
+                    || OWN.starts_with(target)
+            });
+            let complaint = || {
+                format!(
+                    "RUST_LOG is {shown:?}: that is about other parts alone, and lets no line of the gateway through; {WRITE}"
+                )
+            };
+            (filter, (!lets_own).then(complaint))
+        }
+        Err(error) => {
+            let complaint = format!(
+                "RUST_LOG is {shown:?}, which cannot be read: {error}; the log is as with \"info\"; {WRITE}"
+            );
+            (usual(), Some(complaint))
+        }
+    }
+}
+
+/// Lets lines through whatever `RUST_LOG` says, in the format of the others.
+fn unfiltered(tell: impl FnOnce()) {
+    let Some(log) = LOG.get() else { return };
+    let builder = tracing_subscriber::fmt().with_writer(log.clone());
+    if io::stderr().is_terminal() {
+        tracing::subscriber::with_default(builder.with_target(false).finish(), tell);
+    } else {
+        tracing::subscriber::with_default(builder.json().finish(), tell);
+    }
 }
 
 /// Waits until what was logged is written; a short time, when nobody reads it. Without effect before the log has begun.
@@ -89,11 +142,11 @@ pub(super) fn flush() {
     }
 }
 
-/// Tells the operator something: before, or instead of, the log, or behind it.
+/// Tells the operator something that ends the program, or is the answer to a command: as a line of the log once that has begun.
 pub(super) fn say(message: &str) {
     let line = format!("sockjs-gateway: {message}\n");
     match LOG.get() {
-        Some(log) => log.take(line.as_bytes()),
+        Some(_) => unfiltered(|| error!("{message}")),
         None => {
             let _ = io::stderr().write_all(line.as_bytes());
         }
@@ -251,6 +304,40 @@ mod tests {
     fn log() -> (Log, mpsc::Receiver<Vec<u8>>) {
         let (sender, receiver) = mpsc::sync_channel(0);
         (Log::to(Out(sender)).expect("a thread"), receiver)
+    }
+
+    /// What would leave the log empty without a word, or is not what it seems, is told.
+    #[test]
+    fn a_filter_that_cannot_be_meant_is_told() {
+        let complaint = |wanted: &str| filter(Some(OsStr::new(wanted))).1;
+        for fine in [
+            "",
+            "info",
+            "WARN",
+            "off",
+            "3",
+            "sockjs_gateway=debug",
+            "h2=trace,info",
+            "info,sockjs_gateway::session=warn",
+            "sockjs_gateway",
+            "sockjs",
+        ] {
+            assert_eq!(complaint(fine), None, "{fine}");
+        }
+        for wrong in [
+            "warm",
+            "foo[",
+            "h2=debug",
+            "info=warm",
+            "sockjs_gateway=loud",
+        ] {
+            let told = complaint(wrong).unwrap_or_else(|| panic!("{wrong} is taken"));
+            assert!(
+                told.contains(wrong) && told.contains("write a level"),
+                "{told}"
+            );
+        }
+        assert_eq!(filter(None).1, None);
     }
 
     /// Lines come out whole and in their order, and all of them before the end.

@@ -1,5 +1,6 @@
 //! Commands for a gateway that runs: `status`, `sessions`, `drain`, `undrain`, `reload`. They talk to its admin listener.
 
+use std::cell::Cell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -126,15 +127,8 @@ enum SessionsVerb {
     Kick {
         #[command(flatten)]
         whom: Whom,
-        /// Its id, or the first digits of it
-        #[arg(required_unless_present_any = ["user", "service"], conflicts_with_all = ["user", "service"])]
-        id: Option<String>,
-        /// All of this user: the subject of the token
-        #[arg(long)]
-        user: Option<String>,
-        /// All of the service with this prefix
-        #[arg(long, value_name = "PREFIX")]
-        service: Option<String>,
+        #[command(flatten)]
+        which: Which,
         /// Close code that browsers see
         #[arg(long, default_value_t = 4000)]
         code: u16,
@@ -152,6 +146,21 @@ enum SessionsVerb {
         #[arg(long)]
         contents: bool,
     },
+}
+
+/// Whom to end; clap names all of it where nothing is said.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Which {
+    /// Its id, or the first digits of it
+    #[arg(conflicts_with_all = ["user", "service"])]
+    id: Option<String>,
+    /// All of this user: the subject of the token
+    #[arg(long)]
+    user: Option<String>,
+    /// All of the service with this prefix
+    #[arg(long, value_name = "PREFIX")]
+    service: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +199,9 @@ struct Filter {
 
 fn seconds(text: &str) -> Result<u32, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.subsec_nanos() > 0 {
+        return Err("write whole seconds, like 2s".to_owned());
+    }
     u32::try_from(time.as_secs()).map_err(|_| "too long".to_owned())
 }
 
@@ -311,6 +323,7 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
             say("the gateway has stopped; no session is left");
             Ok(printed)
         };
+        let left = Cell::new(outcome["sessions"].as_u64().unwrap_or(0));
         let over = async {
             let mut before = Value::Null;
             loop {
@@ -321,7 +334,10 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
                         say("the drain was taken back by somebody else");
                         return Ok(ExitCode::FAILURE);
                     }
-                    Ok(status) => before = status,
+                    Ok(status) => {
+                        left.set(status["sessions"].as_u64().unwrap_or(0));
+                        before = status;
+                    }
                     Err(error) if is_gone(&error) => return stopped(),
                     Err(error) => return Err(error),
                 }
@@ -334,7 +350,11 @@ pub(super) fn drain(arguments: &DrainArguments) -> Result<ExitCode, String> {
         tokio::time::timeout(patience, over)
             .await
             .unwrap_or_else(|_| {
-                say("sessions are left");
+                say(&format!(
+                    "sessions left after {}: {}; the drain goes on, and sockjs-gateway undrain takes it back",
+                    humantime::format_duration(patience),
+                    left.get(),
+                ));
                 Ok(ExitCode::FAILURE)
             })
     })
@@ -389,9 +409,7 @@ pub(super) fn sessions(arguments: &SessionsArguments) -> Result<ExitCode, String
         }),
         SessionsVerb::Kick {
             whom,
-            id,
-            user,
-            service,
+            which: Which { id, user, service },
             code,
             reason,
         } => ask(whom, async |remote| {
@@ -493,6 +511,15 @@ fn ask(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What would be cut off is refused.
+    #[test]
+    fn times_are_whole_seconds() {
+        assert_eq!(seconds("2m 5s"), Ok(125));
+        assert_eq!(seconds("2000ms"), Ok(2));
+        assert!(seconds("1500ms").unwrap_err().contains("whole seconds"));
+        assert!(seconds("999years").unwrap_err().contains("too long"));
+    }
 
     /// A gateway that was started anew has another number, or has not run for as long.
     #[test]

@@ -199,7 +199,7 @@ impl fmt::Display for Error {
             ),
             Kind::Binary(transport) => write!(
                 f,
-                "{transport} carries text only; encode the bytes, or use raw-websocket"
+                "{transport} carries text only; encode the bytes, or use websocket-raw"
             ),
         }
     }

@@ -42,14 +42,14 @@ impl Transport {
         Self::RawWebsocket,
     ];
 
-    /// sockjs-client's name: `websocket`, `xhr-streaming`, `eventsource`, `xhr-polling`; and `raw-websocket`.
+    /// sockjs-client's name: `websocket`, `xhr-streaming`, `eventsource`, `xhr-polling`; and `websocket-raw`, as the gateway calls it.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Websocket => "websocket",
             Self::XhrStreaming => "xhr-streaming",
             Self::EventSource => "eventsource",
             Self::XhrPolling => "xhr-polling",
-            Self::RawWebsocket => "raw-websocket",
+            Self::RawWebsocket => "websocket-raw",
         }
     }
 
@@ -130,7 +130,11 @@ impl std::error::Error for UnknownTransport {}
 impl FromStr for Transport {
     type Err = UnknownTransport;
 
+    /// By its [name](Transport::name); `raw-websocket` is `websocket-raw` too.
     fn from_str(name: &str) -> Result<Self, UnknownTransport> {
+        if name == "raw-websocket" {
+            return Ok(Self::RawWebsocket);
+        }
         let found = Self::ALL.into_iter().find(|known| known.name() == name);
         found.ok_or_else(|| UnknownTransport(name.to_owned()))
     }
@@ -219,9 +223,10 @@ mod tests {
         for transport in Transport::ALL {
             assert_eq!(transport.name().parse(), Ok(transport));
         }
+        assert_eq!("raw-websocket".parse(), Ok(Transport::RawWebsocket));
         let unknown = "jsonp".parse::<Transport>().unwrap_err().to_string();
         assert!(unknown.ends_with(
-            "there are websocket, xhr-streaming, eventsource, xhr-polling, raw-websocket"
+            "there are websocket, xhr-streaming, eventsource, xhr-polling, websocket-raw"
         ));
     }
 }

@@ -204,6 +204,7 @@ impl AuthTable {
         }
         if let Some(url) = &self.forward_url {
             let mut config = self.forward.clone();
+            config.name.clone_from(&self.name);
             config.url.clone_from(url);
             config.ca_file.clone_from(&self.ca_file);
             config.timeout = self.timeout;
@@ -233,6 +234,7 @@ impl AuthTable {
                 .map_err(|error| wrong("jwks_file", path, error))?,
             (None, None, Some(url)) => {
                 let mut jwks = self.jwks.clone();
+                jwks.name.clone_from(&self.name);
                 jwks.url.clone_from(url);
                 jwks.ca_file.clone_from(&self.ca_file);
                 jwks.timeout = self.timeout;

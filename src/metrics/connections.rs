@@ -76,11 +76,13 @@ pub enum ConnectionRefusal {
     Distrusted,
     /// A request in HTTP/2: there are too many connections and requests.
     TooManyRequests,
+    /// On the admin listener, it had not shown that it may ask, and gave its place to the next.
+    Displaced,
 }
 
 impl ConnectionRefusal {
     /// All of them, in this order, with their names and what they mean.
-    pub const ALL: [(Self, &'static str, &'static str); 4] = [
+    pub const ALL: [(Self, &'static str, &'static str); 5] = [
         (
             Self::TooMany,
             "max_connections",
@@ -100,6 +102,11 @@ impl ConnectionRefusal {
             Self::TooManyRequests,
             "http2_request",
             "no connection, but a request on one in HTTP/2, because of `server.max_connections`; its client may send it again",
+        ),
+        (
+            Self::Displaced,
+            "admin_newcomer",
+            "on the admin listener: ended before it showed that it may ask, because others came and found no place",
         ),
     ];
 }

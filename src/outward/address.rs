@@ -17,6 +17,12 @@ pub(crate) struct Address {
 }
 
 impl Address {
+    /// As it is told to people: the query may hold secrets.
+    pub(crate) fn without_query(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{}", self.authority, self.path)
+    }
+
     /// Takes `http://`, `https://`, `ws://` and `wss://` URLs. Slashes at the end of the path are lost, the query is kept.
     ///
     /// # Errors

@@ -214,11 +214,10 @@ async fn body(connection: &mut Connection, limit: usize) -> io::Result<Vec<u8>> 
     Ok(body)
 }
 
-/// Without the URL's query, in which there may be a secret.
-/// The server that is asked.
+/// The URL that is asked, without its query, in which there may be a secret.
 impl fmt::Display for Asker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.address.authority.fmt(f)
+        f.write_str(&self.address.without_query())
     }
 }
 

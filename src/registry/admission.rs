@@ -2,21 +2,18 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use parking_lot::Mutex;
-use tracing::warn;
 
 use crate::identity::{Caller, Identity};
 use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{Bucket, RateLimit};
-use crate::throttle::Throttle;
 
 use super::clients::{Client, ClientLimits, ClientPlace, User};
 use super::clock::now;
-use super::counts::Counts;
 use super::handle::SessionHandle;
+use super::limit::{Culprit, Limit};
 use super::openings::Openings;
 use super::registration::{ClientPlaces, Place};
 use super::{Registry, Settings};
@@ -26,8 +23,6 @@ use super::{Registry, Settings};
 pub(super) struct Admission {
     openings: Mutex<Bucket>,
     of_clients: Openings,
-    /// For each [`Limit`].
-    told: [Throttle; 6],
 }
 
 /// Who wants to open a session.
@@ -61,49 +56,40 @@ pub struct Ticket {
     network: Option<ClientPlace>,
 }
 
-/// A limit that was reached.
+/// What keeps a session from being opened.
 #[derive(Clone, Copy, Debug)]
-enum Limit {
+enum Bound {
     Sessions,
+    AllSessions,
     OfClient,
     OfUser,
     Rate,
     RateOfClient,
-    QueueMemory,
+    QueueMemory(Limit),
 }
 
-impl Limit {
+impl Bound {
     fn reason(self) -> CloseReason {
         match self {
-            Self::Sessions => CloseReason::TOO_MANY_SESSIONS,
+            Self::Sessions | Self::AllSessions => CloseReason::TOO_MANY_SESSIONS,
             Self::OfClient => CloseReason::TOO_MANY_OF_CLIENT,
             Self::OfUser => CloseReason::TOO_MANY_OF_USER,
             Self::Rate => CloseReason::TOO_FAST,
             Self::RateOfClient => CloseReason::TOO_FAST_OF_CLIENT,
-            Self::QueueMemory => CloseReason::OUT_OF_BUDGET,
+            Self::QueueMemory(_) => CloseReason::OUT_OF_BUDGET,
         }
     }
 
-    /// The key that sets it.
-    fn key(self) -> &'static str {
+    /// As it is told.
+    fn limit(self) -> Limit {
         match self {
-            Self::Sessions => "max_sessions, of the service or of the process",
-            Self::OfClient => "max_sessions_per_client",
-            Self::OfUser => "max_sessions_per_user",
-            Self::Rate => "sessions_per_second",
-            Self::RateOfClient => "sessions_per_second_per_client",
-            Self::QueueMemory => "queue_memory, of the service or of the process",
-        }
-    }
-
-    fn counter(self, counts: &Counts) -> &AtomicU64 {
-        match self {
-            Self::Sessions => &counts.too_many_sessions,
-            Self::OfClient => &counts.too_many_of_client,
-            Self::OfUser => &counts.too_many_of_user,
-            Self::Rate => &counts.opened_too_fast,
-            Self::RateOfClient => &counts.opened_too_fast_by_client,
-            Self::QueueMemory => &counts.refused_for_queue_memory,
+            Self::Sessions => Limit::Sessions,
+            Self::AllSessions => Limit::AllSessions,
+            Self::OfClient => Limit::OfClient,
+            Self::OfUser => Limit::OfUser,
+            Self::Rate => Limit::Openings,
+            Self::RateOfClient => Limit::OpeningsOfClient,
+            Self::QueueMemory(limit) => limit,
         }
     }
 }
@@ -118,13 +104,13 @@ impl Registry {
         if let Some(reason) = self.refusing() {
             return Err(reason);
         }
-        let refuse = |limit| self.refuse_one(limit, address);
+        let refuse = |bound| self.refuse_one(bound, address);
         let budgets = self.budgets();
         if budgets.queue_memory.is_short() {
-            return Err(refuse(Limit::QueueMemory));
+            return Err(refuse(Bound::QueueMemory(self.short_of_memory())));
         }
         if budgets.sessions.reserve(1).is_none() {
-            return Err(refuse(Limit::Sessions));
+            return Err(refuse(self.bound_of_sessions()));
         }
         let Settings {
             clients, openings, ..
@@ -139,7 +125,7 @@ impl Registry {
                 .ready(now(), rate, 1)
                 .is_some()
         {
-            return Err(refuse(Limit::Rate));
+            return Err(refuse(Bound::Rate));
         }
         Ok(ticket)
     }
@@ -156,13 +142,13 @@ impl Registry {
         if let Some(reason) = self.refusing() {
             return Err(reason);
         }
-        let refuse = |limit| self.refuse_one(limit, caller.address());
+        let refuse = |bound| self.refuse_one(bound, caller.address());
         let budgets = self.budgets();
         if budgets.queue_memory.is_short() {
-            return Err(refuse(Limit::QueueMemory));
+            return Err(refuse(Bound::QueueMemory(self.short_of_memory())));
         }
         let place = budgets.sessions.reserve(1);
-        let place = place.ok_or_else(|| refuse(Limit::Sessions))?;
+        let place = place.ok_or_else(|| refuse(self.bound_of_sessions()))?;
         let Settings {
             config,
             clients,
@@ -195,13 +181,13 @@ impl Registry {
         &self,
         limits: ClientLimits,
         address: Option<IpAddr>,
-    ) -> Result<Ticket, Limit> {
+    ) -> Result<Ticket, Bound> {
         let Some((most, address)) = limits.sessions.zip(address) else {
             return Ok(Ticket::default());
         };
         let client = limits.prefixes.client(address);
         let place = self.totals.clients.place(client, most);
-        let network = Some(place.ok_or(Limit::OfClient)?);
+        let network = Some(place.ok_or(Bound::OfClient)?);
         Ok(Ticket { network })
     }
 
@@ -210,47 +196,59 @@ impl Registry {
         &self,
         limits: ClientLimits,
         owner: Option<&Arc<Identity>>,
-    ) -> Result<Option<ClientPlace>, Limit> {
+    ) -> Result<Option<ClientPlace>, Bound> {
         let Some((most, owner)) = limits.sessions_of_user.zip(owner) else {
             return Ok(None);
         };
         let client = Client::User(User(Arc::clone(owner)));
         let place = self.totals.clients.place(client, most);
-        place.map(Some).ok_or(Limit::OfUser)
+        place.map(Some).ok_or(Bound::OfUser)
     }
 
     fn client_keeps_pace(
         &self,
         limits: ClientLimits,
         address: Option<IpAddr>,
-    ) -> Result<(), Limit> {
+    ) -> Result<(), Bound> {
         let Some((rate, address)) = limits.openings.rate().zip(address) else {
             return Ok(());
         };
         let client = limits.prefixes.client(address);
         let granted = self.admission.of_clients.take(now(), &client, rate);
-        granted.then_some(()).ok_or(Limit::RateOfClient)
+        granted.then_some(()).ok_or(Bound::RateOfClient)
     }
 
-    fn keeps_pace(&self, openings: RateLimit) -> Result<(), Limit> {
+    fn keeps_pace(&self, openings: RateLimit) -> Result<(), Bound> {
         match openings.rate() {
-            Some(rate) if !self.admission.openings.lock().take(now(), rate, 1) => Err(Limit::Rate),
+            Some(rate) if !self.admission.openings.lock().take(now(), rate, 1) => Err(Bound::Rate),
             _ => Ok(()),
         }
     }
 
-    fn refuse_one(&self, limit: Limit, peer: Option<IpAddr>) -> CloseReason {
-        Counts::add(limit.counter(self.counts()), 1);
-        if let Some(held_back) = self.admission.told[limit as usize].admit() {
-            warn!(
-                peer = peer.map(tracing::field::display),
-                sessions = self.len(),
-                limit = limit.key(),
-                held_back,
-                "session refused"
-            );
+    /// Whose queue memory it is that runs short.
+    pub(super) fn short_of_memory(&self) -> Limit {
+        match self.queue_memory().is_full_to_the_mark() {
+            true => Limit::Memory,
+            false => Limit::AllMemory,
         }
-        limit.reason()
+    }
+
+    /// Whose number of sessions it is that is reached.
+    fn bound_of_sessions(&self) -> Bound {
+        match self.budgets().sessions.is_used_up() {
+            true => Bound::Sessions,
+            false => Bound::AllSessions,
+        }
+    }
+
+    fn refuse_one(&self, bound: Bound, peer: Option<IpAddr>) -> CloseReason {
+        let culprit = Culprit {
+            peer,
+            sessions: Some(self.len()),
+            session: None,
+        };
+        self.counts().reached(bound.limit(), culprit);
+        bound.reason()
     }
 }
 

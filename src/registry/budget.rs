@@ -59,6 +59,16 @@ impl Budget {
         self.used() > self.limit() / 2 || outer.is_some_and(|outer| outer.is_half_used())
     }
 
+    /// Whether there is one around it, which many share.
+    pub(super) fn is_of_service(&self) -> bool {
+        self.parent.is_some()
+    }
+
+    /// Whether all of it is used, whatever there is in the one around it.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.used() >= self.limit()
+    }
+
     /// As [`Self::is_short`], of this one alone.
     pub(super) fn is_full_to_the_mark(&self) -> bool {
         let limit = self.limit();

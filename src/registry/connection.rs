@@ -20,6 +20,7 @@ use crate::session::{End, EndCause, Refused};
 use super::clients::{Client, ClientPlace, User};
 use super::counts::Counts;
 use super::handle::SessionHandle;
+use super::limit::Limit;
 use super::queue_memory::FREE_HEAD;
 
 /// What the browser sent with the request that opened the session.
@@ -228,6 +229,16 @@ impl Connection {
         self.sender.handle.identity()
     }
 
+    /// Path prefix of its service.
+    pub(crate) fn service(&self) -> &str {
+        &self.sender.handle.tally().of_service.service
+    }
+
+    /// From where it was opened, where that is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.sender.handle.opening().address
+    }
+
     /// Where its service counts.
     pub(crate) fn counts(&self) -> &Counts {
         self.sender.handle.counts()
@@ -251,9 +262,14 @@ impl Connection {
             .clients
             .place(client, most);
         place.ok_or_else(|| {
-            Counts::add(&self.counts().too_many_of_user, 1);
+            self.sender.handle.reached(Limit::OfUser);
             CloseReason::TOO_MANY_OF_USER
         })
+    }
+
+    /// Ends the session before its backend has heard of it: not by the backend's doing, as [`Self::close`] would.
+    pub(crate) fn refuse(&self, cause: EndCause, reason: CloseReason) {
+        self.sender.handle.end(cause, reason);
     }
 
     /// It is known now who opened the session.

@@ -1,11 +1,15 @@
 //! How often limits were reached and requests refused, for whoever watches the service.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tracing::field::display;
 use tracing::warn;
 
 use crate::identity::Caller;
 use crate::throttle::Throttle;
+
+use super::limit::Limit;
 
 /// What happened since the start of the service. Events are rare, so one counter each is enough.
 #[derive(Debug, Default)]
@@ -53,8 +57,10 @@ pub struct Counts {
     pub first_message_timeouts: AtomicU64,
     /// Sessions ended because their browser sent faster than it may.
     pub closed_excessive: AtomicU64,
-    told: Throttle,
-    told_of_rate: Throttle,
+    /// Prefix of the service.
+    pub(super) service: Arc<str>,
+    /// For each [`Limit`].
+    pub(super) told: [Throttle; Limit::COUNT],
     told_of_foreign: Throttle,
 }
 
@@ -70,6 +76,14 @@ pub struct LimitHits {
 }
 
 impl Counts {
+    /// Those of the service with this prefix.
+    pub(super) fn of(service: Arc<str>) -> Self {
+        Self {
+            service,
+            ..Self::default()
+        }
+    }
+
     /// All of them. The one place where metrics get them from: a new counter does not compile without its line here.
     pub fn limits(&self) -> Vec<LimitHits> {
         let Self {
@@ -95,8 +109,8 @@ impl Counts {
             // Of `refusals`.
             origins_refused: _,
             unauthenticated: _,
+            service: _,
             told: _,
-            told_of_rate: _,
             told_of_foreign: _,
         } = self;
         [
@@ -153,60 +167,20 @@ impl Counts {
         let Some(held_back) = self.told_of_foreign.admit() else {
             return;
         };
+        let (service, peer) = (&*self.service, caller.address().map(display));
         if caller.is_tied_by_cookies() {
             warn!(
+                service,
+                peer,
                 held_back,
                 "request answered 404: it has not the cookie that its session is bound to; browsers that keep out third-party cookies need session_binding = \"identity\" or \"none\""
             );
         } else {
             warn!(
+                service,
+                peer,
                 held_back,
                 "request answered 404: its session is somebody else's (session_binding = \"identity\")"
-            );
-        }
-    }
-
-    pub(super) fn closed_slow_consumer(&self) {
-        Self::add(&self.slow_consumers_closed, 1);
-        if let Some(held_back) = self.told.admit() {
-            warn!(
-                held_back,
-                "session ended: its browser reads too slowly (slow_consumer = \"close\")"
-            );
-        }
-    }
-
-    pub(super) fn paced(&self) {
-        Self::add(&self.paced, 1);
-        if let Some(held_back) = self.told_of_rate.admit() {
-            warn!(
-                held_back,
-                "messages wait: a browser sends more of them, or of bytes, than it may (messages_per_second, bytes_per_second)"
-            );
-        }
-    }
-
-    pub(super) fn closed_excessive(&self) {
-        Self::add(&self.closed_excessive, 1);
-        if let Some(held_back) = self.told_of_rate.admit() {
-            warn!(
-                held_back,
-                "session ended: its browser sends more messages, or bytes, than it may (rate_exceeded = \"close\")"
-            );
-        }
-    }
-
-    /// None, mostly.
-    pub(super) fn dropped(&self, messages: usize) {
-        if messages == 0 {
-            return;
-        }
-        Self::add(&self.messages_dropped, messages);
-        if let Some(held_back) = self.told.admit() {
-            warn!(
-                messages,
-                held_back,
-                "messages dropped: a browser reads too slowly (slow_consumer = \"drop-oldest\")"
             );
         }
     }

@@ -24,6 +24,7 @@ use crate::session::{
 use super::LOG;
 use super::clock::now;
 use super::counts::Counts;
+use super::limit::Limit;
 use super::queue_memory::{Asked, Hold};
 use super::tally::Tally;
 use super::tap::Taps;
@@ -360,7 +361,7 @@ impl SessionHandle {
 
     /// As [`Self::deliver`], without waiting.
     pub fn try_deliver(self: &Arc<Self>, messages: &mut Vec<Message>) -> Deliver {
-        self.locked(|state| state.take_in(now(), messages, self.counts()))
+        self.locked(|state| state.take_in(now(), messages, self))
     }
 
     /// [`Self::deliver`] as a poll function.
@@ -369,7 +370,7 @@ impl SessionHandle {
         context: &Context<'_>,
         messages: &mut Vec<Message>,
     ) -> Poll<Deliver> {
-        self.locked(|state| state.hand_in(now(), context, messages, self.counts()))
+        self.locked(|state| state.hand_in(now(), context, messages, self))
     }
 
     /// Something came on the browser's WebSocket, with `messages` in it or none: [`Self::poll_deliver`], and the browser is
@@ -385,14 +386,18 @@ impl SessionHandle {
             if messages.is_empty() {
                 return Poll::Ready(Deliver::Accepted);
             }
-            state.hand_in(now, context, messages, self.counts())
+            state.hand_in(now, context, messages, self)
         })
     }
 
     /// Messages have waited for too long to be taken: what for, when it was not for room.
     pub fn gave_up_delivering(&self) -> Option<Excess> {
-        Counts::add(&self.counts().deliver_timeouts, 1);
-        self.state.lock().session.excess()
+        let excess = self.state.lock().session.excess();
+        self.reached(match excess {
+            Some(_) => Limit::DeliverRate,
+            None => Limit::DeliverTime,
+        });
+        excess
     }
 
     /// The browser closed its WebSocket with `reason`.
@@ -403,7 +408,7 @@ impl SessionHandle {
     /// The browser broke a rule: the session ends with `reason`.
     pub fn violated(self: &Arc<Self>, reason: CloseReason) {
         if reason == CloseReason::TOO_BIG {
-            Counts::add(&self.counts().too_big, 1);
+            self.reached(Limit::MessageSize);
         }
         self.end(EndCause::Violation, reason);
     }
@@ -463,7 +468,7 @@ impl SessionHandle {
             }
             (sent, state.session.poll_dropped())
         });
-        self.counts().dropped(dropped);
+        self.dropped(dropped);
         sent
     }
 
@@ -489,7 +494,7 @@ impl SessionHandle {
                 Poll::Ready(Err(()))
             }
         });
-        sent.map_ok(|dropped| self.counts().dropped(dropped))
+        sent.map_ok(|dropped| self.dropped(dropped))
     }
 
     fn blocked(&self, state: &mut Locked) {
@@ -612,10 +617,8 @@ impl SessionHandle {
         });
         if let Some(End { cause, reason }) = ended {
             match cause {
-                EndCause::Overload => self.counts().closed_slow_consumer(),
-                _ if reason == CloseReason::NO_FIRST_MESSAGE => {
-                    Counts::add(&self.counts().first_message_timeouts, 1);
-                }
+                EndCause::Overload => self.reached(Limit::SlowConsumer),
+                _ if reason == CloseReason::NO_FIRST_MESSAGE => self.reached(Limit::FirstMessage),
                 _ => {}
             }
         }
@@ -638,9 +641,9 @@ impl Locked {
         now: Moment,
         context: &Context<'_>,
         messages: &mut Vec<Message>,
-        counts: &Counts,
+        handle: &SessionHandle,
     ) -> Poll<Deliver> {
-        match self.take_in(now, messages, counts) {
+        match self.take_in(now, messages, handle) {
             Deliver::Full => {
                 self.wakers.wait(For::RoomIn, context);
                 Poll::Pending
@@ -649,13 +652,18 @@ impl Locked {
         }
     }
 
-    fn take_in(&mut self, now: Moment, messages: &mut Vec<Message>, counts: &Counts) -> Deliver {
+    fn take_in(
+        &mut self,
+        now: Moment,
+        messages: &mut Vec<Message>,
+        handle: &SessionHandle,
+    ) -> Deliver {
         let tapped = self.taps.as_ref().map(|taps| taps.load(messages));
         let answer = self.session.handle_browser_messages(now, messages);
         match answer {
-            Deliver::Full if self.session.poll_paced() => counts.paced(),
+            Deliver::Full if self.session.poll_paced() => handle.reached(Limit::RateWait),
             Deliver::Full => {}
-            Deliver::Excessive => counts.closed_excessive(),
+            Deliver::Excessive => handle.reached(Limit::RateClose),
             _ => self.wrote(now),
         }
         if let (Some(load), Some(taps), Deliver::Accepted) = (tapped, &mut self.taps, answer) {
@@ -683,7 +691,7 @@ impl Locked {
         let asked = Hold::follow(&mut self.hold, head, queued, budget, list);
         if asked == Asked::Refused {
             if self.session.end().is_none() {
-                Counts::add(&totals.counts.out_of_queue_memory, 1);
+                handle.reached(Limit::OwnMemory);
             }
             self.session
                 .handle_end(EndCause::Overload, CloseReason::OUT_OF_BUDGET);

@@ -17,6 +17,7 @@ mod handle;
 mod health;
 mod histogram;
 mod holders;
+mod limit;
 mod look;
 mod newcomers;
 mod openings;
@@ -46,7 +47,7 @@ use crate::network::Path;
 use crate::protocol::CloseReason;
 use crate::session::{EndCause, RateLimit, SessionConfig, SessionId};
 
-pub use crate::throttle::Throttle;
+pub use crate::throttle::{Throttle, Throttles};
 use admission::Admission;
 pub use admission::{Opener, Ticket};
 pub use backend::{Backend, Negotiated, Negotiation, NegotiationFailed, Reaching, Served};
@@ -61,6 +62,7 @@ pub use driver::Driver;
 pub use handle::SessionHandle;
 pub use health::{Health, Tries};
 pub use histogram::{Distribution, Histogram};
+pub(crate) use limit::{Culprit, Limit};
 pub use look::{IdStart, Look, Opening};
 pub(crate) use newcomers::{Newcomer, Newcomers};
 pub use receiver::Receiver;
@@ -223,7 +225,8 @@ impl Registry {
         let budget = self.queue_memory();
         let room = (!budget.is_half_used()).then(|| budget.reserve(bytes));
         room.flatten().map(Some).ok_or_else(|| {
-            Counts::add(&self.counts().refused_for_queue_memory, 1);
+            self.counts()
+                .reached(self.short_of_memory(), Culprit::default());
             CloseReason::OUT_OF_BUDGET
         })
     }

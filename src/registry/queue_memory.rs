@@ -209,10 +209,18 @@ impl Relief {
         if ended > 0
             && let Some(held_back) = self.told.admit()
         {
-            let limit = self.budget.limit();
+            let (service, limit) = match slowest.first() {
+                Some(session) if self.budget.is_of_service() => (
+                    Some(&*session.tally().of_service.service),
+                    "queue_memory of the service",
+                ),
+                _ => (None, "queue_memory of all services"),
+            };
             warn!(
+                service,
                 ended,
                 limit,
+                bytes = self.budget.limit(),
                 held_back,
                 "sessions ended: queue_memory runs short, and theirs were the slowest browsers"
             );

@@ -72,9 +72,9 @@ pub(super) const CODES: [u16; 17] = [
 impl Totals {
     pub(super) fn new(service: Arc<str>, budgets: Budgets) -> Arc<Self> {
         Arc::new(Self {
+            counts: Counts::of(Arc::clone(&service)),
             service,
             budgets,
-            counts: Counts::default(),
             clients: Arc::default(),
             dials: Arc::default(),
             holders: Arc::default(),

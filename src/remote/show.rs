@@ -149,12 +149,14 @@ fn service(service: &Value) -> Vec<String> {
     let health = match upstream["up"].as_bool() {
         None if upstream.is_null() => "-".to_owned(),
         None => "not tried yet".to_owned(),
-        Some(true) => format!("up, {} dials", text(&upstream["succeeded"])),
-        Some(false) => format!(
-            "DOWN, {} dials in a row: {}",
-            text(&upstream["failed_in_a_row"]),
-            text(&upstream["problem"])
-        ),
+        Some(true) => format!("up, {}", dials(&upstream["succeeded"])),
+        Some(false) => {
+            let failed = dials(&upstream["failed_in_a_row"]);
+            match upstream["refuses"].as_u64() {
+                Some(status) => format!("reached, refuses: {status}, {failed} in a row"),
+                None => format!("DOWN, {failed} in a row: {}", text(&upstream["problem"])),
+            }
+        }
     };
     let prefix = text(&service["prefix"]);
     let leaving = if service["leaving"] == true {
@@ -170,6 +172,12 @@ fn service(service: &Value) -> Vec<String> {
         text(&service["backend"]),
         health,
     ]
+}
+
+/// So many dials.
+fn dials(count: &Value) -> String {
+    let what = if *count == 1 { "dial" } else { "dials" };
+    format!("{} {what}", text(count))
 }
 
 /// A list of sessions.
@@ -287,6 +295,24 @@ mod tests {
         assert_eq!(shown.lines().count(), 2, "{shown}");
         assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
         assert!(shown.contains("3f2a9c1d"), "{shown}");
+    }
+
+    /// Whether an upstream is reached, and whether it lets anybody in, are told apart.
+    #[test]
+    fn upstreams_are_up_or_down_or_refuse() {
+        let shown = |upstream: Value| {
+            let row = service(&json!({ "prefix": "/a", "upstream": upstream }));
+            row.last().cloned().unwrap()
+        };
+        let up = json!({ "up": true, "succeeded": 1, "refuses": null });
+        assert_eq!(shown(up), "up, 1 dial");
+        let refuses =
+            json!({ "up": false, "failed_in_a_row": 7, "refuses": 403, "problem": "answered 403" });
+        assert_eq!(shown(refuses), "reached, refuses: 403, 7 dials in a row");
+        let down = json!({ "up": false, "failed_in_a_row": 1, "refuses": null, "problem": "cannot connect" });
+        assert_eq!(shown(down), "DOWN, 1 dial in a row: cannot connect");
+        assert_eq!(shown(json!({ "up": null })), "not tried yet");
+        assert_eq!(shown(Value::Null), "-");
     }
 
     #[test]

@@ -29,6 +29,24 @@ impl ConnectionCounts {
     }
 }
 
+/// Connections that have yet to show who they are, and where it is counted that one of them had to end for another.
+#[derive(Debug)]
+pub(super) struct Strangers {
+    newcomers: Arc<Newcomers>,
+    counts: Arc<Connections>,
+}
+
+impl Strangers {
+    /// `most` of a client network at a time. Who ends is counted with the connections of `gateway`.
+    #[cfg(feature = "cli")]
+    pub(super) fn new(most: usize, gateway: &Gateway) -> Self {
+        Self {
+            newcomers: Newcomers::new(most),
+            counts: Arc::clone(gateway.connections()),
+        }
+    }
+}
+
 /// What is asked before a connection is served.
 pub(super) struct Gate {
     connections: Arc<Budget>,
@@ -36,12 +54,10 @@ pub(super) struct Gate {
     per_client: Option<usize>,
     prefixes: ClientPrefixes,
     /// Of a listener for those who show who they are.
-    newcomers: Option<Arc<Newcomers>>,
+    strangers: Option<Strangers>,
     counts: Arc<Connections>,
     /// For each reason that is told of here.
     told: [Throttle; ConnectionRefusal::ALL.len()],
-    /// For newcomers that end.
-    told_of_newcomers: Throttle,
     /// For connections without the PROXY header that they must begin with.
     told_of_headers: Throttle,
 }
@@ -66,7 +82,7 @@ impl Place {
 impl Gate {
     pub(super) fn new(
         config: &ServerConfig,
-        newcomers: Option<Arc<Newcomers>>,
+        strangers: Option<Strangers>,
         gateway: &Gateway,
     ) -> Self {
         let connections = Budget::new(config.max_connections);
@@ -77,10 +93,9 @@ impl Gate {
             clients: Arc::default(),
             per_client: config.max_connections_per_client,
             prefixes: config.clients,
-            newcomers,
+            strangers,
             counts,
             told: Default::default(),
-            told_of_newcomers: Throttle::default(),
             told_of_headers: Throttle::default(),
         }
     }
@@ -94,8 +109,9 @@ impl Gate {
     /// A place for one more connection, if there is one, or somebody has to give it one.
     pub(super) fn place(&self) -> Option<Place> {
         let displace = || {
-            let place = self.newcomers.as_ref()?.displace()?;
-            self.tell_of_newcomers(None);
+            let strangers = self.strangers.as_ref()?;
+            let place = strangers.newcomers.displace()?;
+            self.tell_of_displaced(strangers, None);
             Some(place)
         };
         let place = self.connections.reserve(1).or_else(displace);
@@ -114,23 +130,25 @@ impl Gate {
 
     /// Where connections have to show who they are: who this one is is not known, and its place may be given to others until it is.
     pub(super) fn is_new(&self, place: &mut Place, info: &mut ConnectionInfo) {
-        let Some(newcomers) = &self.newcomers else {
+        let Some(strangers) = &self.strangers else {
             return;
         };
         let client = info.peer.map(|peer| self.prefixes.client(peer.ip()));
         let wire = Arc::clone(info.wire.get_or_insert_default());
         let none = place.of_all.sibling();
         let own = std::mem::replace(&mut place.of_all, none);
-        let (newcomer, for_it) = newcomers.enter(client, wire, own);
+        let (newcomer, for_it) = strangers.newcomers.enter(client, wire, own);
         place.newcomer = Some(Box::new(newcomer));
         if for_it {
-            self.tell_of_newcomers(info.peer);
+            self.tell_of_displaced(strangers, info.peer);
         }
     }
 
     /// One has ended: because there was no place left, or because its network, where `peer` is too, has too many.
-    fn tell_of_newcomers(&self, peer: Option<SocketAddr>) {
-        if let Some(held_back) = self.told_of_newcomers.admit() {
+    fn tell_of_displaced(&self, strangers: &Strangers, peer: Option<SocketAddr>) {
+        let why = ConnectionRefusal::Displaced;
+        strangers.counts.refused(why);
+        if let Some(held_back) = self.told[why as usize].admit() {
             warn!(
                 peer = peer.map(display),
                 held_back,

@@ -28,7 +28,6 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::metrics::ConnectionTimeout;
-use crate::registry::Newcomers;
 use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
@@ -39,7 +38,7 @@ pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;
 pub use gate::ConnectionCounts;
-use gate::Gate;
+use gate::{Gate, Strangers};
 use listener::Listener;
 use stream::Stream;
 use tls::Acceptor;
@@ -50,7 +49,7 @@ pub struct Server {
     listeners: Vec<Listening>,
     gateway: Gateway,
     config: Arc<ServerConfig>,
-    newcomers: Option<Arc<Newcomers>>,
+    strangers: Option<Strangers>,
 }
 
 /// A listener, and what is spoken on it below HTTP.
@@ -166,15 +165,16 @@ impl Server {
             listeners,
             gateway,
             config: Arc::new(config),
-            newcomers: None,
+            strangers: None,
         })
     }
 
     /// For those who show who they are, by a request for which whoever answers it vouches ([`Wire::vouch`](crate::registry::Wire)). Of the
-    /// other connections each client network has `most` at a time, and when there is no place left the one that came first is ended.
+    /// other connections each client network has `most` at a time, and when there is no place left the one that came first is ended,
+    /// and counted in the metrics of `gateway`.
     #[cfg(feature = "cli")]
-    pub(crate) fn keeping_places_for_the_known(mut self, most: usize) -> Self {
-        self.newcomers = Some(Newcomers::new(most));
+    pub(crate) fn keeping_places_for_the_known(mut self, most: usize, gateway: &Gateway) -> Self {
+        self.strangers = Some(Strangers::new(most, gateway));
         self
     }
 
@@ -227,11 +227,11 @@ impl Server {
             listeners,
             gateway,
             config,
-            newcomers,
+            strangers,
         } = self;
         let (closing, watch_closing) = watch::channel(false);
         let accepting = Accepting {
-            gate: Arc::new(Gate::new(&config, newcomers, &gateway)),
+            gate: Arc::new(Gate::new(&config, strangers, &gateway)),
             gateway: gateway.clone(),
             config: Arc::clone(&config),
             closing: watch_closing,

@@ -1,7 +1,9 @@
 //! Who makes a request: the authenticator is asked, now or later, and what it says is what the transport goes by.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use tracing::field::display;
 use tracing::warn;
 
 use crate::identity::{
@@ -65,7 +67,7 @@ impl Service {
             if let Err(refusal) = answer
                 && !is_bound_otherwise
             {
-                tell(service, refusal);
+                tell(service, address, refusal);
             }
         };
         match decision {
@@ -131,9 +133,10 @@ impl Service {
 }
 
 /// Tells the operator why somebody is not let in.
-pub(super) fn tell(service: &ServiceContext, refusal: &Refusal) {
+pub(super) fn tell(service: &ServiceContext, peer: Option<IpAddr>, refusal: &Refusal) {
     Counts::add(&service.registry.counts().unauthenticated, 1);
-    if let Some(held_back) = service.unauthenticated.admit() {
-        warn!(service = %service.prefix, why = refusal.why, held_back, "authentication refused");
+    if let Some(held_back) = service.unauthenticated.admit(refusal.why) {
+        let peer = peer.map(display);
+        warn!(service = %service.prefix, peer, why = refusal.why, held_back, "authentication refused");
     }
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tracing::field::display;
 use tracing::warn;
 
 use crate::identity::{Authentication, Decision, Identity, Refusal};
 use crate::protocol::CloseReason;
 use crate::registry::{
     Backend, ClientPlace, Connection, Counts, Dials, Handshake, Health, Negotiated, Negotiation,
-    Reaching, Served, Throttle,
+    Reaching, Served, Throttles,
 };
+use crate::session::EndCause;
 
 use super::ServiceConfig;
 
@@ -22,12 +24,11 @@ pub(super) struct Gate {
 
 /// Who reads the first messages.
 struct Keeper {
-    prefix: Arc<str>,
     auth: Authentication,
     timeout: Duration,
     /// The most sessions of a user.
     per_user: Option<usize>,
-    refusals: Throttle,
+    refusals: Throttles,
 }
 
 impl Gate {
@@ -39,11 +40,10 @@ impl Gate {
             return backend;
         };
         let keeper = Arc::new(Keeper {
-            prefix: Arc::clone(&config.prefix),
             auth: auth.clone(),
             timeout,
             per_user: config.clients.sessions_of_user,
-            refusals: Throttle::default(),
+            refusals: Throttles::default(),
         });
         Arc::new(Self { keeper, backend })
     }
@@ -87,9 +87,10 @@ impl Keeper {
     }
 
     /// Tells the operator why a session ends.
-    fn tell(&self, why: &str) {
-        if let Some(held_back) = self.refusals.admit() {
-            warn!(service = %self.prefix, why, held_back, "authentication refused");
+    fn tell(&self, connection: &Connection, why: &'static str) {
+        if let Some(held_back) = self.refusals.admit(why) {
+            let (session, peer) = (connection.id(), connection.address().map(display));
+            warn!(service = connection.service(), %session, peer, why, held_back, "authentication refused");
         }
     }
 }
@@ -108,10 +109,7 @@ impl Backend for Gate {
                     let place = keeper.place(&connection, &identity);
                     let _place = match place.transpose() {
                         Ok(place) => place,
-                        Err(reason) => {
-                            keeper.tell("too many sessions of this user (max_sessions_per_user)");
-                            return connection.close(reason.code, reason.reason);
-                        }
+                        Err(reason) => return connection.refuse(EndCause::Overload, reason),
                     };
                     drop(keeper);
                     connection.identify(identity);
@@ -119,8 +117,8 @@ impl Backend for Gate {
                 }
                 Some(Err(refusal)) => {
                     Counts::add(&connection.counts().unauthenticated, 1);
-                    keeper.tell(refusal.why);
-                    connection.close(refusal.reason.code, refusal.reason.reason);
+                    keeper.tell(&connection, refusal.why);
+                    connection.refuse(EndCause::Identity, refusal.reason);
                 }
                 None => {}
             }

@@ -199,14 +199,14 @@ impl Trying {
     async fn is_up(&self, backend: &Arc<dyn Backend>, interval: Duration) -> Option<bool> {
         let known = backend.health()?.tries();
         let recent = known.age().is_some_and(|age| age < interval);
-        if let Some(up) = known.is_up().filter(|_| recent) {
+        if let Some(up) = known.is_reached().filter(|_| recent) {
             return Some(up);
         }
         let mut over = self.join(backend);
         if known.is_up().is_none() {
             let _ = tokio::time::timeout(FIRST_TRY, over.changed()).await;
         }
-        Some(backend.health()?.tries().is_up().unwrap_or(true))
+        Some(backend.health()?.tries().is_reached().unwrap_or(true))
     }
 }
 

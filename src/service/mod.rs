@@ -41,7 +41,7 @@ use crate::fields::FieldValue;
 use crate::metrics::{Connections, HeadRefusal};
 use crate::network::{Findings, Networks};
 use crate::protocol::{CloseReason, Route};
-use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Wire};
+use crate::registry::{Backend, Budgets, Counts, Peer, Registry, Throttle, Throttles, Wire};
 use crate::transport::{Body, BodyError, Request, RequestBody, ServiceContext, text};
 
 pub use builder::GatewayBuilder;
@@ -281,7 +281,7 @@ impl Service {
             networks,
             auth: config.auth.clone(),
             http10: Throttle::default(),
-            unauthenticated: Throttle::default(),
+            unauthenticated: Throttles::default(),
         };
         let (script_name, script) = page::iframe_script();
         let script_url = match &config.sockjs_url {

@@ -23,7 +23,7 @@ pub enum EndCause {
     Overload,
     /// The server stops.
     Shutdown,
-    /// The identity that opened it has expired.
+    /// The identity that opened it has expired, or its first message was to say who it is and did not.
     Identity,
     /// An operator ended it.
     Operator,
@@ -77,7 +77,9 @@ impl EndCause {
             }
             Self::Overload => "a bound of the gateway was reached",
             Self::Shutdown => "the gateway, or the service, stops",
-            Self::Identity => "the identity that opened it has expired",
+            Self::Identity => {
+                "the identity that opened it has expired, or its first message did not say in time who it is"
+            }
             Self::Operator => "an operator ended it",
         }
     }

@@ -30,7 +30,10 @@ use http::{HeaderValue, Method};
 use crate::identity::{Authentication, BindingCookies, Caller};
 use crate::network::{Network, Networks, Path};
 use crate::protocol::Route;
-use crate::registry::{Handshake, Peer, Registry, SessionHandle, Throttle, Ticket, Wire, now};
+use crate::registry::{
+    Culprit, Handshake, Limit, Peer, Registry, SessionHandle, Throttle, Throttles, Ticket, Wire,
+    now,
+};
 use crate::session::SessionId;
 
 pub use answer::Answer;
@@ -190,7 +193,7 @@ pub struct ServiceContext {
     /// Warnings about proxies that send handshakes in HTTP/1.0.
     pub http10: Throttle,
     /// Warnings about requests that nobody is let in with.
-    pub unauthenticated: Throttle,
+    pub unauthenticated: Throttles,
 }
 
 impl Exchange {
@@ -199,6 +202,20 @@ impl Exchange {
         let peer = self.peer.address;
         let version = self.request.version;
         tracing::debug!(target: crate::registry::LOG, session = %session.id(), service = %self.service.prefix, transport = self.transport, ?version, peer = peer.map(display), "session opened");
+    }
+
+    /// Tells that this request reached a limit, with the session that it is for.
+    fn tell(&self, limit: Option<Limit>) {
+        let Some(limit) = limit else { return };
+        let registry = &self.service.registry;
+        let named = self.session.as_ref();
+        let session = named.and_then(|id| registry.get(id, &self.caller).ok());
+        let culprit = Culprit {
+            session: session.map(|session| session.id()),
+            peer: self.peer.address,
+            sessions: None,
+        };
+        registry.counts().reached(limit, culprit);
     }
 
     /// The client's network, when it is a browser's.

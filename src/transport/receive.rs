@@ -13,7 +13,7 @@ use crate::registry::{Found, Opener, Receiver, SessionHandle, Wire};
 use crate::session::{Liveness, Manner};
 
 use super::body::Body;
-use super::request::{Request, RequestBody, discard};
+use super::request::{Request, RequestBody, discard, limit_of_body};
 use super::response::typed;
 use super::{Answer, Chunks, Exchange, text};
 
@@ -148,12 +148,15 @@ fn begin<F: Future<Output = Response<Body>> + Send + 'static>(
     Answer::later(async move {
         let body = std::mem::replace(&mut exchange.request.body, RequestBody::empty());
         let fields = &exchange.request.fields;
-        match discard(fields, body, &exchange.service).await {
+        match discard(fields, body, &exchange.service.config).await {
             Ok(()) => match target(exchange, streams, cut) {
                 Ok(target) => respond(target).await,
                 Err(refusal) => refusal,
             },
-            Err(refusal) => refusal,
+            Err(refusal) => {
+                exchange.tell(limit_of_body(&refusal));
+                refusal
+            }
         }
     })
 }

@@ -15,7 +15,8 @@ use hyper::upgrade::OnUpgrade;
 use tokio::sync::oneshot;
 
 use crate::fields::{FieldValue, Fields};
-use crate::registry::{Counts, Reservation};
+use crate::protocol::DecodeError;
+use crate::registry::{Limit, Reservation};
 
 use super::body::Body;
 use super::pieces::Pieces;
@@ -188,15 +189,6 @@ pub(super) async fn read(
     body: RequestBody,
     service: &ServiceContext,
 ) -> Result<ReadBody, Response<Body>> {
-    let read = read_whole(fields, body, service).await;
-    read.inspect_err(|refusal| count(service, refusal))
-}
-
-async fn read_whole(
-    fields: &Fields,
-    body: RequestBody,
-    service: &ServiceContext,
-) -> Result<ReadBody, Response<Body>> {
     if is_encoded(fields) {
         return Err(closing(text(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -220,29 +212,9 @@ async fn read_whole(
 pub(super) async fn discard(
     fields: &Fields,
     body: RequestBody,
-    service: &ServiceContext,
-) -> Result<(), Response<Body>> {
-    let discarded = discard_whole(fields, body, &service.config).await;
-    discarded.inspect_err(|refusal| count(service, refusal))
-}
-
-/// Counts a refusal by the limit that it tells of.
-pub(super) fn count(service: &ServiceContext, refusal: &Response<Body>) {
-    let counts = service.registry.counts();
-    let counter = match refusal.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => &counts.too_big,
-        StatusCode::REQUEST_TIMEOUT => &counts.bodies_timed_out,
-        StatusCode::SERVICE_UNAVAILABLE => &counts.bodies_out_of_memory,
-        _ => return,
-    };
-    Counts::add(counter, 1);
-}
-
-async fn discard_whole(
-    fields: &Fields,
-    mut body: RequestBody,
     config: &TransportConfig,
 ) -> Result<(), Response<Body>> {
+    let mut body = body;
     if body.is_end_stream() {
         return Ok(());
     }
@@ -311,6 +283,25 @@ async fn collect(
         bytes,
         _memory: memory,
     })
+}
+
+/// The limit that a body was refused for, by [`read`] or [`discard`].
+pub(super) fn limit_of_body(refusal: &Response<Body>) -> Option<Limit> {
+    match refusal.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Some(Limit::BodySize),
+        StatusCode::REQUEST_TIMEOUT => Some(Limit::BodyTime),
+        StatusCode::SERVICE_UNAVAILABLE => Some(Limit::BodyMemory),
+        _ => None,
+    }
+}
+
+/// The limit that a payload goes beyond.
+pub(super) fn limit_of_payload(error: DecodeError) -> Option<Limit> {
+    match error {
+        DecodeError::TooManyMessages => Some(Limit::Messages),
+        DecodeError::MessageTooBig => Some(Limit::MessageSize),
+        DecodeError::PayloadExpected | DecodeError::BrokenJson => None,
+    }
 }
 
 /// Whether the body is a form. (sockjs-protocol, `JsonPolling.test_content_types`)

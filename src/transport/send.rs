@@ -9,11 +9,13 @@ use http::{Response, StatusCode};
 
 use crate::protocol::Message;
 use crate::protocol::message::{decode_messages, form_payload};
-use crate::registry::{Reservation, SessionHandle, Wire};
+use crate::registry::{Limit, Reservation, SessionHandle, Wire};
 use crate::session::{Deliver, EndCause, Excess};
 
 use super::body::Body;
-use super::request::{RequestBody, at_once, count, is_form, no_memory, read};
+use super::request::{
+    RequestBody, at_once, is_form, limit_of_body, limit_of_payload, no_memory, read,
+};
 use super::response::protocol_error;
 use super::{Answer, Exchange, ServiceContext, text};
 
@@ -60,7 +62,10 @@ pub(super) fn send(
         Err(body) => Answer::later(async move {
             let body = match read(&exchange.request.fields, body, &exchange.service).await {
                 Ok(body) => body,
-                Err(refusal) => return refusal,
+                Err(refusal) => {
+                    exchange.tell(limit_of_body(&refusal));
+                    return refusal;
+                }
             };
             let taken = take(&exchange, payload, &body.bytes);
             drop(body);
@@ -124,9 +129,8 @@ fn take(exchange: &Exchange, payload: Payload, body: &Bytes) -> Taken {
     let mut messages = match json.and_then(|json| decode_messages(&json, limits)) {
         Ok(messages) => messages,
         Err(error) => {
-            let refusal = protocol_error(error.response());
-            count(&exchange.service, &refusal);
-            return Taken::Answered(Some(refusal));
+            exchange.tell(limit_of_payload(error));
+            return Taken::Answered(Some(protocol_error(error.response())));
         }
     };
     let found = exchange
@@ -162,9 +166,8 @@ fn wait(service: &ServiceContext, handle: Arc<SessionHandle>, messages: Vec<Mess
             _memory: memory,
         }),
         None => {
-            let refusal = no_memory();
-            count(service, &refusal);
-            Taken::Answered(Some(refusal))
+            handle.reached(Limit::BodyMemory);
+            Taken::Answered(Some(no_memory()))
         }
     }
 }

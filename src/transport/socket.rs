@@ -20,12 +20,13 @@ use tokio_tungstenite::tungstenite::{Error, Message as WsMessage, Utf8Bytes};
 
 use crate::network::Proof;
 use crate::protocol::message::{MessageLimits, decode_websocket};
-use crate::protocol::{CloseReason, DecodeError, Frame, Framing as _, Message, Once, framing};
+use crate::protocol::{CloseReason, Frame, Framing as _, Message, Once, framing};
 use crate::registry::{Driver, Due, Receiver, turn};
 use crate::session::{Deliver, SessionConfig};
 use crate::websocket::{LargeReads, data_frame, small_buffers, text_message};
 
 use super::TransportConfig;
+use super::request::limit_of_payload;
 use readiness::Readiness;
 
 /// What the messages of the WebSocket are.
@@ -427,10 +428,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Pump<S> {
             return;
         };
         self.incoming.clear();
-        self.violated(match error {
-            DecodeError::TooManyMessages | DecodeError::MessageTooBig => CloseReason::TOO_BIG,
-            DecodeError::PayloadExpected | DecodeError::BrokenJson => CloseReason::BROKEN_FRAMING,
-        });
+        match limit_of_payload(error) {
+            Some(limit) => {
+                self.closing_mode = Mode::Raw;
+                self.receiver.handle().exceeded(limit);
+            }
+            None => self.violated(CloseReason::BROKEN_FRAMING),
+        }
     }
 }
 

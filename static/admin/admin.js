@@ -2,7 +2,7 @@
  * The operators' page: asks the gateway every two seconds, and shows one of four views, which the URL's fragment names.
  */
 import { forgetToken, get, post, setToken } from './api.js';
-import { $, ask, cells, element, field, rows, toast } from './elements.js';
+import { $, ask, cells, element, field, rows, tell, toast } from './elements.js';
 import * as overview from './overview.js';
 import * as session from './session.js';
 import * as sessions from './sessions.js';
@@ -97,6 +97,9 @@ async function refresh() {
   }
 }
 
+/** What is in force, and in a line of its own what a restart puts in its place. */
+const beside = (now, next) => element('span', {}, now, next && element('span', { className: 'next', textContent: next }));
+
 async function showConfig() {
   const { keys } = await get('config');
   const changed = $('config-changed').checked;
@@ -106,8 +109,8 @@ async function showConfig() {
     cells(
       row,
       { text: key, className: 'mono' },
-      { text: next === null ? shown(value) : `${shown(value)}, after a restart ${shown(next.value)}`, className: 'mono wraps' },
-      { text: next === null ? origin : `${origin}, ${next.origin}`, className: 'muted' },
+      { node: beside(shown(value), next && `after a restart ${shown(next.value)}`), className: 'mono wraps' },
+      { node: beside(origin, next?.origin), className: 'muted' },
     );
   });
   if (wanted.length === 0) {
@@ -176,10 +179,14 @@ async function reload() {
       ...outcome.removed.map((prefix) => `removed ${prefix}`),
       ...(outcome.needs_restart.length > 0 ? [`needs a restart: ${outcome.needs_restart.join(', ')}`] : []),
     ];
-    toast(['The configuration was read again.', ...changes].join('\n'));
+    const warnings = (outcome.warnings ?? []).map((warning) => `warning: ${warning}`);
+    if (changes.length + warnings.length === 0) toast('The configuration was read again.');
+    else tell({ title: 'The configuration was read again', lines: [...changes, ...warnings] });
     if (view === 'config') await showConfig();
   } catch (error) {
-    toast([error.message, ...(error.mistakes ?? [])].join('\n'), 'bad');
+    if (error.mistakes?.length > 0) {
+      tell({ title: 'The configuration was not reloaded', text: 'What was in force stays.', lines: error.mistakes });
+    } else toast(error.message, 'bad');
   } finally {
     button.disabled = false;
   }

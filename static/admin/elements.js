@@ -73,6 +73,15 @@ export function toast(text, kind = 'good') {
   toast.timer = setTimeout(() => { place.hidden = true; }, 6000);
 }
 
+/** Tells what came of something, when that is more than a few words: it stays until it is closed. */
+export function tell({ title, text = '', lines }) {
+  $('outcome-title').textContent = title;
+  $('outcome-text').textContent = text;
+  $('outcome-text').hidden = !text;
+  $('outcome-list').replaceChildren(...lines.map((line) => element('li', { textContent: line })));
+  if (!$('outcome').open) $('outcome').showModal();
+}
+
 /**
  * Asks in a dialog. `fields` are nodes; `act` is called with the form when it is confirmed, and an error that it throws is shown
  * there. Resolves when the dialog has closed, to whether it was confirmed.

@@ -61,6 +61,12 @@ function upstream(service) {
   if (known.up === null) return { node: mark('none', 'not tried yet') };
   const last = known.last_try_seconds === null ? '' : `, ${age(known.last_try_seconds)} ago`;
   if (known.up) return { node: mark('good', `up${last}`), title: `${count(known.succeeded)} dials succeeded, ${count(known.failed)} failed` };
+  if (known.refuses) {
+    return {
+      node: mark('note', `reached, refuses: ${known.refuses}${last}`),
+      title: `${count(known.failed_in_a_row)} dials were refused or failed in a row; the last: ${known.problem}`,
+    };
+  }
   return {
     node: mark('bad', `down${last}: ${known.problem ?? ''}`),
     className: 'wraps',
@@ -81,7 +87,7 @@ function showServices(status) {
       number(count(service.max_sessions)),
       number(size(service.queue_memory.used), `of ${size(service.queue_memory.limit)}`),
       number(sum > 0 ? count(sum) : '–', limits),
-      { text: service.backend ?? '–', className: 'mono' },
+      { text: service.backend ?? '–', className: 'mono wraps' },
       upstream(service),
     );
   });

@@ -10,10 +10,16 @@ const ROWS = 500;
 
 let id = null;
 let over = false;
+/** Whether the gateway has told anything of it. */
+let known = false;
+/** What is known of its end: `{ cause, code, reason }`. */
+let end = null;
 let tapping = null;
 let allowed = false;
 
 const queue = ({ messages, bytes }) => (messages === 0 ? 'empty' : `${count(messages)} messages, ${size(bytes)}`);
+
+const ending = ({ cause, code, reason }) => `${CAUSES[cause] ?? cause}: ${code} ${reason}`.trimEnd();
 
 function details(session) {
   const counted = ({ messages, bytes }) => `${count(messages)} messages, ${size(bytes)}`;
@@ -30,7 +36,7 @@ function details(session) {
     ['Queued to the browser', queue(session.queued.to_browser)],
     ['Queued to the backend', queue(session.queued.to_backend)],
     ['Responses or sockets', count(session.receivers)],
-    ['End', session.end && `${CAUSES[session.end.cause] ?? session.end.cause}: ${session.end.code} ${session.end.reason}`],
+    ['End', session.end && ending(session.end)],
     ['ID', session.id],
   ].filter(([, value]) => value !== null && value !== undefined);
 }
@@ -42,9 +48,16 @@ function setState(kind, words) {
   state.hidden = !words;
 }
 
+/** What is said of a session that the gateway does not have. */
+function goneWords() {
+  if (end) return `This session has ended: ${ending(end)}`;
+  if (known) return 'This session has ended. Why is a line of the log, “session ended”, with the ID below.';
+  return 'There is no session with this ID. It has ended before this page was opened, or there never was one.';
+}
+
 function gone(words) {
   over = true;
-  setState('none', 'ended');
+  setState('none', known ? 'ended' : 'unknown');
   $('kick').disabled = true;
   const problem = $('session-problem');
   problem.textContent = words;
@@ -60,10 +73,12 @@ export async function refresh() {
     session = await get(`sessions/${asked}`);
   } catch (error) {
     if (error.status !== 404 && error.status !== 400) throw error;
-    if (asked === id) gone(error.status === 404 ? 'This session has ended.' : error.message);
+    if (asked === id) gone(error.status === 404 ? goneWords() : error.message);
     return;
   }
   if (asked !== id) return;
+  known = true;
+  end = session.end ?? end;
   $('session-title').textContent = `Session ${short(session.id)}`;
   setState(...(STATES[session.state] ?? ['none', session.state]));
   $('session-details').replaceChildren(...details(session).map(([term, value]) => element(
@@ -144,9 +159,10 @@ async function startTap() {
   try {
     await events(`sessions/${id}/tap?contents=${contents}`, own.signal, (name, data) => {
       if (name === 'end') {
-        const words = data ? `${CAUSES[data.cause] ?? data.cause}: ${data.code} ${data.reason}` : 'it has ended';
-        note(`Session ended: ${words}`);
-        gone('This session has ended.');
+        known = true;
+        end = data ?? end;
+        note(end ? `Session ended: ${ending(end)}` : 'Session ended');
+        gone(goneWords());
       } else {
         tapped(data);
       }
@@ -171,6 +187,7 @@ function kick() {
     act: async (form) => {
       const { code, reason } = Object.fromEntries(new FormData(form));
       const { kicked } = await post('kick', { id: own, code: Number(code), reason });
+      if (kicked === 1 && own === id) end = { cause: 'operator', code: Number(code), reason };
       toast(kicked === 1 ? 'The session is ended.' : 'The session had ended before.');
       await refresh();
     },
@@ -183,6 +200,8 @@ export function open(next) {
   stopTap('Frames are shown from the moment that you watch. They are not kept.');
   id = next;
   over = false;
+  known = false;
+  end = null;
   $('tap-rows').replaceChildren();
   $('session-details').replaceChildren();
   $('session-problem').hidden = true;

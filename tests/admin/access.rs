@@ -175,6 +175,12 @@ async fn strangers_keep_nobody_out() {
         assert_eq!(status_code, 200);
         assert!(known.ask(status).await.starts_with("HTTP/1.1 200 "));
         strangers[0].ended().await;
+        let metrics = gateway.text("GET", "/metrics", right, "").await;
+        let displaced = metrics.lines().find_map(|line| {
+            line.strip_prefix("sockjs_connections_refused_total{reason=\"admin_newcomer\"} ")
+        });
+        let displaced = displaced.unwrap_or_else(|| panic!("{metrics}"));
+        assert!(displaced.parse::<f64>().unwrap() >= 1.0, "{displaced}");
     }
 }
 

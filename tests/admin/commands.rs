@@ -83,7 +83,16 @@ async fn failures_are_told_apart() {
             1,
             "waiting",
         ),
-        ([&["sessions", "kick"], &of_gateway[..]].concat(), 64, "ID"),
+        (
+            [&["sessions", "kick"], &of_gateway[..]].concat(),
+            64,
+            "<ID|--user <USER>|--service <PREFIX>>",
+        ),
+        (
+            [&["drain", "--window", "1500ms"], &of_gateway[..]].concat(),
+            64,
+            "whole seconds",
+        ),
         ([&["status"], &nobody[..]].concat(), 69, "does it run"),
         (
             [&["status"], &services[..]].concat(),
@@ -131,6 +140,27 @@ async fn waiting_for_a_drain_ends_when_it_is_taken_back() {
     let (output, ()) = tokio::join!(waiting, undraining);
     assert_eq!(output.status.code(), Some(1), "{}", err(&output));
     assert!(err(&output).contains("taken back"), "{}", err(&output));
+}
+
+/// Whoever waits no longer is told how many sessions are left, and that the drain goes on.
+#[tokio::test]
+async fn waiting_for_too_long_says_what_is_left() {
+    let gateway = Gateway::start(&format!("{LOOPBACK}{ECHO}")).await;
+    let _clients = [
+        drive(gateway.open(Transport::Websocket).await),
+        drive(gateway.open(Transport::Websocket).await),
+    ];
+    let arguments = ["drain", "--window", "1h", "--wait", "--timeout", "10ms"];
+    let output = gateway.command(&arguments).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = err(&output);
+    // One may be ended at once.
+    let counted =
+        ["1", "2"].map(|left| format!("sessions left after 10ms: {left}; the drain goes on"));
+    assert!(
+        counted.iter().any(|counted| told.contains(counted)),
+        "{told}"
+    );
 }
 
 /// A gateway that stops meanwhile has ended its sessions: the drain is over.

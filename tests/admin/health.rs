@@ -1,6 +1,7 @@
 //! `/live` and `/ready`: on the admin listener, and where services listen by choice.
 
 use sockjs_gateway::client::Transport;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::support::{ECHO, Gateway, LOOPBACK, end, err, run};
@@ -68,6 +69,45 @@ async fn ready_knows_of_upstreams_by_choice() {
     let (_, status) = gateway.get("/api/v1/status").await;
     assert_eq!(status["services"][0]["upstream"]["up"], true);
     serving.abort();
+}
+
+/// An upstream that answers handshakes with a refusal is reached, which is what `/ready` asks; that nobody gets in is told all the same.
+#[tokio::test]
+async fn an_upstream_that_refuses_is_told_to_refuse() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = upstream.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = upstream.accept().await.unwrap();
+            let mut head = [0; 4096];
+            let _ = stream.read(&mut head).await;
+            let refusal = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+            let _ = stream.write_all(refusal).await;
+        }
+    });
+    let service = format!("[[service]]\nprefix = \"/up\"\nbackend = \"ws://127.0.0.1:{port}/\"\n");
+    let health = "[health]\nupstreams = \"all\"\nupstream_interval = \"1h\"\n";
+    let gateway = Gateway::start(&format!("{LOOPBACK}{health}{service}")).await;
+    crate::support::until("a dial", async || {
+        gateway.get("/ready").await;
+        let (_, status) = gateway.get("/api/v1/status").await;
+        status["services"][0]["upstream"]["failed"] == 1
+    })
+    .await;
+    assert_eq!(gateway.get("/ready").await.0, 200);
+    let (_, status) = gateway.get("/api/v1/status").await;
+    let upstream = &status["services"][0]["upstream"];
+    assert_eq!(
+        (&upstream["up"], &upstream["refuses"]),
+        (&false.into(), &403.into())
+    );
+    assert_eq!(upstream["succeeded"], 0);
+    let output = run(&["status", "--admin", &gateway.admin]).await;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        told.contains("reached, refuses: 403, 1 dial in a row"),
+        "{told}"
+    );
 }
 
 /// Health where a service or the admin listener has something else would hide it: each such path is refused, with the key and what to

@@ -129,6 +129,17 @@ impl Gateway {
         found().unwrap()
     }
 
+    /// What the log says beside all lines with this message, once there are so many.
+    pub(crate) async fn logged_times(&self, message: &str, times: usize) -> Vec<Value> {
+        let found = || {
+            let log = self.log.lock();
+            let lines = log.iter().filter(|line| line["message"] == message);
+            lines.cloned().collect::<Vec<_>>()
+        };
+        until(message, async || found().len() >= times).await;
+        found()
+    }
+
     /// Writes its file anew, with these tables.
     pub(crate) fn write(&self, tables: &str) {
         write(&self.folder, tables);

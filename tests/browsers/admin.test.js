@@ -176,7 +176,7 @@ describe('admin', { timeout: 300_000 }, () => {
           for (const { socket } of sessions) socket.send(`{"hello":"${'x'.repeat(Math.random() * 300)}"}`);
         }, 50);
         const views = browserName === 'chromium'
-          ? { light: {}, dark: { dark: true }, phone: { phone: true, width: 390, height: 844 } }
+          ? { light: {}, dark: { dark: true }, narrow: { width: 1000, height: 800 }, phone: { phone: true, width: 390, height: 844 } }
           : { light: {} };
         for (const [name, view] of Object.entries(views)) {
           const page = await visit('', view);
@@ -248,8 +248,12 @@ describe('admin', { timeout: 300_000 }, () => {
         await click(page, '#ask-yes');
         const { code, reason } = await closed;
         assert.deepEqual([code, reason], [4000, 'bye']);
-        await waitForText(page, '#session-problem', 'ended');
+        await waitForText(page, '#session-problem', 'has ended: an operator ended it: 4000 bye');
         await waitForText(page, '#tap-rows tr:last-child', 'an operator ended it: 4000 bye');
+        await screenshot(page, 'session-ended');
+        await page.evaluate(() => { location.hash = '#/sessions/0123456789abcdef'; });
+        await waitForText(page, '#session-problem', 'no session with this ID');
+        await waitForText(page, '#session-state', 'unknown');
         await close(page);
       });
 
@@ -276,11 +280,42 @@ describe('admin', { timeout: 300_000 }, () => {
         assert.ok(!(await page.content()).includes(SECRET));
         await screenshot(page, 'config');
         await click(page, '#reload');
-        await waitForText(page, '#toast', 'read again');
+        await waitForText(page, '#outcome-title', 'was read again');
+        await waitForText(page, '#outcome-list', 'warning: ');
+        await screenshot(page, 'reloaded-warnings');
+        await click(page, '#outcome button');
         await writeFile(join(folder, 'open.toml'), `${CONFIG(folder, '')}\nwrong = 1\n`);
         await click(page, '#reload');
-        await waitForText(page, '#toast', '"wrong"');
+        await waitForText(page, '#outcome-list', '"wrong"');
+        await screenshot(page, 'mistakes');
+        // Many mistakes are read to the last.
+        const list = '#outcome-list';
+        const many = Array.from({ length: 60 }, (_, index) => `wrong${index} = 1`).join('\n');
+        await click(page, '#outcome button');
+        await writeFile(join(folder, 'open.toml'), `${many}\n${CONFIG(folder, '')}`);
+        await click(page, '#reload');
+        await waitForText(page, list, '"wrong59"');
+        assert.ok(await page.$eval(list, (all) => {
+          all.lastElementChild.scrollIntoView();
+          return all.scrollTop > 0 && all.getBoundingClientRect().bottom < innerHeight;
+        }));
+        await click(page, '#outcome button');
+        // What waits for a restart is told beside what is in force.
+        const restart = CONFIG(folder, '').replace('[admin]', '[server]\nbacklog = 77\n\n[admin]');
+        await writeFile(join(folder, 'open.toml'), restart);
+        await click(page, '#reload');
+        await waitForText(page, list, 'needs a restart: server.backlog');
+        await waitForText(page, '#config-rows', 'after a restart 77');
+        await screenshot(page, 'reloaded');
+        await click(page, '#outcome button');
+        await screenshot(page, 'config-restart');
+        const dark = await visit('#/config', { dark: true });
+        await waitForText(dark, '#config-rows', 'after a restart 77');
+        await screenshot(dark, 'config-restart-dark');
+        await close(dark);
         await writeFile(join(folder, 'open.toml'), CONFIG(folder, ''));
+        await click(page, '#reload');
+        await page.waitForFunction(() => !document.querySelector('#config-rows').textContent.includes('after a restart'));
         await close(page);
       });
 

@@ -75,8 +75,8 @@ describe('the Rust client and sockjs-node', () => {
   }
 
   it('exchange messages on a raw WebSocket', async () => {
-    const [opened, ...rest] = await run(`${url}/echo`, 'raw-websocket', ...MESSAGES);
-    assert.equal(opened.transport, 'raw-websocket');
+    const [opened, ...rest] = await run(`${url}/echo`, 'websocket-raw', ...MESSAGES);
+    assert.equal(opened.transport, 'websocket-raw');
     assert.deepEqual(rest.slice(0, -1).map(({ message }) => message), MESSAGES);
   });
 

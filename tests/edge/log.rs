@@ -98,6 +98,51 @@ async fn no_line_is_lost_at_the_end() {
     assert!(log.lines().last().unwrap().contains("\"stopped\""), "{log}");
 }
 
+/// A level that is none would leave the log empty: it says so, as a line that programs can read.
+#[tokio::test]
+async fn a_level_that_is_none_is_told() {
+    for (level, serves) in [("warm", false), ("foo[", true)] {
+        let folder = Folder::new();
+        let service = "[[service]]\nprefix = \"/s\"\nbackend = \"echo:\"\n";
+        let file = folder.write(
+            "gateway.toml",
+            &format!("listen = \"127.0.0.1:0\"\n{service}"),
+        );
+        let arguments = ["run", "--config", file.to_str().unwrap()];
+        let mut program = Program::run_in(&arguments, &[("RUST_LOG", OsStr::new(level))]);
+        let told = program.says("RUST_LOG is");
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(told["level"], "WARN");
+        let message = told["fields"]["message"].as_str().unwrap();
+        assert!(
+            message.contains(level) && message.contains("write a level"),
+            "{message}"
+        );
+        if serves {
+            program.port();
+        }
+    }
+}
+
+/// What keeps a program from starting is a line like the others of the log, whatever `RUST_LOG` lets through.
+#[tokio::test]
+async fn failure_to_start_is_a_line_of_the_log() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for level in ["info", "off"] {
+        let arguments = ["--to", "echo:", "--listen", &address];
+        let mut program = Program::run_in(&arguments, &[("RUST_LOG", OsStr::new(level))]);
+        let log = program.rest();
+        let last = log.lines().last().unwrap_or_default();
+        let last: serde_json::Value =
+            serde_json::from_str(last).unwrap_or_else(|_| panic!("{log}"));
+        assert_eq!(last["level"], "ERROR");
+        let message = last["fields"]["message"].as_str().unwrap();
+        assert!(message.contains("cannot listen"), "{message}");
+        assert_eq!(program.wait().code(), Some(1));
+    }
+}
+
 /// Why it ends at a second signal is said, though it ends at once.
 #[tokio::test]
 async fn second_signal_is_told() {

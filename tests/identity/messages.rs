@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use sockjs_gateway::auth::{Jwt, JwtConfig, Keys, Source};
-use sockjs_gateway::{Authentication, ConfigError, Gateway, ServiceConfig, SessionBinding};
+use sockjs_gateway::{
+    Authentication, ConfigError, EndCause, Gateway, ServiceConfig, SessionBinding,
+};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -57,7 +59,8 @@ async fn request_may_say_it_before() {
     assert_eq!(running.poll("a", "").await.1, "a[\"hello\"]\n");
 }
 
-/// A message that is no token ends the session, and so does none in time; the backend has never heard of it.
+/// A message that is no token ends the session, and so does none in time; the backend has never heard of it,
+/// and it is not told to have ended it.
 #[tokio::test]
 async fn what_is_no_token_ends_the_session() {
     let mut running = by_message(|config, _| config.message_timeout = Duration::from_millis(300));
@@ -67,6 +70,7 @@ async fn what_is_no_token_ends_the_session() {
     assert_eq!(running.poll("late", "").await.1, "o\n");
     assert_eq!(running.poll("late", "").await.1, REFUSED);
     assert!(running.saw_nobody());
+    running.ended(&[(EndCause::Identity, 2)]).await;
 }
 
 /// Who says it in a message is counted like everybody: with `max_sessions_per_user`, one session more than that ends with 1013, and a
@@ -95,6 +99,7 @@ async fn users_of_messages_are_counted() {
         panic!("{answer:?}");
     };
     assert_eq!(u16::from(close.code), 1013);
+    running.ended(&[(EndCause::Overload, 1)]).await;
     first.close(None).await.unwrap();
     while first.next().await.is_some() {}
     let again = async {

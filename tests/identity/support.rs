@@ -10,7 +10,8 @@ use ring::hmac;
 use serde_json::{Value, json};
 use sockjs_gateway::auth::{Jwt, JwtConfig, Keys};
 use sockjs_gateway::{
-    Authentication, Connection, Gateway, Server, ServerConfig, ServiceConfig, TrustedProxies,
+    Authentication, Connection, EndCause, Gateway, Server, ServerConfig, ServiceConfig,
+    TrustedProxies,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -55,6 +56,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     /// What the backend saw of each session.
     pub(crate) seen: mpsc::Receiver<String>,
+    gateway: Gateway,
 }
 
 /// A service `/s` with tokens of these keys for the audience `me`, of the issuer `issuer`.
@@ -90,13 +92,17 @@ pub(crate) fn serve_service(service: ServiceConfig) -> Running {
     };
     let trusted = TrustedProxies::from_list(&["127.0.0.1"]).expect("an address");
     let builder = Gateway::builder().trusted_proxies(trusted);
-    let gateway = builder.service(service, backend).build();
+    let gateway = builder.service(service, backend).build().expect("valid");
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::bind(any, gateway.expect("valid"), ServerConfig::default());
+    let server = Server::bind(any, gateway.clone(), ServerConfig::default());
     let server = server.expect("a free port");
     let address = server.local_address().expect("bound");
     tokio::spawn(server.serve(std::future::pending()));
-    Running { address, seen }
+    Running {
+        address,
+        seen,
+        gateway,
+    }
 }
 
 pub(crate) fn with_secret() -> Running {
@@ -152,6 +158,30 @@ impl Running {
         let fields = format!("Authorization: Bearer {token}\r\n");
         let path = format!("/000/{session}/xhr_send");
         self.ask("POST", &path, &fields, "[\"a\"]").await.0
+    }
+
+    /// Waits until sessions have ended for these causes, so many of each, and none for another.
+    pub(crate) async fn ended(&self, expected: &[(EndCause, u64)]) {
+        let closed = || {
+            let reading = self.gateway.reading();
+            let services = reading.services.into_iter();
+            let transports = services.flat_map(|one| one.census.transports);
+            let mut all = [0; EndCause::ALL.len()];
+            for one in transports {
+                all.iter_mut()
+                    .zip(one.closed)
+                    .for_each(|(sum, more)| *sum += more);
+            }
+            let all = EndCause::ALL.into_iter().zip(all);
+            all.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        let waiting = async {
+            while closed() != expected {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert!(waited.is_ok(), "{:?}", closed());
     }
 
     pub(crate) fn saw_nobody(&mut self) -> bool {

@@ -103,7 +103,7 @@ pub(crate) const TRANSPORTS: [&str; 5] = [
     "xhr-streaming",
     "eventsource",
     "xhr-polling",
-    "raw-websocket",
+    "websocket-raw",
 ];
 
 /// A report for a person says all that is `expected`, without colours where nobody looks.

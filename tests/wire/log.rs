@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::fixture::{OPEN, echo_server, opened, park_poll, service};
+use crate::fixture::{OPEN, echo_server, opened, park_poll, read_response, service, text};
 use crate::raw_socket::RawSocket;
 use crate::support::{ANSWER_DEADLINE, Server, Session, now};
 
@@ -106,6 +106,125 @@ fn events_of_a_session_are_lines_at_debug() {
             "no {event} in {events:?}"
         );
     }
+}
+
+/// The first warning about this limit, once it is there.
+#[track_caller]
+fn warning(server: &mut Server, limit: &str) -> Value {
+    let start = now();
+    loop {
+        let parsed = server.log().iter();
+        let mut parsed = parsed.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = parsed.find(|line| {
+            let told = line["fields"]["limit"].as_str().unwrap_or_default();
+            line["level"] == "WARN" && told.starts_with(limit)
+        });
+        if let Some(found) = found {
+            return found["fields"].clone();
+        }
+        assert!(start.elapsed() < ANSWER_DEADLINE, "no warning of {limit}");
+    }
+}
+
+/// A limit that is reached is a warning that names it, the service, who it was, and the session where there is one.
+#[test]
+fn reached_limits_are_warnings_that_say_which_and_whose() {
+    let sizes =
+        "max_body_size = 100\nmax_messages = 2\nmax_message_size = 10\nbody_timeout = \"50ms\"";
+    let waits = "messages_per_second = 1\nmessages_burst = 1\ndeliver_timeout = \"50ms\"";
+    let closes = "messages_per_second = 1\nmessages_burst = 1\nrate_exceeded = \"close\"";
+    let services = [
+        service("/sizes", "echo:", sizes),
+        service("/waits", "echo:", waits),
+        service("/closes", "echo:", closes),
+        service("/silent", "echo:", "first_message_timeout = \"50ms\""),
+        service(
+            "/stuck",
+            "echo:",
+            "outbound_bytes = 10\ninbound_bytes = 10\ndeliver_timeout = \"50ms\"",
+        ),
+        service(
+            "/slow",
+            "echo:",
+            "outbound_messages = 1\nslow_consumer = \"close\"\nslow_consumer_timeout = \"50ms\"",
+        ),
+        service(
+            "/drops",
+            "echo:",
+            "outbound_messages = 1\nslow_consumer = \"drop-oldest\"",
+        ),
+        service("/full", "echo:", "max_sessions = 1"),
+    ];
+    let mut server = Server::with_config(&services.concat());
+    let answered = |prefix: &str, body: &str| {
+        let session = opened(&server, prefix);
+        session.post("/xhr_send", body).head.status
+    };
+    assert_eq!(answered("/sizes", &"x".repeat(200)), 413);
+    assert_eq!(answered("/sizes", "[\"1\",\"2\",\"3\"]"), 413);
+    assert_eq!(answered("/sizes", "[\"12345678901\"]"), 413);
+    {
+        let session = opened(&server, "/sizes");
+        let mut connection = server.connect();
+        let url = session.url("/xhr_send");
+        let head = format!("POST {url} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n");
+        connection.send_raw(head.as_bytes());
+        assert_eq!(read_response(&mut connection).head.status, 408);
+        let session = opened(&server, "/waits");
+        session.send("[\"1\"]");
+        assert_eq!(session.post("/xhr_send", "[\"2\"]").head.status, 429);
+        let session = opened(&server, "/closes");
+        session.send("[\"1\"]");
+        session.send("[\"2\"]");
+        let session = opened(&server, "/silent");
+        assert!(text(&session.poll()).starts_with("c[1008,"));
+        let session = opened(&server, "/stuck");
+        while session.post("/xhr_send", "[\"123456789012\"]").head.status == 204 {}
+        for prefix in ["/slow", "/drops"] {
+            let session = opened(&server, prefix);
+            (0..3).for_each(|_| session.send("[\"x\"]"));
+        }
+        let _first = opened(&server, "/full");
+        assert!(text(&Session::new(&server, "/full").poll()).starts_with("c[1013,"));
+    }
+    for (limit, service, has_session) in [
+        ("max_body_size", "/sizes", true),
+        ("max_messages", "/sizes", true),
+        ("max_message_size", "/sizes", true),
+        ("body_timeout", "/sizes", true),
+        ("messages_per_second, bytes_per_second", "/waits", true),
+        ("deliver_timeout, after messages_per_second", "/waits", true),
+        ("first_message_timeout", "/silent", true),
+        ("slow_consumer_timeout", "/slow", true),
+        ("outbound_bytes, outbound_messages", "/drops", true),
+        ("max_sessions of the service", "/full", false),
+    ] {
+        let told = warning(&mut server, limit);
+        assert_eq!(told["service"], service, "{told}");
+        assert_eq!(told["peer"], "127.0.0.1", "{told}");
+        assert_eq!(told["session"].is_string(), has_session, "{told}");
+    }
+    let mut of = |service: &str| {
+        let parsed = server.log().iter();
+        let parsed = parsed.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut fields = parsed.map(|line| line["fields"].clone());
+        fields.any(|fields| fields["service"] == service && fields["limit"].is_string())
+    };
+    assert!(of("/closes") && of("/stuck"));
+}
+
+/// Whether it is the service or the program that has no place left is told.
+#[test]
+fn bounds_of_all_services_are_told_apart() {
+    let config = format!("max_sessions = 1\n{}", service("/echo", "echo:", ""));
+    let mut server = Server::with_config(&config);
+    let session = opened(&server, "/echo");
+    assert!(text(&Session::new(&server, "/echo").poll()).starts_with("c[1013,"));
+    drop(session);
+    assert_eq!(
+        warning(&mut server, "max_sessions of all services")["message"],
+        "session refused"
+    );
 }
 
 /// Browsers close, vanish and reset their connections all day: that is no warning, and no panic.

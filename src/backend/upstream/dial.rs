@@ -14,10 +14,12 @@ use tokio_tungstenite::tungstenite::Error as WsError;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::error::ProtocolError;
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tracing::field::display;
+use uuid::Uuid;
 
 use crate::backend::{BackendError, without_secrets};
 use crate::protocol::browser_query;
-use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttle};
+use crate::registry::{DialOutcome, Dials, Handshake, Health, Throttles};
 use crate::websocket::{LargeReads, small_buffers};
 
 use super::link::Link;
@@ -29,7 +31,7 @@ pub(super) struct Dialler {
     host: String,
     port: u16,
     config: UpstreamConfig,
-    failures: Throttle,
+    failures: Throttles,
     /// Where dials are counted: by the first service that has this upstream, once there is one.
     dials: OnceLock<Arc<Dials>>,
     health: Health,
@@ -71,6 +73,11 @@ impl DialFailure {
 }
 
 impl DialFailure {
+    /// What kind of failure it is, in one word.
+    pub(super) fn kind(&self) -> &'static str {
+        DialOutcome::ALL[self.outcome() as usize].1
+    }
+
     fn outcome(&self) -> DialOutcome {
         match self {
             Self::Unreachable(_) => DialOutcome::Unreachable,
@@ -80,9 +87,14 @@ impl DialFailure {
         }
     }
 
-    /// Whether it would fail for every browser. A refusal below 500 may be of this one, and somebody gave it.
-    fn is_of_upstream(&self) -> bool {
-        !matches!(self, Self::Refused(status) if !status.is_server_error())
+    /// Told to whoever asks how the upstream is. A refusal below 500 may be of this browser only, and somebody gave it.
+    fn tell(&self, health: &Health) {
+        match self {
+            Self::Refused(status) if !status.is_server_error() => {
+                health.refused(status.as_u16(), self.to_string());
+            }
+            _ => health.failed(self.to_string()),
+        }
     }
 }
 
@@ -190,7 +202,7 @@ impl Dialler {
             host,
             port,
             config,
-            failures: Throttle::default(),
+            failures: Throttles::default(),
             dials: OnceLock::new(),
             health: Health::default(),
             #[cfg(feature = "tls")]
@@ -198,10 +210,17 @@ impl Dialler {
         })
     }
 
-    /// Tells the operator of a failure, without a line for each of a flood.
-    pub(super) fn tell(&self, failure: &dyn fmt::Display) {
-        if let Some(held_back) = self.failures.admit() {
-            tracing::warn!(upstream = %self, %failure, held_back, "upstream failed");
+    /// Tells the operator of a failure, of a session if it has begun, without a line for each of a flood of this kind.
+    pub(super) fn tell(
+        &self,
+        service: &str,
+        session: Option<Uuid>,
+        kind: &'static str,
+        failure: &dyn fmt::Display,
+    ) {
+        if let Some(held_back) = self.failures.admit(kind) {
+            let session = session.map(display);
+            tracing::warn!(service, session, upstream = %self, %failure, held_back, "upstream failed");
         }
     }
 
@@ -236,8 +255,8 @@ impl Dialler {
             Err(failure) => failure.outcome(),
         };
         match &dialled {
-            Err(failure) if failure.is_of_upstream() => self.health.failed(failure.to_string()),
-            _ => self.health.succeeded(),
+            Ok(_) => self.health.succeeded(),
+            Err(failure) => failure.tell(&self.health),
         }
         dialled
     }

@@ -150,7 +150,8 @@ impl Backend for Upstream {
                         }
                         Err(failure) => {
                             debug!(target: LOG, session = %connection.id(), upstream = %dialler, %failure, "upstream not dialled");
-                            dialler.tell(&failure);
+                            let (service, session) = (connection.service(), connection.id());
+                            dialler.tell(service, Some(session), failure.kind(), &failure);
                             connection.close(1014, failure.reason());
                             return;
                         }
@@ -167,7 +168,8 @@ impl Backend for Upstream {
         Box::pin(async move {
             let dialled = self.dialler.dial(Some(handshake), offered).await;
             let dialled = dialled.map_err(|failure| {
-                self.dialler.tell(&failure);
+                let service = &*handshake.prefix;
+                self.dialler.tell(service, None, failure.kind(), &failure);
                 NegotiationFailed(failure.to_string())
             })?;
             Ok(Negotiated {

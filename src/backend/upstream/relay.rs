@@ -44,7 +44,7 @@ pub(super) async fn run(socket: UpstreamSocket, connection: Connection, dialler:
     let end = connection.closed().await;
     let undelivered = connection.take_undelivered().len();
     if undelivered > 0 {
-        tracing::info!(session = %connection.id(), cause = end.cause.name(), undelivered, "messages of the upstream were not delivered");
+        tracing::info!(service = connection.service(), session = %connection.id(), cause = end.cause.name(), undelivered, "messages of the upstream were not delivered");
     }
 }
 
@@ -222,8 +222,7 @@ impl Relay<'_> {
         }
         match self.dialler.config().binary {
             BinaryPolicy::Close => {
-                self.dialler
-                    .tell(&"binary message for a browser on SockJS, which carries text only");
+                self.tell("binary message for a browser on SockJS, which carries text only");
                 self.connection
                     .close(CloseReason::TEXT_ONLY.code, CloseReason::TEXT_ONLY.reason);
             }
@@ -272,9 +271,14 @@ impl Relay<'_> {
 
     fn failed(&self, reason: &'static str) {
         if self.connection.end().is_none() {
-            self.dialler.tell(&reason);
+            self.tell(reason);
         }
         self.connection.close(1014, reason);
+    }
+
+    fn tell(&self, what: &'static str) {
+        let (service, session) = (self.connection.service(), self.connection.id());
+        self.dialler.tell(service, Some(session), what, &what);
     }
 
     /// What the upstream is told about the end of the browser's side.
