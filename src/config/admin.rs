@@ -92,7 +92,7 @@ impl Config {
                 let what = format!(
                     "{path:?} is where the admin listener has something else; write another path, like {:?}",
                     if key == "live_path" {
-                        "/live"
+                        "/alive"
                     } else {
                         "/ready"
                     }
