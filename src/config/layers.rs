@@ -143,13 +143,18 @@ fn from_file(path: &Path, origin: &Origin) -> Result<Table, Mistake> {
         Mistake::new(origin, "", format!("cannot read {name}: {error}"))
     };
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-    let mut text = String::new();
-    let read = file.take(LONGEST + 1).read_to_string(&mut text);
+    let mut bytes = Vec::new();
+    let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > LONGEST {
+    if bytes.len() as u64 > LONGEST {
         return Err(unreadable(&"it is longer than 16 MiB"));
     }
-    document::parse(path, &text)
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let valid = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        let what = "not TOML: here is something that is not text in UTF-8; save the file as UTF-8";
+        Mistake::new(&document::end_of_text(path, valid), "", what)
+    })?;
+    document::parse(path, text)
 }
 
 /// Kubernetes and Docker set variables for every service whose name begins with `sockjs-gateway`: `…SERVICE_HOST`,

@@ -39,10 +39,18 @@ impl Mistake {
         )
     }
 
+    /// The same, within one of several tables of a name, which is called so: behind the name of them all stands a blank.
+    pub(super) fn of_one(mut self, label: &str) -> Self {
+        let colon = if self.key.is_empty() { "" } else { ": " };
+        self.key = format!(" {}{colon}{}", shown(label), self.key);
+        self
+    }
+
     /// The same, within a table.
     pub(super) fn within(mut self, table: &str) -> Self {
         if !table.is_empty() {
-            let dot = if self.key.is_empty() { "" } else { "." };
+            let is_joined = self.key.is_empty() || self.key.starts_with(' ');
+            let dot = if is_joined { "" } else { "." };
             self.key = format!("{table}{dot}{}", self.key);
         }
         self

@@ -14,12 +14,14 @@ mod key;
 mod keys;
 mod kinds;
 mod layers;
+mod listeners;
 mod mistake;
 mod reference;
 mod restart;
 mod schema;
 mod show;
 mod spans;
+mod starter;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -45,8 +47,9 @@ use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
 pub(crate) use mistake::shown_lines;
 pub use mistake::{LoadError, Mistake};
-pub use reference::{default_file, reference};
+pub use reference::reference;
 pub use schema::schema;
+pub use starter::default_file;
 pub use tables::ListenerTable;
 pub use value::Origin;
 use value::{Content, Table, Value};
@@ -196,13 +199,7 @@ impl Config {
     pub fn warnings(&self) -> Vec<Mistake> {
         let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
         warnings.extend(self.auth_warnings());
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let origin = self.origin_of_listener(index);
-            for remark in self.tls_remarks.get(index).into_iter().flatten() {
-                let key = format!("listener {}: tls", listener.address);
-                warnings.push(Mistake::new(&origin, key, remark.to_string()));
-            }
-        }
+        warnings.extend(self.tls_warnings());
         for (index, service) in self.services.iter().enumerate() {
             let ServiceSettings { config, .. } = &service.settings;
             let mut warn = |key: &str, what: &str| {
@@ -227,10 +224,17 @@ impl Config {
         warnings
     }
 
-    fn origin_of_listener(&self, index: usize) -> Origin {
-        self.table("listener", index)
-            .map(|table| table.origin.clone())
-            .unwrap_or_default()
+    /// The tables of a list, as they were given.
+    fn tables(&self, list: &str) -> impl Iterator<Item = (usize, &Table)> {
+        let values = match self.given.get(list).map(|value| &value.content) {
+            Some(Content::List(values)) => values.as_slice(),
+            _ => &[],
+        };
+        let tables = values.iter().enumerate();
+        tables.filter_map(|(index, value)| match &value.content {
+            Content::Table(table) => Some((index, table)),
+            _ => None,
+        })
     }
 
     /// One table of a list of tables, as it was given.

@@ -33,7 +33,7 @@ use crate::service::{ConnectionInfo, Gateway};
 pub use config::ServerConfig;
 pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
 #[cfg(feature = "cli")]
-pub(crate) use tls::TlsFiles;
+pub(crate) use tls::{TlsFiles, TlsPart};
 pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;

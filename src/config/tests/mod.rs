@@ -4,6 +4,7 @@ mod auth;
 mod conditions;
 mod mistakes;
 mod printed;
+mod starter;
 
 use std::time::Duration;
 

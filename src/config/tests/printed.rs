@@ -54,38 +54,6 @@ fn what_is_shown_can_be_read_again() {
     );
 }
 
-/// The file of all keys runs as it is, and says the defaults.
-#[test]
-fn the_default_file_says_the_defaults() {
-    let file = default_file();
-    let plain = parsed(&file);
-    let key = |line: &&str| {
-        let name = line
-            .strip_prefix('#')
-            .and_then(|line| line.split_once(" = "));
-        name.is_some_and(|(name, _)| !name.starts_with(' '))
-    };
-    let commented = file.lines().filter(key).count();
-    let uncommented: Vec<_> = file
-        .lines()
-        .map(|line| if key(&line) { &line[1..] } else { line })
-        .collect();
-    let said = parsed(&uncommented.join("\n"));
-    assert_eq!(
-        format!("{:?}", plain.services),
-        format!("{:?}", said.services)
-    );
-    assert_eq!(
-        (&plain.listen, &plain.server, &plain.gateway),
-        (&said.listen, &said.server, &said.gateway)
-    );
-    assert!(commented > 50, "{commented}");
-    assert_eq!(
-        said.show_json(true).as_array().map(Vec::len),
-        Some(commented + 2)
-    );
-}
-
 /// The page, the file of all keys and the schema name every key, once per table.
 #[test]
 fn every_key_is_documented() {
