@@ -132,7 +132,11 @@ impl Config {
     }
 
     /// Where the value of a key outside of services comes from.
-    fn origin_of(&self, section: &str, key: &str) -> Origin {
+    pub(super) fn origin_of(&self, section: &str, key: &str) -> Origin {
+        if section.is_empty() {
+            let value = self.given.get(key);
+            return value.map(|value| value.origin.clone()).unwrap_or_default();
+        }
         let table = self.given.get(section);
         let value = table.and_then(|table| find(table, "", key));
         value

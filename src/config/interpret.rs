@@ -27,6 +27,9 @@ impl Config {
         let services = tree.take("service");
         let defaults = tree.take("defaults");
         key::read(&mut config, TOP, &tree, Root::Top, &mut mistakes);
+        let mistaken: Vec<_> = mistakes.iter().map(|one| one.key.clone()).collect();
+        let unknown = |key: &str| mistaken.iter().any(|wrong| wrong == key);
+        mistakes.extend(conditions::unmet_outside(&config, &tree, unknown));
         config.check_listeners(&mut mistakes);
         config.check_admin(&mut mistakes);
         let built = config.build_authenticators(&mut mistakes);
@@ -55,7 +58,7 @@ impl Config {
                 let mut wrong = of_service.chain(mistaken.iter().map(String::as_str));
                 wrong.any(|wrong| wrong == key)
             };
-            let unmet: Vec<_> = conditions::unmet(&settings, table, unknown).collect();
+            let unmet = conditions::unmet(&settings, table, unknown);
             let connected = if table.get("backend").is_some() && !unknown("backend") {
                 connect(settings, table).map(Some)
             } else {

@@ -81,6 +81,19 @@ impl Config {
                 mistakes.push(Mistake::new(origin, *key, what));
             }
         }
+        for (_, table) in self.tables("listener") {
+            if let Some(value) = table.get("proxy_protocol")
+                && Flag::read(value).is_ok_and(|is_on| is_on)
+                && self.gateway.trusted_proxies.entries().next().is_none()
+                && mistakes
+                    .iter()
+                    .all(|mistake| mistake.key != "trusted_proxies")
+            {
+                let what = "nobody may connect: the header is taken from trusted_proxies only, and there are none; write them, or leave this out";
+                let mistake = Mistake::new(&value.origin, "proxy_protocol", what);
+                mistakes.push(of_listener(table, mistake));
+            }
+        }
         let (mut all_files, mut all_remarks) = (Vec::new(), Vec::new());
         for (index, table) in self.tables("listener") {
             let written = written_tls(table);

@@ -27,6 +27,7 @@ mod tables;
 mod tests;
 mod units;
 mod value;
+mod warnings;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -40,7 +41,7 @@ use crate::backend::UpstreamConfig;
 use crate::identity::Authentication;
 use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig, TlsFiles, TlsRemark};
-use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
+use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, ServiceConfig};
 
 pub use auth::AuthTable;
 use keys::OWN;
@@ -57,9 +58,6 @@ use value::{Content, Table, Value};
 /// Where the gateway listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
-
-/// After which sockjs-client gives up a jsonp poll; fixed there.
-const JSONP_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Everything the program needs to run.
 #[derive(Debug)]
@@ -193,35 +191,6 @@ impl Config {
         let files = of_listeners.chain(of_auths).chain(of_services);
         let files = files.chain(&self.admin.token_file);
         files.cloned().collect()
-    }
-
-    /// What is allowed but seldom meant.
-    pub fn warnings(&self) -> Vec<Mistake> {
-        let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
-        warnings.extend(self.auth_warnings());
-        warnings.extend(self.tls_warnings());
-        for (index, service) in self.services.iter().enumerate() {
-            let ServiceSettings { config, .. } = &service.settings;
-            let mut warn = |key: &str, what: &str| {
-                let origin = self.origin_in_service(index, "", key);
-                let key = format!("service {:?}: {key}", config.prefix);
-                warnings.push(Mistake::new(&origin, key, what));
-            };
-            let beat = config.session.heartbeat_delay;
-            if beat.is_none_or(|delay| delay >= JSONP_TIMEOUT) {
-                warn(
-                    "heartbeat_delay",
-                    "not below the 35 s after which sockjs-client gives up a jsonp poll",
-                );
-            }
-            if config.origins == Origins::Any {
-                warn(
-                    "origins",
-                    "pages of every site may use this service; a list of origins limits them",
-                );
-            }
-        }
-        warnings
     }
 
     /// The tables of a list, as they were given.

@@ -111,8 +111,7 @@ fn needed(path: &str, key: &str) -> Option<String> {
     match path {
         "auth" => auth::needed(key),
         "listener" => tables::needed(key).map(str::to_owned),
-        "service" => conditions::needed(key).map(str::to_owned),
-        _ => None,
+        path => conditions::needed(path, key).map(str::to_owned),
     }
 }
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::fixture::{OPEN, echo_server, opened, park_poll, service};
 use crate::raw_socket::RawSocket;
-use crate::support::{ANSWER_DEADLINE, Server, Session, now};
+use crate::support::{ANSWER_DEADLINE, Request, Server, Session, now};
 
 /// The lines with that message, once there are so many.
 #[track_caller]
@@ -105,6 +105,31 @@ fn events_of_a_session_are_lines_at_debug() {
             events.iter().any(|known| known == event),
             "no {event} in {events:?}"
         );
+    }
+}
+
+/// Why a request without `Origin` was refused, and why one with another site's: each names the key that it is for.
+#[test]
+fn refused_origins_name_the_key_that_refuses_them() {
+    for (fields, key) in [
+        (None, "`allow_missing_origin` of the service"),
+        (Some("https://evil.example"), "`origins` of the service"),
+    ] {
+        let mut server = echo_server("origins = \"same\"\nallow_missing_origin = false");
+        let request = Request::get("/echo/info");
+        let request = match fields {
+            Some(origin) => request.header("Origin", origin),
+            None => request,
+        };
+        server.request(&request);
+        let start = now();
+        while !server.log().iter().any(|line| line.contains(key)) {
+            assert!(
+                start.elapsed() < ANSWER_DEADLINE,
+                "{key}: {:?}",
+                server.log()
+            );
+        }
     }
 }
 
