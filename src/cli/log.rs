@@ -91,11 +91,14 @@ pub(super) fn flush() {
 
 /// Tells the operator something: before, or instead of, the log, or behind it.
 pub(super) fn say(message: &str) {
-    let line = format!("sockjs-gateway: {message}\n");
+    let lines = message.lines();
+    let lines: String = lines
+        .map(|line| format!("sockjs-gateway: {line}\n"))
+        .collect();
     match LOG.get() {
-        Some(log) => log.take(line.as_bytes()),
+        Some(log) => log.take(lines.as_bytes()),
         None => {
-            let _ = io::stderr().write_all(line.as_bytes());
+            let _ = io::stderr().write_all(lines.as_bytes());
         }
     }
 }
