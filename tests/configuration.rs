@@ -132,6 +132,12 @@ fn check_tells_every_mistake() {
     assert_eq!(told["valid"], false);
     assert_eq!(told["mistakes"][1]["line"], 5);
     assert_eq!(told["mistakes"][1]["file"], path);
+    // Each line says who speaks, as those do that are one.
+    assert!(
+        said.lines()
+            .all(|line| line.starts_with("sockjs-gateway: ")),
+        "{said}"
+    );
 }
 
 /// Arguments that are wrong are told as any mistake is: with `--json` to programs too, and without what may be secret.
@@ -323,22 +329,35 @@ fn completions_and_manual_pages_name_the_commands() {
     }
     // Bash finds what comes behind a command, as it does when a person asks.
     let script = "source <(\"$0\" completion bash)
-        ask() { COMP_WORDS=(sockjs-gateway \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _sockjs__gateway sockjs-gateway \"${@: -1}\"; echo \"${COMPREPLY[*]}\"; }
-        ask ''; ask config ''; ask check --d; ask proxy-config --pub";
+        ask() { COMP_WORDS=(sockjs-gateway \"$@\"); COMP_CWORD=$#; COMPREPLY=(); _sockjs__gateway sockjs-gateway \"${@: -1}\" \"${@: -2:1}\"; echo \"${COMPREPLY[*]}\"; }
+        ask ''; ask config ''; ask check --d; ask proxy-config --pub; ask man ''; ask sessions list --state ''; ask sessions list --sort ''";
     let output = Command::new("bash")
         .args(["-c", script, env!("CARGO_BIN_EXE_sockjs-gateway")])
         .output()
         .expect("bash starts");
     let said = out(&output);
     let answers: Vec<_> = said.lines().collect();
-    for (answer, expected) in
-        answers
-            .iter()
-            .zip(["proxy-config", "default show", "--deep", "--public-port"])
-    {
+    for (answer, expected) in answers.iter().zip([
+        "proxy-config",
+        "default show",
+        "--deep",
+        "--public-port",
+        "config-show",
+        "opening receiving waiting closing",
+        "newest oldest queued",
+    ]) {
         assert!(answer.contains(expected), "{answers:?} {}", err(&output));
     }
-    assert_eq!(answers.len(), 4);
+    assert_eq!(answers.len(), 7);
+    let fish = printed(&["completion", "fish"]);
+    for (command, value) in [
+        ("proxy-config", "nginx"),
+        ("man", "config-show"),
+        ("completion", "zsh"),
+    ] {
+        let line = format!("__fish_seen_subcommand_from {command}\" -f -a \"{value}\"");
+        assert!(fish.contains(&line), "{line}");
+    }
     for command in ["", "check", "config-show", "proxy-config"] {
         let arguments = ["man", command];
         let page = printed(&arguments[..if command.is_empty() { 1 } else { 2 }]);
@@ -350,6 +369,11 @@ fn completions_and_manual_pages_name_the_commands() {
             page.contains(&command.replace('-', "\\-")),
             "{command}: {page}"
         );
+    }
+    // The foot of each names the program and its version.
+    let foot = format!("\"sockjs-gateway {}\"", env!("CARGO_PKG_VERSION"));
+    for page in [printed(&["man"]), printed(&["man", "config", "show"])] {
+        assert!(page.contains(&foot), "{page}");
     }
     let output = run(&["man", "nonsense"]);
     assert_eq!(output.status.code(), Some(64));
@@ -384,6 +408,13 @@ fn secrets_in_arguments_are_not_repeated() {
             "--set",
             "server.backlog:ws://user:s3cret@host/",
         ],
+        &["--to", "ws://user:s3cret@host/?token=s3cret"],
+        &[
+            "--to",
+            "echo:",
+            "--set",
+            "listen=ws://user:s3cret@host/?s3cret",
+        ],
         &["check", "--config", "ws://user:s3cret@host/"],
     ] {
         let output = run(arguments);
@@ -393,6 +424,9 @@ fn secrets_in_arguments_are_not_repeated() {
             "{arguments:?}: {}",
             err(&output)
         );
+        // What is hidden takes no quote with it.
+        let quotes = err(&output).matches('"').count();
+        assert!(quotes.is_multiple_of(2), "{}", err(&output));
     }
     let output = run(&["check", "--json"]);
     let told: serde_json::Value = serde_json::from_str(&out(&output)).expect("JSON");

@@ -18,14 +18,18 @@ use crate::config::{Config, LoadError, Mistake, Origin};
 const EXAMPLES: &str = "\
 Examples:
   sockjs-gateway check --config gateway.toml
-      Every mistake of a file, the environment and the arguments; nothing is started.
+      Every mistake of a file, the environment and the arguments, and of the certificates and keys that they name; nothing is
+      started, and nobody is asked.
   sockjs-gateway check --config gateway.toml --deep
-      Also whether the upstreams can be reached: a WebSocket is opened to each, and closed again.
+      Also whether the upstreams can be reached (a WebSocket is opened to each, and closed again), and whether the jwks_url and
+      forward_url of [[auth]] answer.
 
 With --json one object is printed: valid, mistakes and warnings (lists of {file, line, column, origin, key, what}), services
-(a list of {name, prefix, backend, reachable, problem}; reachable is null without --deep). Wrong arguments are a mistake too.
+(a list of {name, prefix, backend, reachable, problem}; reachable is null without --deep), auth_problems (with --deep, a list
+of {name, problem}: each [[auth]] whose jwks_url or forward_url does not answer). Wrong arguments are a mistake too.
 
-Exit codes: 0 in order, 1 valid, but an upstream cannot be reached (--deep), 64 a mistake.";
+Exit codes: 0 in order; 1 valid, but an upstream cannot be reached, or a jwks_url or forward_url does not answer (--deep);
+64 a mistake.";
 
 /// Say what is wrong with a configuration, without starting anything
 #[derive(Debug, Args)]
@@ -33,7 +37,7 @@ Exit codes: 0 in order, 1 valid, but an upstream cannot be reached (--deep), 64 
 pub(super) struct Arguments {
     #[command(flatten)]
     settings: Settings,
-    /// Also try whether the upstreams can be reached
+    /// Also try whether the upstreams, and the servers that [[auth]] asks, can be reached
     #[arg(long)]
     deep: bool,
     /// Print the outcome as JSON

@@ -144,11 +144,14 @@ pub(super) fn flush() {
 
 /// Tells the operator something that ends the program, or is the answer to a command: as a line of the log once that has begun.
 pub(super) fn say(message: &str) {
-    let line = format!("sockjs-gateway: {message}\n");
     match LOG.get() {
         Some(_) => unfiltered(|| error!("{message}")),
         None => {
-            let _ = io::stderr().write_all(line.as_bytes());
+            let lines = message.lines();
+            let lines: String = lines
+                .map(|line| format!("sockjs-gateway: {line}\n"))
+                .collect();
+            let _ = io::stderr().write_all(lines.as_bytes());
         }
     }
 }

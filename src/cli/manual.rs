@@ -1,8 +1,10 @@
 //! `completion` and `man`: what shells and their users are told of the command line.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Command, CommandFactory as _};
 use clap_complete::Shell;
 use clap_mangen::Man;
@@ -59,13 +61,55 @@ fn pages() -> Command {
 
 pub(super) fn complete(arguments: &CompletionArguments) -> ExitCode {
     let mut script = Vec::new();
-    let mut command = super::Arguments::command();
+    let mut command = super::Arguments::command().mut_subcommand("man", |man| {
+        man.mut_arg("command", |names| {
+            names.value_parser(PossibleValuesParser::new(pages_by_name()))
+        })
+    });
     clap_complete::generate(arguments.shell, &mut command, "sockjs-gateway", &mut script);
     let script = String::from_utf8_lossy(&script);
     // clap_complete 4.6 writes the steps between commands as if the dash in the name parted two of them, and the cases that they
     // lead to as if it did not.
-    let script = script.replace("sockjs__gateway__subcmd", "sockjs__subcmd__gateway__subcmd");
+    let mut script = script.replace("sockjs__gateway__subcmd", "sockjs__subcmd__gateway__subcmd");
+    if arguments.shell == Shell::Fish {
+        script.push_str(&positional_values_for_fish(&command));
+    }
     print(&script)
+}
+
+/// What `man` has a page of, as it is asked for.
+fn pages_by_name() -> Vec<String> {
+    let commands = pages();
+    let commands = commands.get_subcommands();
+    let names = commands.flat_map(|command| {
+        let name = command.get_name().to_owned();
+        let inner = command
+            .get_subcommands()
+            .map(|inner| format!("{name}-{}", inner.get_name()));
+        let inner: Vec<_> = inner.collect();
+        std::iter::once(name.clone()).chain(inner)
+    });
+    names.collect()
+}
+
+/// clap_complete 4.6 tells fish the values of options, and none of what stands without one.
+fn positional_values_for_fish(command: &Command) -> String {
+    let mut lines = String::new();
+    for command in command.get_subcommands() {
+        let values = command
+            .get_positionals()
+            .flat_map(|argument| argument.get_possible_values());
+        let values = values.filter(|value| !value.is_hide_set());
+        for value in values {
+            let _ = writeln!(
+                lines,
+                "complete -c sockjs-gateway -n \"__fish_seen_subcommand_from {}\" -f -a \"{}\"",
+                command.get_name(),
+                value.get_name()
+            );
+        }
+    }
+    lines
 }
 
 pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
@@ -101,7 +145,7 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
         )
     })?;
     let mut page = Vec::new();
-    Man::new(command)
+    page_of(command)
         .render(&mut page)
         .map_err(|error| format!("cannot make the manual page: {error}"))?;
     Ok(print(&String::from_utf8_lossy(&page)))
@@ -109,6 +153,22 @@ pub(super) fn man(arguments: &ManArguments) -> Result<ExitCode, String> {
 
 fn write_all(folder: &Path) -> std::io::Result<ExitCode> {
     std::fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(pages(), folder)?;
+    write_with_inner(whole(), folder)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_with_inner(command: Command, folder: &Path) -> std::io::Result<()> {
+    for inner in command
+        .get_subcommands()
+        .filter(|inner| !inner.is_hide_set())
+    {
+        write_with_inner(inner.clone(), folder)?;
+    }
+    page_of(command).generate_to(folder).map(|_| ())
+}
+
+/// The page of a command. Its foot says of what program it is, and of which version; clap_mangen takes the command for that.
+fn page_of(command: Command) -> Man {
+    let version = env!("CARGO_PKG_VERSION");
+    Man::new(command).source(format!("sockjs-gateway {version}"))
 }

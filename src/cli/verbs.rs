@@ -175,7 +175,7 @@ struct Filter {
     #[arg(long)]
     user: Option<String>,
     /// opening, receiving, waiting (for the browser to come back) or closing
-    #[arg(long)]
+    #[arg(long, value_parser = ["opening", "receiving", "waiting", "closing"])]
     state: Option<String>,
     /// From this address, or a network like 10.0.0.0/8
     #[arg(long)]
@@ -187,7 +187,7 @@ struct Filter {
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     max_age: Option<u32>,
     /// newest, oldest, or queued: the most bytes that wait first
-    #[arg(long, default_value = "newest")]
+    #[arg(long, default_value = "newest", value_parser = ["newest", "oldest", "queued"])]
     sort: String,
     /// How many to list, at most 1000
     #[arg(long, default_value_t = 100)]

@@ -9,7 +9,7 @@ use super::key::{Kind, Shape};
 use super::kinds::{Choice, refused};
 use super::mistake::Mistake;
 use super::value::{Content, Origin, Value};
-use super::{Config, find};
+use super::{Config, find, interpret};
 
 /// A path of a URL.
 pub(super) struct UrlPath;
@@ -51,7 +51,13 @@ impl Kind for UrlPath {
 impl Config {
     /// A listener that lets strangers in, or is where another one is.
     pub(super) fn check_admin(&self, mistakes: &mut Vec<Mistake>) {
-        if let Err(error) = self.admin.check() {
+        // With one of its keys wrong, it is not known whom it lets in.
+        let is_known = interpret::of_section(mistakes, "admin").is_empty();
+        if let Err(error) = self
+            .admin
+            .check()
+            .or_else(|error| if is_known { Err(error) } else { Ok(()) })
+        {
             let origin = self.origin_of("admin", error.key);
             let key = format!("admin.{}", error.key);
             mistakes.push(Mistake::new(&origin, key, error.what));
@@ -60,7 +66,7 @@ impl Config {
             return;
         };
         let takes_free = matches!(listen, ListenAddress::Tcp(tcp) if tcp.port() == 0);
-        let mut others = self.all_listeners().into_iter();
+        let mut others = self.places().into_iter();
         if !takes_free && others.any(|other| other.address == *listen) {
             let origin = self.origin_of("admin", "listen");
             let what = format!("services are at {listen}; write another address");
@@ -69,7 +75,7 @@ impl Config {
     }
 
     /// Health that would be where a service or the admin listener has something else.
-    pub(super) fn check_health_paths(&self, mistakes: &mut Vec<Mistake>) {
+    pub(super) fn check_health_paths(&self, prefixes: &[Arc<str>], mistakes: &mut Vec<Mistake>) {
         let health = &self.gateway.health;
         let paths = [
             ("live_path", &health.live_path),
@@ -92,7 +98,7 @@ impl Config {
                 let what = format!(
                     "{path:?} is where the admin listener has something else; write another path, like {:?}",
                     if key == "live_path" {
-                        "/live"
+                        "/alive"
                     } else {
                         "/ready"
                     }
@@ -103,8 +109,7 @@ impl Config {
             if !health.public {
                 continue;
             }
-            let prefixes = self.services.iter();
-            let mut prefixes = prefixes.map(|service| &service.settings.config.prefix);
+            let mut prefixes = prefixes.iter();
             if let Some(prefix) = prefixes.find(|prefix| is_of_service(path, prefix)) {
                 let origin = match written {
                     Origin::Default => self.origin_of("health", "public"),
@@ -127,7 +132,11 @@ impl Config {
     }
 
     /// Where the value of a key outside of services comes from.
-    fn origin_of(&self, section: &str, key: &str) -> Origin {
+    pub(super) fn origin_of(&self, section: &str, key: &str) -> Origin {
+        if section.is_empty() {
+            let value = self.given.get(key);
+            return value.map(|value| value.origin.clone()).unwrap_or_default();
+        }
         let table = self.given.get(section);
         let value = table.and_then(|table| find(table, "", key));
         value

@@ -1,6 +1,6 @@
 //! How tables of `auth` become authenticators, and the kinds of their values.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use crate::identity::{Authentication, SessionBinding};
 use super::key::{Kind, Shape, nearest};
 use super::keys::AUTH;
 use super::mistake::Mistake;
-use super::tables::{described, read_all, show_all, write_all};
+use super::tables::{Entries, Wrong, described, label_of, show_all, write_all};
 use super::units;
 use super::value::{Content, Origin, Table, Value};
 use super::{Config, ServiceSettings, find};
@@ -110,6 +110,22 @@ fn belongs(key: &str, beside: &[&[&str]]) -> bool {
     beside.iter().any(|keys| keys.contains(&key))
 }
 
+/// With which ways to prove who it is a key means something, unless it does with all.
+pub(super) fn needed(key: &str) -> Option<String> {
+    let ways = WAYS.iter().filter(|(_, beside)| belongs(key, beside));
+    let ways: Vec<_> = ways.map(|(way, _)| *way).collect();
+    let (last, before) = ways.split_last()?;
+    let message = if key == "message_timeout" {
+        ", and \"message\" in from"
+    } else {
+        ""
+    };
+    Some(match before {
+        [] => format!("{last}{message}"),
+        before => format!("{} or {last}{message}", before.join(", ")),
+    })
+}
+
 /// Authenticators.
 pub(super) struct Auths;
 
@@ -131,48 +147,66 @@ impl AuthTable {
     }
 }
 
+const ENTRIES: Entries<AuthTable> = Entries {
+    keys: AUTH,
+    label: |table| label_of(table, "name").map(|name| format!("{name:?}")),
+    check: |auth, table| {
+        let mut wrong: Vec<Wrong> = Vec::new();
+        match (table.get("name"), auth.name.as_deref()) {
+            (None, _) => {
+                let what = "is missing; write the name that services call it by";
+                wrong.push(("name", what.into()));
+            }
+            (_, Some(NOBODY)) => {
+                let what = "\"none\" stands for no authentication; write another name";
+                wrong.push(("name", what.into()));
+            }
+            _ => {}
+        }
+        let ways = WAYS.iter().filter(|(key, _)| table.get(key).is_some());
+        match ways.collect::<Vec<_>>().as_slice() {
+            [] => {
+                let what = "says nothing of how somebody proves who it is; write jwks_url, jwks_file, secret_file, client_certificate or forward_url";
+                wrong.push(("", what.into()));
+            }
+            [(way, beside)] => {
+                // Keys that are beside some way, and not beside this.
+                let others = keys_beside_ways();
+                let others = others.filter(|key| !belongs(key, beside) && table.get(key).is_some());
+                wrong.extend(others.map(|key| {
+                    let what = format!("means nothing beside {way}; leave it out");
+                    (key, what.into())
+                }));
+                let is_of_tokens = belongs("message_timeout", beside);
+                if is_of_tokens && table.get("message_timeout").is_some() && !auth.awaits_messages()
+                {
+                    let what =
+                        "is for tokens in messages; write \"message\" into from, or leave this out";
+                    wrong.push(("message_timeout", what.into()));
+                }
+            }
+            [_, further @ ..] => {
+                let what = "two ways to prove who somebody is cannot be mixed; leave out all but one, or write two [[auth]]";
+                wrong.extend(further.iter().map(|(way, _)| (*way, what.into())));
+            }
+        }
+        wrong
+    },
+};
+
+/// Keys that mean something beside some of [`WAYS`], each once.
+fn keys_beside_ways() -> impl Iterator<Item = &'static str> {
+    let keys = WAYS.iter().flat_map(|(_, keys)| *keys);
+    let keys: BTreeSet<_> = keys.flat_map(|keys| *keys).copied().collect();
+    keys.into_iter()
+}
+
 impl Kind for Auths {
     type Held = Vec<AuthTable>;
     const SHAPE: Shape = Shape::Tables(|| described(AUTH, &AuthTable::default(), &[]));
 
     fn read(value: &Value) -> Result<Self::Held, Vec<Mistake>> {
-        read_all(value, &AuthTable::default(), AUTH, |auth, table| {
-            let mut ways = WAYS.iter().filter(|(key, _)| table.get(key).is_some());
-            let (way, beside) = match (&auth.name, ways.next(), ways.next()) {
-                (None, ..) => {
-                    let what = "is missing; write the name that services call it by";
-                    return Some(("name", what));
-                }
-                (Some(name), ..) if name == NOBODY => {
-                    let what = "\"none\" stands for no authentication; write another name";
-                    return Some(("name", what));
-                }
-                (_, None, _) => {
-                    let what = "says nothing of how somebody proves who it is; write jwks_url, jwks_file, secret_file, client_certificate or forward_url";
-                    return Some(("", what));
-                }
-                (_, Some(_), Some((second, _))) => {
-                    let what = "two ways to prove who somebody is cannot be mixed; leave out all but one, or write two [[auth]]";
-                    return Some((second, what));
-                }
-                (_, Some((way, beside)), None) => (*way, *beside),
-            };
-            // Keys that are beside some way, and not beside this.
-            let others = WAYS
-                .iter()
-                .flat_map(|(_, keys)| *keys)
-                .flat_map(|keys| *keys);
-            let mut others = others.filter(|key| !belongs(key, beside) && table.get(key).is_some());
-            if let Some(key) = others.next() {
-                return Some((key, without_meaning(way)));
-            }
-            if table.get("message_timeout").is_some() && !auth.awaits_messages() {
-                let what =
-                    "is for tokens in messages; write \"message\" into from, or leave this out";
-                return Some(("message_timeout", what));
-            }
-            None
-        })
+        ENTRIES.read(value)
     }
 
     fn write(held: &Self::Held) -> Option<Value> {
@@ -184,9 +218,48 @@ impl Kind for Auths {
     }
 }
 
+/// What is wrong, and with which key.
+type WrongKey = (&'static str, String);
+
 impl AuthTable {
-    /// Errors name the key.
-    fn build(&self) -> Result<Authentication, (&'static str, String)> {
+    /// Errors name the keys.
+    fn build(&self) -> Result<Authentication, Vec<WrongKey>> {
+        let mut wrong = Vec::new();
+        if self.forward_url.is_some()
+            && let Err(what) = self.forwarding().check_sources()
+        {
+            wrong.push(("from", what));
+        }
+        if self.jwks_url.is_some() && self.jwks.keep < self.jwks.refresh {
+            let what = format!(
+                "{} is shorter than jwks_refresh ({}): keys would cease to hold before they are read again; write a longer jwks_keep or a shorter jwks_refresh",
+                units::write_duration(self.jwks.keep),
+                units::write_duration(self.jwks.refresh)
+            );
+            wrong.push(("jwks_keep", what));
+        }
+        match self.authentication() {
+            Ok(built) if wrong.is_empty() => Ok(built),
+            built => {
+                wrong.extend(built.err());
+                Err(wrong)
+            }
+        }
+    }
+
+    fn forwarding(&self) -> ForwardConfig {
+        let mut config = self.forward.clone();
+        config.ca_file.clone_from(&self.ca_file);
+        config.timeout = self.timeout;
+        if let Some(sources) = &self.sources {
+            config.sources.clone_from(sources);
+        }
+        config.pass_token = self.pass_token;
+        config.terms = self.terms.clone();
+        config
+    }
+
+    fn authentication(&self) -> Result<Authentication, WrongKey> {
         let read = |key, path: &std::path::Path| {
             let failed = |error| (key, format!("cannot read {}: {error}", path.display()));
             std::fs::read(path).map_err(failed)
@@ -194,7 +267,15 @@ impl AuthTable {
         let wrong = |key, path: &std::path::Path, error: KeyError| {
             (key, format!("{}: {error}", path.display()))
         };
-        let of_url = |key: &'static str| move |what: String| (key, what);
+        // What is wrong with the certificates names their file.
+        let ca_file = self.ca_file.as_ref().map(|path| path.display().to_string());
+        let of_url = |key: &'static str| {
+            let ca_file = ca_file.clone();
+            move |what: String| match ca_file {
+                Some(path) if what.contains(&path) => ("ca_file", what),
+                _ => (key, what),
+            }
+        };
         if let Some(subject_from) = self.client_certificate {
             let config = MtlsConfig {
                 subject_from,
@@ -203,17 +284,9 @@ impl AuthTable {
             return Ok(Authentication::new(Mtls::new(config)));
         }
         if let Some(url) = &self.forward_url {
-            let mut config = self.forward.clone();
+            let mut config = self.forwarding();
             config.name.clone_from(&self.name);
             config.url.clone_from(url);
-            config.ca_file.clone_from(&self.ca_file);
-            config.timeout = self.timeout;
-            if let Some(sources) = &self.sources {
-                config.sources.clone_from(sources);
-            }
-            config.pass_token = self.pass_token;
-            config.terms = self.terms.clone();
-            config.check_sources().map_err(|what| ("from", what))?;
             let built = ForwardAuth::new(config).map_err(of_url("forward_url"));
             return built.map(Authentication::new);
         }
@@ -238,14 +311,6 @@ impl AuthTable {
                 jwks.url.clone_from(url);
                 jwks.ca_file.clone_from(&self.ca_file);
                 jwks.timeout = self.timeout;
-                if jwks.keep < jwks.refresh {
-                    let what = format!(
-                        "{} is shorter than jwks_refresh ({}): keys would cease to hold before they are read again; write a longer jwks_keep or a shorter jwks_refresh",
-                        units::write_duration(jwks.keep),
-                        units::write_duration(jwks.refresh)
-                    );
-                    return Err(("jwks_keep", what));
-                }
                 let built = Jwt::with_url(jwks, config).map_err(of_url("jwks_url"));
                 return built.map(Authentication::new);
             }
@@ -253,6 +318,11 @@ impl AuthTable {
         };
         Ok(Authentication::new(Jwt::new(keys, config)))
     }
+}
+
+/// Whether one of these is a mistake of this key.
+fn is_of(mistakes: &[Mistake], key: &str) -> bool {
+    mistakes.iter().any(|mistake| mistake.key == key)
 }
 
 /// What can only be said beside something else is left out without it, so that what is written can be read.
@@ -267,11 +337,7 @@ fn with_meaning(mut value: Value, held: &[AuthTable]) -> Value {
         let mut ways = WAYS.iter();
         let way = ways.find(|(key, _)| table.get(key).is_some());
         let beside = way.map_or(&[][..], |(_, beside)| beside);
-        let all = WAYS
-            .iter()
-            .flat_map(|(_, keys)| *keys)
-            .flat_map(|keys| *keys);
-        for key in all.filter(|key| !belongs(key, beside)) {
+        for key in keys_beside_ways().filter(|key| !belongs(key, beside)) {
             table.take(key);
         }
         if !auth.awaits_messages() {
@@ -294,36 +360,28 @@ fn is_open_to_others(url: &str) -> bool {
     uri.scheme_str() == Some("http") && !is_here
 }
 
-/// What is said of a key that means nothing beside this way.
-fn without_meaning(way: &str) -> &'static str {
-    match way {
-        "client_certificate" => "means nothing beside client_certificate; leave it out",
-        "forward_url" => "means nothing beside forward_url; leave it out",
-        "jwks_url" => "means nothing beside jwks_url; leave it out",
-        "jwks_file" => "means nothing beside jwks_file; leave it out",
-        _ => "means nothing beside secret_file; leave it out",
-    }
-}
-
 impl Config {
     /// The authenticators by their names, and what is wrong with them.
     pub(super) fn build_authenticators(
         &self,
         mistakes: &mut Vec<Mistake>,
     ) -> HashMap<String, Authentication> {
-        let mut built = HashMap::new();
-        for (index, auth) in self.auths.iter().enumerate() {
+        let (mut built, mut known) = (HashMap::new(), HashSet::new());
+        for (index, table) in self.tables("auth") {
+            let (auth, of_keys) = ENTRIES.read_one(table);
+            let is_right = of_keys.is_empty() && (ENTRIES.check)(&auth, table).is_empty();
             let name = auth.name.clone().unwrap_or_default();
-            let mut wrong = |key: &'static str, what: String| {
+            let mut wrong = |key: &str, what: String| {
                 let origin = self.origin_of_auth(index, key);
-                let key = format!("auth {name:?}: {key}");
-                mistakes.push(Mistake::new(
-                    &origin,
-                    key.trim_end_matches([':', ' ']),
-                    what,
-                ));
+                let mistake = Mistake::new(&origin, key, what);
+                let label = label_of(table, "name").map(|name| format!("{name:?}"));
+                let mistake = match label {
+                    Some(label) => mistake.of_one(&label),
+                    None => mistake,
+                };
+                mistakes.push(mistake.within("auth"));
             };
-            if built.contains_key(&name) {
+            if !name.is_empty() && !known.insert(name.clone()) {
                 wrong("name", "is there twice; write another name".to_owned());
                 continue;
             }
@@ -336,7 +394,13 @@ impl Config {
                 Ok(authentication) => {
                     built.insert(name, authentication);
                 }
-                Err((key, what)) => wrong(key, what),
+                // Where a key is wrong, others are not known to be; but files are what they are.
+                Err(found) => found
+                    .into_iter()
+                    .filter(|(key, _)| {
+                        is_right || (key.ends_with("_file") && !is_of(&of_keys, key))
+                    })
+                    .for_each(|(key, what)| wrong(key, what)),
             }
         }
         built
@@ -391,19 +455,14 @@ impl Config {
     }
 
     fn asks_for_certificates(&self) -> bool {
-        // Of listeners with a mistake it is not known.
-        let mut listeners = self.listeners.iter();
-        let unknown = self.listeners.is_empty() && self.given.get("listener").is_some();
-        unknown || listeners.any(|listener| listener.tls.client_ca.is_some())
+        let mut listeners = self.tables("listener");
+        listeners.any(|(_, listener)| listener.get("client_ca").is_some())
     }
 
     /// As they are written: also of those that have a mistake, which is told where it is.
     fn names_of_auths(&self) -> Vec<&str> {
-        let tables = match self.given.get("auth").map(|value| &value.content) {
-            Some(Content::List(tables)) => tables.as_slice(),
-            _ => &[],
-        };
-        let named = tables.iter().filter_map(|table| find(table, "", "name"));
+        let tables = self.tables("auth");
+        let named = tables.filter_map(|(_, table)| table.get("name"));
         let texts = named.filter_map(|name| match &name.content {
             Content::Text(text) => Some(text.as_str()),
             _ => None,

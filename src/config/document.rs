@@ -40,14 +40,24 @@ pub(super) fn parse(name: &Path, text: &str) -> Result<Table, Mistake> {
     match DeTable::parse(text) {
         Ok(table) => Ok(document.table(table.get_ref())),
         Err(error) => {
-            let place = document.place(error.span().unwrap_or(0..0));
-            Err(Mistake::new(
-                &place,
-                "",
-                format!("not TOML: {}", error.message()),
-            ))
+            let span = error.span().unwrap_or(0..0);
+            let mut what = format!("not TOML: {}", error.message());
+            if let Some(key) = text
+                .get(span.clone())
+                .filter(|_| what.ends_with("duplicate key"))
+            {
+                what.push_str(&format!(
+                    " {key}: it stands there already; leave one of them out"
+                ));
+            }
+            Err(Mistake::new(&document.place(span), "", what))
         }
     }
+}
+
+/// Where a file ceases to be text in UTF-8, which it is until there.
+pub(super) fn end_of_text(name: &Path, valid: &str) -> Origin {
+    Document::new(name, valid).place(valid.len()..valid.len())
 }
 
 /// Reads one value, as it would stand behind `=`. Its places, and those of its parts, are `origin`.

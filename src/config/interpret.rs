@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::backend::{BackendError, from_url};
-use crate::server::{ListenAddress, TlsFiles};
 use crate::service::ConfigError;
 
 use super::conditions;
@@ -28,32 +27,47 @@ impl Config {
         let services = tree.take("service");
         let defaults = tree.take("defaults");
         key::read(&mut config, TOP, &tree, Root::Top, &mut mistakes);
-        if mistakes.is_empty() {
-            config.check_listeners(&mut mistakes);
-            config.check_admin(&mut mistakes);
-        }
+        let mistaken: Vec<_> = mistakes.iter().map(|one| one.key.clone()).collect();
+        let unknown = |key: &str| mistaken.iter().any(|wrong| wrong == key);
+        mistakes.extend(conditions::unmet_outside(&config, &tree, unknown));
+        config.check_listeners(&mut mistakes);
+        config.check_admin(&mut mistakes);
         let built = config.build_authenticators(&mut mistakes);
         let mut pattern = ServiceSettings::default();
         if let Some(entry) = defaults {
             read_defaults(&mut pattern, &entry, &mut mistakes);
         }
+        let mistaken = of_section(&mistakes, "defaults");
         let tables = service_tables(services, file, &mut mistakes);
         let mut neighbours = Neighbours::default();
+        let mut prefixes = Vec::new();
         for (index, (table, origin)) in tables.iter().enumerate() {
             let mut settings = pattern.clone();
             let mut found = Vec::new();
             key::read(&mut settings, SERVICE, table, Root::Service, &mut found);
+            if found.iter().all(|mistake| mistake.key != "prefix") && table.get("prefix").is_some()
+            {
+                prefixes.push(Arc::clone(&settings.config.prefix));
+            }
             found.extend(missing(table, origin, &neighbours));
             neighbours.check(&settings, table, &mut found);
             found.extend(settings.authenticate(&config, &built, table).err());
-            if found.is_empty() {
-                found.extend(conditions::unmet(&settings, table));
-            }
-            if found.is_empty() {
-                match connect(settings, table) {
-                    Ok(service) => config.services.push(service),
-                    Err(mistake) => found.push(mistake),
-                }
+            // What is wrong in itself is not also told to lack something, or to be of no use.
+            let unknown = |key: &str| {
+                let of_service = found.iter().map(|mistake| mistake.key.as_str());
+                let mut wrong = of_service.chain(mistaken.iter().map(String::as_str));
+                wrong.any(|wrong| wrong == key)
+            };
+            let unmet = conditions::unmet(&settings, table, unknown);
+            let connected = if table.get("backend").is_some() && !unknown("backend") {
+                connect(settings, table).map(Some)
+            } else {
+                Ok(None)
+            };
+            found.extend(unmet);
+            match connected {
+                Ok(service) => config.services.extend(service),
+                Err(mistake) => found.push(mistake),
             }
             let label = label(table, index);
             mistakes.extend(found.into_iter().map(|mut mistake| {
@@ -64,7 +78,7 @@ impl Config {
                 mistake
             }));
         }
-        config.check_health_paths(&mut mistakes);
+        config.check_health_paths(&prefixes, &mut mistakes);
         config.authenticators = built;
         if mistakes.is_empty() {
             return Ok(config);
@@ -74,42 +88,6 @@ impl Config {
             _ => (usize::MAX, 0),
         });
         Err(LoadError(mistakes))
-    }
-
-    /// Addresses that are there twice, and files of TLS that cannot be used. They are read here, and once.
-    fn check_listeners(&mut self, mistakes: &mut Vec<Mistake>) {
-        let mut known: Vec<ListenAddress> = Vec::new();
-        let plain = self.all_listeners().len() - self.listeners.len();
-        for (index, listener) in self.all_listeners().into_iter().enumerate() {
-            let origin = match index.checked_sub(plain) {
-                Some(index) => self.origin_of_listener(index),
-                None => self
-                    .given
-                    .get("listen")
-                    .map(|value| value.origin.clone())
-                    .unwrap_or_default(),
-            };
-            let address = listener.address;
-            let takes_free = matches!(&address, ListenAddress::Tcp(tcp) if tcp.port() == 0);
-            if known.contains(&address) && !takes_free && address != ListenAddress::Systemd(None) {
-                let what = format!(
-                    "two listeners are at {address}; write another address, or leave one out"
-                );
-                mistakes.push(Mistake::new(&origin, "listener", what));
-            }
-            let files = listener.tls.map(|tls| tls.read()).transpose();
-            let files = files.unwrap_or_else(|error| {
-                let key = format!("listener {address}: tls");
-                mistakes.push(Mistake::new(&origin, key, error.to_string()));
-                None
-            });
-            if index >= plain {
-                let remarks = files.as_ref().map(TlsFiles::remarks);
-                self.tls_remarks.push(remarks.unwrap_or_default());
-                self.tls_files.push(files);
-            }
-            known.push(address);
-        }
     }
 }
 
@@ -133,6 +111,13 @@ fn read_defaults(pattern: &mut ServiceSettings, entry: &Entry, mistakes: &mut Ve
     for mistake in mistakes.drain(before..).collect::<Vec<_>>() {
         mistakes.push(mistake.within("defaults"));
     }
+}
+
+/// The keys of a table that have a mistake.
+pub(super) fn of_section(mistakes: &[Mistake], section: &str) -> Vec<String> {
+    let keys = mistakes.iter().map(|mistake| mistake.key.as_str());
+    let keys = keys.filter_map(|key| key.strip_prefix(section)?.strip_prefix('.'));
+    keys.map(str::to_owned).collect()
 }
 
 /// The tables of the services, and where they begin.

@@ -55,6 +55,8 @@ pub(super) struct Field {
     pub(super) shape: Shape,
     /// What holds when it is left out and the default is no value.
     pub(super) otherwise: Option<&'static str>,
+    /// An example in place of the shape's, as it would stand in a variable.
+    pub(super) example: Option<&'static str>,
 }
 
 /// A key, and its default as it would stand in a file.
@@ -82,15 +84,16 @@ pub(super) struct Section<C: 'static> {
 }
 
 /// Rows of keys: `name: Kind => field of the configuration;`, the documentation of the key as its doc comment, and after
-/// `or` what holds without it when the default is no value.
+/// `or` what holds without it when the default is no value, and after `like` an example, where that of the kind does not fit.
 macro_rules! keys {
-    ($config:ty: $($(#[doc = $about:literal])+ $name:ident: $kind:ty => $($path:ident).+ $(, or $otherwise:literal)?;)+) => {
+    ($config:ty: $($(#[doc = $about:literal])+ $name:ident: $kind:ty => $($path:ident).+ $(, or $otherwise:expr)? $(, like $example:literal)?;)+) => {
         &[$($crate::config::key::Key {
             field: $crate::config::key::Field {
                 name: stringify!($name),
                 about: &[$($about),+],
                 shape: <$kind as $crate::config::key::Kind>::SHAPE,
                 otherwise: [$(Some($otherwise),)? None][0],
+                example: [$(Some($example),)? None][0],
             },
             get: |config: &$config| <$kind as $crate::config::key::Kind>::write(&config.$($path).+),
             show: |config: &$config| <$kind as $crate::config::key::Kind>::show(&config.$($path).+),
@@ -107,6 +110,14 @@ impl Field {
     /// Its documentation as one text.
     pub(super) fn meaning(&self) -> String {
         joined(self.about)
+    }
+
+    /// An example of its text, or of one of its texts.
+    pub(super) fn text_example(&self) -> &'static str {
+        match self.shape {
+            Shape::Text(example) | Shape::Texts { example, .. } => self.example.unwrap_or(example),
+            _ => self.example.unwrap_or_default(),
+        }
     }
 }
 
@@ -156,14 +167,8 @@ pub(super) fn plain(text: &str) -> String {
 /// The example of a key without tables.
 pub(super) fn example<C>(sections: &[Section<C>], name: &str) -> &'static str {
     let keys = sections.iter().flat_map(|section| section.keys);
-    let shape = keys
-        .map(|key| key.field)
-        .find(|field| field.name == name)
-        .map(|field| field.shape);
-    match shape {
-        Some(Shape::Text(example) | Shape::Texts { example, .. }) => example,
-        _ => "",
-    }
+    let field = keys.map(|key| key.field).find(|field| field.name == name);
+    field.map(|field| field.text_example()).unwrap_or_default()
 }
 
 /// In what table keys are read, for messages.

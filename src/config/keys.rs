@@ -58,7 +58,7 @@ pub(super) const TOP: &[Section<Config>] = &[
             max_connections: Count => server.max_connections;
             /// connections at a time of one client network, by the peer's address, or that in its PROXY header; more are closed at once. Those of
             /// `trusted_proxies` are not counted, because proxies connect for many
-            max_connections_per_client: Optional<Count> => server.max_connections_per_client, or "no limit";
+            max_connections_per_client: Optional<Count> => server.max_connections_per_client, or "no limit", like "100";
             /// bits of an IPv4 address that tell client networks apart here
             client_ipv4_prefix: Number<u8, 8, 32> => server.clients.ipv4;
             /// bits of an IPv6 address that do
@@ -120,12 +120,12 @@ pub(super) const TOP: &[Section<Config>] = &[
         keys: keys! { Config:
             /// where it listens, as for the `listen` of services: `"unix:/run/sockjs-gateway/admin.sock"`, or `"127.0.0.1:8082"`. Where other
             /// machines can reach it, `token_file` is required
-            listen: Optional<Address> => admin.listen, or "nowhere";
+            listen: Optional<Address> => admin.listen, or "nowhere", like "127.0.0.1:8082";
             /// permissions of a Unix socket
             mode: Mode => admin.mode;
             /// file with a token of at least 16 bytes, which whoever asks must know (`Authorization: Bearer`); white space around it does
             /// not count. Read again at a reload
-            token_file: File => admin.token_file, or "no token";
+            token_file: File => admin.token_file, or "no token", like "/etc/sockjs-gateway/admin.token";
             /// let taps show what messages say, and not only their sizes
             tap_contents: Flag => admin.tap_contents;
         },
@@ -171,10 +171,10 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             /// fields that say which pages may read answers: `"auto"`, or `"off"` where what stands in front of the gateway adds them
             cors: OneOf<CorsFields> => config.cors;
             /// name of the `[[auth]]` that says who may open sessions; `"none"` where `[defaults]` names one and this service has none
-            auth: Optional<Name> => auth, or "everybody whose origin is allowed";
+            auth: Optional<Name> => auth, or "everybody whose origin is allowed", like "users";
             /// what ties further requests to a session: `"identity"`, who opened it; `"cookie"`, a random cookie that is set when it is
             /// opened; or `"none"`, the session's id alone. Others get 404
-            session_binding: Optional<OneOf<SessionBinding>> => config.session_binding, or "`\"identity\"` with `auth`, else `\"none\"`";
+            session_binding: Optional<OneOf<SessionBinding>> => config.session_binding, or "`\"identity\"` with `auth`, else `\"none\"`", like "cookie";
             /// accept WebSockets, raw ones too, and announce them in `/info`; `false` wins over `transports`
             websocket: Flag => config.websocket;
             /// set the JSESSIONID cookie, for load balancers that go by it
@@ -183,7 +183,7 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             sockjs_url: ScriptUrl => config.sockjs_url, or "our own script";
             /// names of the transports that are on: `websocket`, `websocket-raw`, `xhr-polling`, `xhr-streaming`, `eventsource`,
             /// `htmlfile`, `jsonp-polling`
-            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`, and with `session_binding = \"cookie\"` and other origins without `eventsource` too";
+            transports: TransportNames => config.transports, or "all with `origins = \"*\"`; else without `htmlfile` and `jsonp-polling`, which browsers ask for without `Origin`, and with `session_binding = \"cookie\"` and other origins without `eventsource` too", like "websocket, xhr-streaming, xhr-polling";
             /// `PREFIX/doctor` is a page that tests what a user's network does to SockJS; see [doctor.md](doctor.md)
             doctor: Flag => config.doctor;
             /// results of the doctor that are kept, under a code, for a day; each takes up to 200 KiB of memory
@@ -192,18 +192,18 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             max_sessions: Count => config.max_sessions;
             /// sessions at a time of one client network, by the browser's address after `trusted_proxies`; more get close code 1013. Many
             /// users may share an address: leave room for an office or a mobile carrier
-            max_sessions_per_client: Optional<Count> => config.clients.sessions, or "no limit";
+            max_sessions_per_client: Optional<Count> => config.clients.sessions, or "no limit", like "500";
             /// sessions at a time of one user, by issuer and subject; more get close code 1013. Only with `auth`
-            max_sessions_per_user: Optional<Count> => config.clients.sessions_of_user, or "no limit";
+            max_sessions_per_user: Optional<Count> => config.clients.sessions_of_user, or "no limit", like "5";
             /// sessions opened in a second, in the long run; more get close code 1013
-            sessions_per_second: Optional<Count> => config.openings.per_second, or "no limit";
+            sessions_per_second: Optional<Count> => config.openings.per_second, or "no limit", like "200";
             /// sessions opened at once, after a pause
-            sessions_burst: Optional<Count> => config.openings.burst, or "what may be opened in a second, at least 10";
+            sessions_burst: Optional<Count> => config.openings.burst, or "what may be opened in a second, at least 10", like "500";
             /// sessions that one client network opens in a second, in the long run; more get close code 1013. A browser that falls back opens
             /// one for each transport that it tries
-            sessions_per_second_per_client: Optional<Count> => config.clients.openings.per_second, or "no limit";
+            sessions_per_second_per_client: Optional<Count> => config.clients.openings.per_second, or "no limit", like "20";
             /// sessions that one client network opens at once, after a pause
-            sessions_burst_per_client: Optional<Count> => config.clients.openings.burst, or "what may be opened in a second, at least 10";
+            sessions_burst_per_client: Optional<Count> => config.clients.openings.burst, or "what may be opened in a second, at least 10", like "50";
             /// bits of an IPv4 address that tell client networks apart
             client_ipv4_prefix: Number<u8, 8, 32> => config.clients.prefixes.ipv4;
             /// bits of an IPv6 address that do; a household is given 56 and has as many addresses as it likes in them
@@ -261,13 +261,13 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
             /// for services whose clients speak first, as in STOMP
             first_message_timeout: Optional<Span> => config.session.first_message_timeout, or "no limit";
             /// messages of a session in a second from its browser, in the long run
-            messages_per_second: Optional<Count> => config.session.inbound_rate.messages.per_second, or "no limit";
+            messages_per_second: Optional<Count> => config.session.inbound_rate.messages.per_second, or "no limit", like "50";
             /// messages of a session at once, after a pause
-            messages_burst: Optional<Count> => config.session.inbound_rate.messages.burst, or "what may come in a second, at least 10";
+            messages_burst: Optional<Count> => config.session.inbound_rate.messages.burst, or "what may come in a second, at least 10", like "100";
             /// bytes of a session's messages in a second from its browser, in the long run
-            bytes_per_second: Optional<Size> => config.session.inbound_rate.bytes.per_second, or "no limit";
+            bytes_per_second: Optional<Size> => config.session.inbound_rate.bytes.per_second, or "no limit", like "64KiB";
             /// bytes of a session's messages at once, after a pause; a larger message comes when it is due and is waited for afterwards
-            bytes_burst: Optional<Size> => config.session.inbound_rate.bytes.burst, or "what may come in a second";
+            bytes_burst: Optional<Size> => config.session.inbound_rate.bytes.burst, or "what may come in a second", like "256KiB";
             /// what happens to what comes faster: `"wait"`, a WebSocket is not read, and a send waits, for `deliver_timeout`, then 429; `"close"`,
             /// the session ends with 1008 `Too many messages a second` or `Too many bytes a second`
             rate_exceeded: OneOf<RateExceeded> => config.session.inbound_rate.exceeded;
@@ -340,25 +340,27 @@ pub(super) const SERVICE: &[Section<ServiceSettings>] = &[
     },
 ];
 
+const ONE_WAY: &str = "exactly one of `jwks_file`, `jwks_url`, `secret_file`, `client_certificate` and `forward_url` must be there";
+
 /// An entry of `auth`.
 pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
     /// what services call it by
-    name: Optional<Name> => name, or "none; it must have one";
+    name: Optional<Name> => name, or "none; it must have one", like "users";
     /// JSON Web Key Set with the public keys that tokens are verified with (RS256 to PS512, ES256, ES384, EdDSA); read again at SIGHUP
-    jwks_file: File => jwks_file, or "what else there is to prove who it is";
+    jwks_file: File => jwks_file, or ONE_WAY, like "/etc/sockjs-gateway/jwks.json";
     /// the same at a URL, `https://…`, read again every `jwks_refresh` and when a token comes with a key that is not known (at most every 10 s)
-    jwks_url: Optional<HttpUrl> => jwks_url, or "what else there is to prove who it is";
+    jwks_url: Optional<HttpUrl> => jwks_url, or ONE_WAY;
     /// how often `jwks_url` is read
     jwks_refresh: Span => jwks.refresh;
     /// how long its keys hold while it cannot be read; no shorter than `jwks_refresh`
     jwks_keep: Span => jwks.keep;
     /// file with a shared secret of at least 32 bytes, for tokens with HS256, HS384, HS512; white space at its end does not count
-    secret_file: File => secret_file, or "what else there is to prove who it is";
+    secret_file: File => secret_file, or ONE_WAY, like "/etc/sockjs-gateway/token.secret";
     /// what of the certificate that a client shows to a listener with `client_ca` is its subject: `"cn"`, or the first of its alternative
     /// names that is a `"dns"`, `"email"` or `"uri"`
-    client_certificate: Optional<OneOf<SubjectFrom>> => client_certificate, or "what else there is to prove who it is";
+    client_certificate: Optional<OneOf<SubjectFrom>> => client_certificate, or ONE_WAY;
     /// a server, `http://…` or `https://…`, that is asked whether to let somebody in, with GET: 2xx says yes
-    forward_url: Optional<HttpUrl> => forward_url, or "what else there is to prove who it is";
+    forward_url: Optional<HttpUrl> => forward_url, or ONE_WAY, like "http://127.0.0.1:9091/api/verify";
     /// field of its answer that has the subject
     subject_field: Optional<AnswerField> => forward.subject_field, or "what it is shown tells people apart";
     /// ask it for each request, and not only when a session opens or comes with something else than then
@@ -368,14 +370,14 @@ pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
     /// time for an answer of `jwks_url` or `forward_url`
     timeout: Span => timeout;
     /// certificates (PEM) that `jwks_url` or `forward_url` may be signed by
-    ca_file: File => ca_file, or "the system's";
+    ca_file: File => ca_file, or "the system's", like "/etc/ssl/login-ca.pem";
     /// where tokens are, the first place that has one: `"header"` (`Authorization: Bearer`), `"header:NAME"`, `"query:NAME"`,
     /// `"cookie:NAME"`, `"message"` (the first message of the session); with `forward_url`, what the server is shown
-    from: Optional<Sources> => sources, or "`[\"header\"]`; with `forward_url` `[\"header:cookie\", \"header\"]`";
+    from: Optional<Sources> => sources, or "`[\"header\"]`; with `forward_url` `[\"header:cookie\", \"header\"]`", like "cookie:session, query:token";
     /// time for the first message to come, where `from` has `"message"`
     message_timeout: Span => jwt.message_timeout;
     /// one of these must be in `aud`; empty for any
-    audience: Texts => jwt.audience;
+    audience: Texts => jwt.audience, like "chat";
     /// one of these must be `iss`; empty for any
     issuer: Texts => jwt.issuer;
     /// what `typ` of a token's header must be, like `"at+jwt"`
@@ -406,11 +408,11 @@ pub(super) const AUTH: &[Key<AuthTable>] = keys! { AuthTable:
 /// An entry of `listener`.
 pub(super) const LISTENER: &[Key<ListenerTable>] = keys! { ListenerTable:
     /// where it is, as for `listen`
-    address: Address => address;
+    address: Address => address, like "0.0.0.0:443";
     /// certificates and their keys: tables, the first for browsers that ask for another name, or none. Without, no TLS is spoken
     tls: Certificates => tls.certificates;
     /// certificates (PEM) of authorities that sign clients' certificates
-    client_ca: File => tls.client_ca, or "clients are not asked";
+    client_ca: File => tls.client_ca, or "clients are not asked", like "/etc/sockjs-gateway/people-ca.pem";
     /// let clients without a certificate in too
     client_optional: Flag => tls.client_optional;
     /// each connection begins with a header of the PROXY protocol, version 1 or 2; only proxies in `trusted_proxies` may connect
@@ -422,9 +424,9 @@ pub(super) const LISTENER: &[Key<ListenerTable>] = keys! { ListenerTable:
 /// An entry of a listener's `tls`.
 pub(super) const CERTIFICATE: &[Key<CertificateFiles>] = keys! { CertificateFiles:
     /// file with the certificate and those between it and the authority's (PEM), in this order
-    certificate: Path => certificate;
+    certificate: Path => certificate, like "/etc/letsencrypt/live/example.com/fullchain.pem";
     /// file with its private key (PEM)
-    key: Path => key;
+    key: Path => key, like "/etc/letsencrypt/live/example.com/privkey.pem";
 };
 
 /// An entry of `network.pin`.
@@ -436,7 +438,7 @@ pub(super) const PIN: &[Key<Pin>] = keys! { Pin:
     /// whether `/info` offers WebSocket
     websocket: Optional<Flag> => websocket, or "as learnt";
     /// whether streaming responses end after each frame
-    one_frame: Optional<Flag> => one_frame, or "as learnt";
+    one_frame: Optional<Flag> => one_frame, or "as learnt", like "true";
 };
 
 /// Into what table a key belongs that is not known where it stands.
@@ -449,7 +451,7 @@ pub(super) fn home(name: &str, root: Root) -> Option<String> {
     let top = top.map(|section| section.name);
     let service = service.map(|section| section.name);
     match (root, top, service) {
-        (Root::Item, ..) | (_, None, None) => None,
+        (_, None, None) => None,
         (Root::Defaults, _, Some(_)) if OWN.contains(&name) => Some("[[service]]".to_owned()),
         (Root::Defaults, _, Some("")) => Some("[defaults]".to_owned()),
         (Root::Defaults, _, Some(section)) => Some(format!("[defaults.{section}]")),
@@ -457,6 +459,9 @@ pub(super) fn home(name: &str, root: Root) -> Option<String> {
         (_, Some(section), _) => Some(format!("[{section}]")),
         (Root::Top, None, Some("")) if OWN.contains(&name) => Some("[[service]]".to_owned()),
         (Root::Top, None, Some("")) => Some("[[service]] or [defaults]".to_owned()),
+        (Root::Item, None, Some("")) if !OWN.contains(&name) => {
+            Some("[[service]] or [defaults]".to_owned())
+        }
         (_, None, Some("")) => Some("[[service]]".to_owned()),
         (_, None, Some(section)) => Some(format!("[service.{section}]")),
     }

@@ -84,7 +84,7 @@ impl Sources {
             let Some(rest) = name.strip_prefix(VARIABLES) else {
                 continue;
             };
-            if name == FILE_VARIABLE || is_of_an_orchestrator(rest) {
+            if name == FILE_VARIABLE || (is_of_an_orchestrator(rest) && key_like(rest).is_none()) {
                 continue;
             }
             let origin = Origin::Environment(name.as_str().into());
@@ -147,13 +147,18 @@ fn from_file(path: &Path, origin: &Origin) -> Result<Table, Mistake> {
         return Err(unreadable(&format_args!("it is {what}, not a file")));
     }
     let file = std::fs::File::open(path).map_err(|error| unreadable(&error))?;
-    let mut text = String::new();
-    let read = file.take(LONGEST + 1).read_to_string(&mut text);
+    let mut bytes = Vec::new();
+    let read = file.take(LONGEST + 1).read_to_end(&mut bytes);
     read.map_err(|error| unreadable(&error))?;
-    if text.len() as u64 > LONGEST {
+    if bytes.len() as u64 > LONGEST {
         return Err(unreadable(&"it is longer than 16 MiB"));
     }
-    document::parse(path, &text)
+    let text = str::from_utf8(&bytes).map_err(|error| {
+        let valid = str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        let what = "not TOML: here is something that is not text in UTF-8; save the file as UTF-8";
+        Mistake::new(&document::end_of_text(path, valid), "", what)
+    })?;
+    document::parse(path, text)
 }
 
 /// Kubernetes and Docker set variables for every service whose name begins with `sockjs-gateway`: `…SERVICE_HOST`,
@@ -166,6 +171,30 @@ fn is_of_an_orchestrator(rest: &str) -> bool {
     let is_theirs =
         is_port || rest == "NAME" || rest.starts_with("ENV_") || rest.ends_with("SERVICE_HOST");
     is_theirs && !rest.contains("__")
+}
+
+/// The path of the key of a table outside of services that a variable names with one underscore where there have to be two:
+/// `SERVER__REUSE_PORT` of `SERVER_REUSE_PORT`.
+fn key_like(rest: &str) -> Option<String> {
+    let rest = rest.to_ascii_lowercase();
+    let tables = TOP.iter().filter(|section| !section.name.is_empty());
+    let shared = SERVICE.iter().map(|section| (section.name, section.keys));
+    let of_defaults = shared.flat_map(|(section, keys)| {
+        keys.iter()
+            .map(move |key| ["defaults", section, key.field.name])
+    });
+    let outside = tables.flat_map(|section| {
+        section
+            .keys
+            .iter()
+            .map(|key| ["", section.name, key.field.name])
+    });
+    let mut paths = outside.chain(of_defaults).map(|path| {
+        let parts = path.into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>()
+    });
+    let path = paths.find(|path| path.join("_") == rest)?;
+    Some(path.join("__").to_ascii_uppercase())
 }
 
 /// The tables of all services.
@@ -372,9 +401,11 @@ fn read_setting<'a, C>(
     let Some(key) = keys.iter().find(|key| key.field.name == name) else {
         let names: Vec<_> = keys.iter().map(|key| key.field.name).collect();
         let parts = ["server_", "defaults_", "service_"];
-        if parts.iter().any(|part| name.starts_with(part)) {
+        let meant = key_like(name);
+        if meant.is_some() || parts.iter().any(|part| name.starts_with(part)) {
+            let meant = meant.as_deref().unwrap_or("SERVER__BACKLOG");
             let what = format!(
-                "there is no key {name:?}; between the parts of a path stand two underscores, as in SERVER__BACKLOG"
+                "there is no key {name:?}; between the parts of a path stand two underscores, as in {meant}"
             );
             return Err(mistake(what));
         }

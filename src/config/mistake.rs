@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::value::{Origin, Value};
+use super::value::{Content, Origin, Value};
 use crate::backend::without_secrets;
 
 /// One mistake.
@@ -39,10 +39,18 @@ impl Mistake {
         )
     }
 
+    /// The same, within one of several tables of a name, which is called so: behind the name of them all stands a blank.
+    pub(super) fn of_one(mut self, label: &str) -> Self {
+        let colon = if self.key.is_empty() { "" } else { ": " };
+        self.key = format!(" {}{colon}{}", shown(label), self.key);
+        self
+    }
+
     /// The same, within a table.
     pub(super) fn within(mut self, table: &str) -> Self {
         if !table.is_empty() {
-            let dot = if self.key.is_empty() { "" } else { "." };
+            let is_joined = self.key.is_empty() || self.key.starts_with(' ');
+            let dot = if is_joined { "" } else { "." };
             self.key = format!("{table}{dot}{}", self.key);
         }
         self
@@ -57,7 +65,9 @@ pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for part in text.split_inclusive(ENDS) {
         let (word, end) = part.split_at(part.trim_end_matches(ENDS).len());
-        let is_url = word.contains("://") || (word.contains('@') && word.contains(':'));
+        // A Unix socket without a file has an at sign in front of its name.
+        let is_login = word.contains('@') && word.contains(':') && !word.starts_with("unix:@");
+        let is_url = word.contains("://") || is_login;
         let word = if is_url {
             without_secrets(word)
         } else {
@@ -87,17 +97,31 @@ pub(crate) fn shown_lines(text: &str) -> String {
 /// A value in a message: what is too long to be read is cut.
 fn shortened(value: &Value) -> String {
     const LONGEST: usize = 80;
-    // Whole, because a list may hold several.
-    let text = value.to_string();
-    let text = if text.contains("://") {
-        without_secrets(&text)
-    } else {
-        text
-    };
+    let text = without_secrets_in(value).to_string();
     match text.char_indices().nth(LONGEST) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text,
     }
+}
+
+/// A value with nothing in its texts that may be secret. Each is hidden before it is quoted: a secret may have quotes in it.
+fn without_secrets_in(value: &Value) -> Value {
+    let content = match &value.content {
+        Content::Text(text) if text.contains("://") => Content::Text(without_secrets(text)),
+        Content::List(values) => Content::List(values.iter().map(without_secrets_in).collect()),
+        Content::Table(table) => {
+            let mut table = table.clone();
+            for entry in &mut table.entries {
+                entry.value = without_secrets_in(&entry.value);
+                if entry.key.contains("://") {
+                    entry.key = without_secrets(&entry.key);
+                }
+            }
+            Content::Table(table)
+        }
+        other => other.clone(),
+    };
+    Value::new(content, value.origin.clone())
 }
 
 impl fmt::Display for Mistake {
@@ -148,6 +172,7 @@ mod tests {
             ),
             ("[\"ws://a/?x\", \"b\"]", "[\"ws://a/?…\", \"b\"]"),
             ("me:word@a", "…@a"),
+            ("unix:@abc", "unix:@abc"),
             ("what, is: [this] 'for'", "what, is: [this] 'for'"),
         ] {
             assert_eq!(shown(text), expected);

@@ -14,17 +14,20 @@ mod key;
 mod keys;
 mod kinds;
 mod layers;
+mod listeners;
 mod mistake;
 mod reference;
 mod restart;
 mod schema;
 mod show;
 mod spans;
+mod starter;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod units;
 mod value;
+mod warnings;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -38,15 +41,16 @@ use crate::backend::UpstreamConfig;
 use crate::identity::Authentication;
 use crate::registry::Backend;
 use crate::server::{ListenAddress, ListenerConfig, ServerConfig, TlsFiles, TlsRemark};
-use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, Origins, ServiceConfig};
+use crate::service::{ConfigError, Gateway, GatewayBuilder, GatewayConfig, ServiceConfig};
 
 pub use auth::AuthTable;
 use keys::OWN;
 pub use layers::{DEFAULT_PREFIX, FILE_VARIABLE, OneService, Setting, Sources, VARIABLES};
 pub(crate) use mistake::shown_lines;
 pub use mistake::{LoadError, Mistake};
-pub use reference::{default_file, reference};
+pub use reference::reference;
 pub use schema::schema;
+pub use starter::default_file;
 pub use tables::ListenerTable;
 pub use value::Origin;
 use value::{Content, Table, Value};
@@ -54,9 +58,6 @@ use value::{Content, Table, Value};
 /// Where the gateway listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8081);
-
-/// After which sockjs-client gives up a jsonp poll; fixed there.
-const JSONP_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// Everything the program needs to run.
 #[derive(Debug)]
@@ -192,45 +193,17 @@ impl Config {
         files.cloned().collect()
     }
 
-    /// What is allowed but seldom meant.
-    pub fn warnings(&self) -> Vec<Mistake> {
-        let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
-        warnings.extend(self.auth_warnings());
-        for (index, listener) in self.listeners.iter().enumerate() {
-            let origin = self.origin_of_listener(index);
-            for remark in self.tls_remarks.get(index).into_iter().flatten() {
-                let key = format!("listener {}: tls", listener.address);
-                warnings.push(Mistake::new(&origin, key, remark.to_string()));
-            }
-        }
-        for (index, service) in self.services.iter().enumerate() {
-            let ServiceSettings { config, .. } = &service.settings;
-            let mut warn = |key: &str, what: &str| {
-                let origin = self.origin_in_service(index, "", key);
-                let key = format!("service {:?}: {key}", config.prefix);
-                warnings.push(Mistake::new(&origin, key, what));
-            };
-            let beat = config.session.heartbeat_delay;
-            if beat.is_none_or(|delay| delay >= JSONP_TIMEOUT) {
-                warn(
-                    "heartbeat_delay",
-                    "not below the 35 s after which sockjs-client gives up a jsonp poll",
-                );
-            }
-            if config.origins == Origins::Any {
-                warn(
-                    "origins",
-                    "pages of every site may use this service; a list of origins limits them",
-                );
-            }
-        }
-        warnings
-    }
-
-    fn origin_of_listener(&self, index: usize) -> Origin {
-        self.table("listener", index)
-            .map(|table| table.origin.clone())
-            .unwrap_or_default()
+    /// The tables of a list, as they were given.
+    fn tables(&self, list: &str) -> impl Iterator<Item = (usize, &Table)> {
+        let values = match self.given.get(list).map(|value| &value.content) {
+            Some(Content::List(values)) => values.as_slice(),
+            _ => &[],
+        };
+        let tables = values.iter().enumerate();
+        tables.filter_map(|(index, value)| match &value.content {
+            Content::Table(table) => Some((index, table)),
+            _ => None,
+        })
     }
 
     /// One table of a list of tables, as it was given.

@@ -1,10 +1,10 @@
-//! The documentation of all keys, and a file with all of them.
+//! The documentation of all keys.
 
 use std::fmt::Write as _;
 
-use super::key::{Described, Field, Key, Section, Shape, example, joined, plain};
+use super::key::{Described, Field, Key, Section, Shape, joined};
 use super::keys::{OWN, SERVICE, TOP};
-use super::value::{Content, Table, Value};
+use super::value::Value;
 use super::{Config, ServiceSettings};
 
 const HEAD: &str = "\
@@ -151,125 +151,6 @@ fn describe<C>(key: &Key<C>, config: &C) -> Described {
 }
 
 /// The default; none of what must be said.
-fn default_of<C>(key: &Key<C>, config: &C) -> Option<Value> {
+pub(super) fn default_of<C>(key: &Key<C>, config: &C) -> Option<Value> {
     (key.get)(config).filter(|_| !OWN[1..].contains(&key.field.name))
-}
-
-const FILE_HEAD: &str = "\
-# Every key of sockjs-gateway, with its default; take away the # in front of a key to change it. A service needs prefix and
-# backend, and nothing else is needed.
-
-";
-
-const FILE_DEFAULTS: &str = "\
-[defaults]
-# Keys of [[service]] but name, prefix and backend, for all services that do not say otherwise; [defaults.network] and
-# [defaults.upstream] for those of [service.network] and [service.upstream].
-
-";
-
-/// A file with every key, each with its default and documentation; it can be run as it is.
-pub fn default_file() -> String {
-    let mut file = FILE_HEAD.to_owned();
-    let (config, settings) = (Config::empty(), ServiceSettings::default());
-    for section in TOP {
-        write_commented(&mut file, "", section, &config);
-    }
-    file.push_str(FILE_DEFAULTS);
-    for section in SERVICE {
-        write_commented(&mut file, "service", section, &settings);
-    }
-    file.truncate(file.trim_end().len());
-    file.push('\n');
-    file
-}
-
-fn write_commented<C>(file: &mut String, within: &str, section: &Section<C>, config: &C) {
-    match (within, section.name) {
-        ("", "") => {}
-        (within, "") => file.push_str(&format!("[[{within}]]\n")),
-        ("", name) => file.push_str(&format!("[{name}]\n")),
-        (within, name) => file.push_str(&format!("[{within}.{name}]\n")),
-    }
-    if !section.about.is_empty() {
-        write_comment(file, &joined(section.about));
-        file.push('\n');
-    }
-    for key in section.keys {
-        let name = key.field.name;
-        write_comment(file, &key.field.meaning());
-        let _ = match (default_of(key, config), key.field.shape) {
-            (_, Shape::Tables(described)) => {
-                let path = [within, section.name, name];
-                let path: Vec<_> = path.into_iter().filter(|part| !part.is_empty()).collect();
-                let lines =
-                    examples(described()).map(|(name, value)| format!("\n# {name} = {value}"));
-                writeln!(
-                    file,
-                    "# [[{}]]{}",
-                    path.join("."),
-                    lines.collect::<String>()
-                )
-            }
-            (Some(value), _) => writeln!(file, "#{name} = {value}"),
-            (None, _) if OWN[1..].contains(&name) => {
-                writeln!(file, "{name} = {}", Value::text(example(SERVICE, name)))
-            }
-            (None, shape) => {
-                let otherwise = key.field.otherwise.unwrap_or_default();
-                writeln!(
-                    file,
-                    "# without: {otherwise}; for example\n# {name} = {}",
-                    example_of(shape)
-                )
-            }
-        };
-        file.push('\n');
-    }
-}
-
-/// Lines of a comment, at most 100 characters each.
-fn write_comment(file: &mut String, text: &str) {
-    const WIDTH: usize = 100;
-    for paragraph in plain(text).split("\n\n") {
-        let mut line = String::from("#");
-        for word in paragraph.split(' ') {
-            if line.len() + 1 + word.len() > WIDTH {
-                let _ = writeln!(file, "{line}");
-                line = String::from("#");
-            }
-            let _ = write!(line, " {word}");
-        }
-        let _ = writeln!(file, "{line}");
-    }
-}
-
-fn examples(described: Vec<Described>) -> impl Iterator<Item = (&'static str, Value)> {
-    let example = |one: Described| {
-        let value = one.default.filter(|value| !value.is_empty());
-        (
-            one.field.name,
-            value.unwrap_or_else(|| example_of(one.field.shape)),
-        )
-    };
-    described.into_iter().map(example)
-}
-
-fn example_of(shape: Shape) -> Value {
-    match shape {
-        Shape::Boolean => false.into(),
-        Shape::Choice(names) => Value::text(names().first().copied().unwrap_or_default()),
-        Shape::Count { least, .. } => Value::new(Content::Integer(least), Default::default()),
-        Shape::Duration { .. } => Value::text("10s"),
-        Shape::Size => Value::text("64KiB"),
-        Shape::Tables(described) => {
-            let mut table = Table::default();
-            for (name, value) in examples(described()) {
-                table.set(name, value);
-            }
-            Value::list([Value::new(Content::Table(table), Default::default())])
-        }
-        Shape::Text(example) => Value::text(example),
-        Shape::Texts { example, .. } => Value::list([example.to_owned()]),
-    }
 }

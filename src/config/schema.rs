@@ -97,20 +97,19 @@ fn of_field(field: &Field) -> Json {
                 .map(|one| (one.field.name.to_owned(), described(one)));
             json!({ "type": "array", "items": object(field.name, &properties.collect()) })
         }
-        Shape::Text(example) => json!({ "type": "string", "examples": [example] }),
-        Shape::Texts {
-            example,
-            or_one: false,
-        } => {
-            json!({ "type": "array", "items": { "type": "string", "examples": [example] } })
+        Shape::Text(_) => json!({ "type": "string", "examples": [field.text_example()] }),
+        Shape::Texts { or_one, .. } => {
+            let examples: Vec<_> = field.text_example().split(", ").collect();
+            let item = json!({ "type": "string", "examples": examples });
+            if or_one {
+                json!({ "anyOf": [
+                    { "type": "string" },
+                    { "type": "array", "minItems": 1, "items": item },
+                ] })
+            } else {
+                json!({ "type": "array", "items": item })
+            }
         }
-        Shape::Texts {
-            example,
-            or_one: true,
-        } => json!({ "anyOf": [
-            { "type": "string" },
-            { "type": "array", "minItems": 1, "items": { "type": "string", "examples": [example] } },
-        ] }),
     };
     schema["description"] = json!(plain(&field.meaning()));
     schema

@@ -16,6 +16,7 @@ struct Shown {
     heading: (usize, String),
     /// `server.backlog`, `service.live.origins`
     path: String,
+    section: &'static str,
     name: &'static str,
     value: Option<Value>,
     /// A part of the value is not shown.
@@ -127,7 +128,7 @@ impl Config {
             // What `[defaults]` sets for other services would be refused in this one's own table.
             let idle: Vec<_> = conditions::idle(&service.settings).collect();
             for shown in &mut all[first..] {
-                if shown.value.is_some() && idle.contains(&shown.name) {
+                if shown.value.is_some() && idle.contains(&(shown.section, shown.name)) {
                     shown.value = None;
                     shown.otherwise = "no effect in this service";
                 }
@@ -152,6 +153,7 @@ fn show_section<C>(
     let shown = section.keys.iter().map(|key: &Key<C>| Shown {
         heading: heading.clone(),
         path: format!("{path}{}{dot}{}", section.name, key.field.name),
+        section: section.name,
         name: key.field.name,
         value: (key.show)(config),
         hidden: (key.show)(config).map(|value| value.to_string())

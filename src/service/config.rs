@@ -159,8 +159,17 @@ impl ServiceConfig {
         }
     }
 
+    /// Whether any transport is on.
+    pub(crate) fn has_transports(&self) -> bool {
+        let mut endpoints = TRANSPORTS.iter().flat_map(|transport| {
+            let endpoints = transport.endpoints.iter();
+            endpoints.map(|endpoint| (transport.name, endpoint.hints.websocket))
+        });
+        endpoints.any(|(name, is_websocket)| self.permits(name, is_websocket))
+    }
+
     /// Whether the transport of that name is on.
-    pub(super) fn offers(&self, transport: &str) -> bool {
+    pub(crate) fn offers(&self, transport: &str) -> bool {
         match &self.transports {
             Some(names) => names.iter().any(|name| name == transport),
             None => {

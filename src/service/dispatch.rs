@@ -251,6 +251,15 @@ impl Service {
             Counts::add(&self.context.registry.counts().origins_refused, 1);
         }
         if !admitted && let Some(held_back) = self.refusals.admit() {
+            // What would be let in if `Origin` could be missing is not refused for what it is.
+            let why = match self.config.origins.admit(fields, peer, true) {
+                true => {
+                    "request without origin refused: `allow_missing_origin` of the service lets programs in"
+                }
+                false => {
+                    "origin refused: --origin, or `origins` of the service, lets pages of other sites in"
+                }
+            };
             warn!(
                 service = %self.config.prefix,
                 origin = fields.get(&ORIGIN).or_else(|| fields.get(&REFERER)).map(debug),
@@ -258,7 +267,7 @@ impl Service {
                 scheme = peer.scheme,
                 allowed = %self.config.origins,
                 held_back,
-                "origin refused: --origin, or `origins` of the service, lets pages of other sites in",
+                "{why}",
             );
         }
         admitted

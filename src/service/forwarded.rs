@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use http::header::{FORWARDED, HeaderName};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::fields::Fields;
 use crate::registry::Peer;
@@ -40,6 +40,12 @@ impl TrustedProxies {
     pub fn entries(&self) -> impl Iterator<Item = String> {
         let networks = self.networks.iter().map(ToString::to_string);
         networks.chain(self.unix.then(|| UNIX.to_owned()))
+    }
+
+    /// The network that everybody is in, if it is one of them.
+    pub(crate) fn everybody(&self) -> Option<IpNet> {
+        let mut networks = self.networks.iter();
+        networks.find(|network| network.prefix_len() == 0).copied()
     }
 
     fn trusts(&self, address: IpAddr) -> bool {
@@ -92,11 +98,25 @@ pub fn parse_networks<S: AsRef<str>>(entries: &[S]) -> Result<Vec<IpNet>, String
     let parse = |entry: &S| {
         let entry = entry.as_ref();
         let network = IpNet::from_str(entry).or_else(|_| IpAddr::from_str(entry).map(IpNet::from));
-        network.map_err(|_| {
+        network.map(canonical).map_err(|_| {
             format!("{entry:?} is neither an address nor a network such as \"10.0.0.0/8\"")
         })
     };
     entries.iter().map(parse).collect()
+}
+
+/// A network of IPv4 addresses that are written as IPv6's is one of IPv4: addresses are compared so. (RFC 4291 §2.5.5.2)
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let IpNet::V6(six) = network else {
+        return network;
+    };
+    let four = six
+        .addr()
+        .to_ipv4_mapped()
+        .filter(|_| six.prefix_len() >= MAPPED);
+    let four = four.and_then(|four| Ipv4Net::new(four, six.prefix_len() - MAPPED).ok());
+    four.map_or(network, IpNet::V4)
 }
 
 /// What one proxy says it saw.
@@ -212,6 +232,29 @@ mod tests {
             host: Some(host.to_owned()),
             trusted,
         }
+    }
+
+    /// Networks of IPv4 addresses that are written as IPv6's are IPv4's, as the addresses are that they are compared with.
+    #[test]
+    fn mapped_networks_are_those_of_ipv4() {
+        for (written, meant) in [
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("::/0", "::/0"),
+            ("2001:db8::/32", "2001:db8::/32"),
+        ] {
+            let networks = parse_networks(&[written]).expect("a network");
+            assert_eq!(
+                networks,
+                [meant.parse::<IpNet>().expect("a network")],
+                "{written}"
+            );
+        }
+        let peer = resolve(
+            &["::ffff:10.0.0.0/104"],
+            &[("x-forwarded-for", "192.0.2.1")],
+        );
+        assert!(peer.trusted);
     }
 
     /// A browser cannot choose its address.

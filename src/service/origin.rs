@@ -97,6 +97,19 @@ fn scheme_and_port(scheme: &str) -> Option<(&'static str, u16)> {
     }
 }
 
+/// A host as two ways to write the same are compared: names in lower case, IPv6 addresses as they are written shortest.
+/// (RFC 5952 §4)
+fn canonical(host: &str) -> String {
+    let address = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .and_then(|host| host.parse::<Ipv6Addr>().ok());
+    match address {
+        Some(address) => format!("[{address}]"),
+        None => host.to_ascii_lowercase(),
+    }
+}
+
 fn default_port(scheme: &str) -> Option<u16> {
     scheme_and_port(scheme).map(|(_, port)| port)
 }
@@ -129,10 +142,10 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     valid.then_some((host, port))
 }
 
-/// Digits only. (RFC 3986 §3.2.3)
+/// Digits only (RFC 3986 §3.2.3), and none that nobody can listen on.
 fn port_of(text: &str) -> Option<u16> {
     let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+    text.parse().ok().filter(|port| digits && *port != 0)
 }
 
 impl FromStr for AllowedOrigin {
@@ -155,11 +168,7 @@ impl FromStr for AllowedOrigin {
         };
         let parts = Parts::parse(text).ok_or_else(invalid)?;
         let is_page = text.starts_with("http");
-        let host = parts
-            .host
-            .strip_prefix('*')
-            .unwrap_or(parts.host)
-            .to_ascii_lowercase();
+        let host = canonical(parts.host.strip_prefix('*').unwrap_or(parts.host));
         let wildcard = parts.host.starts_with('*');
         let bare = parts.host.len() + parts.scheme.len() + "://".len() == text.len();
         if !is_page
@@ -197,8 +206,16 @@ impl fmt::Display for AllowedOrigin {
 }
 
 impl AllowedOrigin {
+    /// Whether it is every site of a top-level domain, as `https://*.com` is.
+    pub(crate) fn is_of_whole_domain(&self) -> bool {
+        let below = self.host.strip_prefix('.');
+        below.is_some_and(|domain| {
+            !domain.trim_end_matches('.').contains('.') && domain != "localhost"
+        })
+    }
+
     fn matches(&self, origin: &Parts<'_>) -> bool {
-        let host = origin.host.to_ascii_lowercase();
+        let host = canonical(origin.host);
         let host_matches = if self.host.starts_with('.') {
             host.ends_with(&self.host)
         } else {
@@ -311,7 +328,7 @@ fn is_same(origin: &Parts<'_>, peer: &Peer) -> bool {
         (None, Some(scheme)) => default_port(scheme) == Some(origin.port),
         (None, None) => default_port(origin.scheme) == Some(origin.port),
     };
-    host.eq_ignore_ascii_case(origin.host)
+    canonical(host) == canonical(origin.host)
         && ports_match
         && peer.scheme.is_none_or(|scheme| scheme == origin.scheme)
 }
@@ -364,6 +381,7 @@ mod tests {
             ("http://b.example", "a.example", None, false),
             ("http://a.example.evil", "a.example", None, false),
             ("http://[::1]:8080", "[::1]:8080", None, true),
+            ("http://[2001:db8::1]", "[2001:DB8:0:0::1]", None, true),
             ("null", "a.example", None, false),
         ];
         for (origin, host, scheme, admitted) in cases {
@@ -411,6 +429,27 @@ mod tests {
                 "frame-ancestors 'self' https://app.example.com https://*.example.org http://localhost:3000"
             )
         );
+    }
+
+    /// An IPv6 address is the same however it is written; a port that nobody can listen on is no port.
+    #[test]
+    fn addresses_are_compared_as_addresses() {
+        let list = Origins::from_list(&["https://[2001:DB8:0:0::1]"]).expect("a valid list");
+        let here = peer("gateway.example", None);
+        for (origin, expected) in [
+            ("https://[2001:db8::1]", true),
+            ("https://[2001:db8:0::0:1]:443", true),
+            ("https://[2001:db8::2]", false),
+        ] {
+            assert_eq!(
+                admits(&list, &[("origin", origin)], &here),
+                expected,
+                "{origin}"
+            );
+        }
+        for wrong in ["https://a.example:0", "https://a.example:[0,443]"] {
+            assert!(Origins::from_list(&[wrong]).is_err(), "{wrong}");
+        }
     }
 
     /// A jsonp script of another site carries no Origin; the browser's own fetch metadata gives it away.

@@ -129,7 +129,11 @@ impl Cors {
     pub(super) fn of(request: &Fields, origins: &Origins) -> Self {
         let asked = request.get(&ACCESS_CONTROL_REQUEST_HEADERS);
         Self {
-            origin: request.get(&ORIGIN).map(FieldValue::to_header_value),
+            // `*` is no page's origin, and would read as every one's beside credentials. (Fetch §3.3.3)
+            origin: request
+                .get(&ORIGIN)
+                .filter(|origin| origin.as_bytes() != b"*")
+                .map(FieldValue::to_header_value),
             any: *origins == Origins::Any,
             headers: asked
                 .filter(|asked| !asked.as_bytes().is_empty() && is_list_of_tokens(asked.as_bytes()))

@@ -80,7 +80,7 @@ async fn failures_are_told_apart() {
         ),
         (
             [&["sessions", "list", "--state", "asleep"], &of_gateway[..]].concat(),
-            1,
+            64,
             "waiting",
         ),
         (

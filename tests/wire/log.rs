@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::fixture::{OPEN, echo_server, opened, park_poll, read_response, service, text};
 use crate::raw_socket::RawSocket;
-use crate::support::{ANSWER_DEADLINE, Server, Session, now};
+use crate::support::{ANSWER_DEADLINE, Request, Server, Session, now};
 
 /// The lines with that message, once there are so many.
 #[track_caller]
@@ -225,6 +225,31 @@ fn bounds_of_all_services_are_told_apart() {
         warning(&mut server, "max_sessions of all services")["message"],
         "session refused"
     );
+}
+
+/// Why a request without `Origin` was refused, and why one with another site's: each names the key that it is for.
+#[test]
+fn refused_origins_name_the_key_that_refuses_them() {
+    for (fields, key) in [
+        (None, "`allow_missing_origin` of the service"),
+        (Some("https://evil.example"), "`origins` of the service"),
+    ] {
+        let mut server = echo_server("origins = \"same\"\nallow_missing_origin = false");
+        let request = Request::get("/echo/info");
+        let request = match fields {
+            Some(origin) => request.header("Origin", origin),
+            None => request,
+        };
+        server.request(&request);
+        let start = now();
+        while !server.log().iter().any(|line| line.contains(key)) {
+            assert!(
+                start.elapsed() < ANSWER_DEADLINE,
+                "{key}: {:?}",
+                server.log()
+            );
+        }
+    }
 }
 
 /// Browsers close, vanish and reset their connections all day: that is no warning, and no panic.

@@ -378,6 +378,23 @@ fn cors_fields_can_be_left_to_others() {
     );
 }
 
+/// `*` is no page's origin: it is never said beside credentials, also to who sends it.
+#[test]
+fn credentials_are_not_for_a_star() {
+    let server = server("origins = \"*\"");
+    for (origin, credentials) in [("*", None), (EVIL, Some("true"))] {
+        let response = server.request(&Request::get("/echo/info").header("Origin", origin));
+        assert_eq!(
+            response.head.header("Access-Control-Allow-Origin"),
+            Some(origin)
+        );
+        assert_eq!(
+            response.head.header("Access-Control-Allow-Credentials"),
+            credentials
+        );
+    }
+}
+
 /// Where `allow_missing_origin` is off, programs are kept out and a page's own requests are not.
 #[test]
 fn missing_origins_are_refused_when_asked_for() {

@@ -57,7 +57,7 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             "name = \"a\"\nforward_url = \"http://a/\"\naudience = \"x\"",
             "",
-            "auth.audience: means nothing beside forward_url",
+            "auth \"a\": audience: means nothing beside forward_url",
         ),
         (
             "name = \"a\"\nforward_url = \"http://a/\"\nfrom = [\"message\"]",
@@ -92,12 +92,12 @@ fn authenticators_that_cannot_work_are_refused() {
         (
             "name = \"a\"\njwks_url = \"https://a/\"\nca_file = \"/no/such/file\"",
             "",
-            "auth \"a\": jwks_url: ",
+            ":4:11: auth \"a\": ca_file: ",
         ),
         (
             &format!("name = \"a\"\n{missing}\ncache = \"10s\""),
             "",
-            "auth.cache: means nothing beside secret_file",
+            "auth \"a\": cache: means nothing beside secret_file",
         ),
         (
             &format!("name = \"a\"\n{missing}\nmessage_timeout = \"1s\""),
@@ -157,6 +157,6 @@ fn servers_that_can_be_played_are_warnings() {
 fn mistake_of_an_authenticator_is_told_once() {
     let file = format!("[[auth]]\nname = \"a\"\nleeway = 3\n{SERVICE}\nauth = \"a\"\n");
     let error = load(&file, &[], &[]).expect_err("leeway has no unit");
-    assert!(error.contains("auth.leeway"), "{error}");
+    assert!(error.contains("auth \"a\": leeway"), "{error}");
     assert!(!error.contains("no authenticator"), "{error}");
 }

@@ -4,6 +4,8 @@ mod auth;
 mod conditions;
 mod mistakes;
 mod printed;
+mod starter;
+mod warnings;
 
 use std::time::Duration;
 
@@ -266,6 +268,27 @@ fn variables_of_an_orchestrator_are_not_ours() {
         ("OTHER", "x"),
     ];
     assert!(load(SERVICE, &variables, &[]).is_ok());
+}
+
+/// What looks like one of these, and is a key with an underscore too few, is told.
+#[test]
+fn keys_with_too_few_underscores_are_not_an_orchestrators() {
+    for (variable, meant) in [
+        ("SOCKJS_GATEWAY_SERVER_REUSE_PORT", "SERVER__REUSE_PORT"),
+        ("SOCKJS_GATEWAY_ADMIN_LISTEN", "ADMIN__LISTEN"),
+        ("SOCKJS_GATEWAY_DRAIN_WINDOW", "DRAIN__WINDOW"),
+        (
+            "SOCKJS_GATEWAY_DEFAULTS_UPSTREAM_DIAL_TIMEOUT",
+            "DEFAULTS__UPSTREAM__DIAL_TIMEOUT",
+        ),
+    ] {
+        let error = load(SERVICE, &[(variable, "true")], &[]).expect_err(variable);
+        let expected = format!("two underscores, as in {meant}");
+        assert!(
+            error.contains(variable) && error.contains(&expected),
+            "{error}"
+        );
+    }
 }
 
 /// What arguments say of the one service holds against variables, which may add to it.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
-use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::server::{
+    ClientHello, ResolvesServerCert, WantsServerCert, WebPkiClientVerifier,
+};
+use tokio_rustls::rustls::sign::{CertifiedKey, SigningKey};
+use tokio_rustls::rustls::{ConfigBuilder, Error, InconsistentKeys, RootCertStore, ServerConfig};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
+use super::{CertificateFiles, TlsConfig, TlsError, TlsPart, TlsRemark};
 
 /// What the files of a [`TlsConfig`] held when they were read. Two are equal when they are of one reading.
 #[derive(Clone, Debug)]
@@ -38,39 +40,35 @@ impl TlsConfig {
     /// # Errors
     /// The first that cannot be used.
     pub(crate) fn read(&self) -> Result<TlsFiles, TlsError> {
+        self.read_parts().map_err(|errors| {
+            let first = errors.into_iter().next();
+            first.map_or(TlsError::Empty, |(_, error)| error)
+        })
+    }
+
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// All that cannot be used, at least one.
+    pub(crate) fn read_parts(&self) -> Result<TlsFiles, Vec<(TlsPart, TlsError)>> {
         let provider = Arc::new(ring::default_provider());
-        let mut certificates = Vec::with_capacity(self.certificates.len());
-        for files in &self.certificates {
-            certificates.push(files.load(&provider)?);
+        let (mut certificates, mut errors) =
+            (Vec::with_capacity(self.certificates.len()), Vec::new());
+        for (index, files) in self.certificates.iter().enumerate() {
+            match files.load(index, &provider) {
+                Ok(named) => certificates.push(named),
+                Err(found) => errors.extend(found),
+            }
         }
-        if certificates.is_empty() {
-            return Err(TlsError::Empty);
+        if self.certificates.is_empty() {
+            errors.push((TlsPart::Whole, TlsError::Empty));
         }
-        let unsupported = |error: &dyn fmt::Display| {
-            let path = self.client_ca.clone().unwrap_or_default();
-            TlsError::Unsupported(path, error.to_string())
-        };
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unsupported(&error))?;
-        let builder = match &self.client_ca {
-            None => builder.with_no_client_auth(),
-            Some(path) => {
-                let mut roots = RootCertStore::empty();
-                roots.add_parsable_certificates(read_certificates(path)?);
-                if roots.is_empty() {
-                    return Err(TlsError::NoCertificate(path.clone()));
-                }
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-                let verifier = if self.client_optional {
-                    verifier.allow_unauthenticated()
-                } else {
-                    verifier
-                };
-                builder.with_client_cert_verifier(
-                    verifier.build().map_err(|error| unsupported(&error))?,
-                )
+        let builder = self.authenticating(provider);
+        let builder = match builder {
+            Ok(builder) if errors.is_empty() => builder,
+            builder => {
+                errors.extend(builder.err());
+                return Err(errors);
             }
         };
         let chains = self.certificates.iter().zip(&certificates);
@@ -83,6 +81,40 @@ impl TlsConfig {
             config.ticketer = ticketer;
         }
         Ok(TlsFiles(Arc::new(Held { config, chains })))
+    }
+
+    /// What begins a configuration, with whom clients' certificates are to be signed by.
+    fn authenticating(
+        &self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, (TlsPart, TlsError)> {
+        let unsupported = |error: &dyn fmt::Display| {
+            let path = self.client_ca.clone().unwrap_or_default();
+            (
+                TlsPart::ClientCa,
+                TlsError::Unsupported(path, error.to_string()),
+            )
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unsupported(&error))?;
+        let Some(path) = &self.client_ca else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let certificates = read_certificates(path).map_err(|error| (TlsPart::ClientCa, error))?;
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates);
+        if roots.is_empty() {
+            return Err((TlsPart::ClientCa, TlsError::NoCertificate(path.clone())));
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = if self.client_optional {
+            verifier.allow_unauthenticated()
+        } else {
+            verifier
+        };
+        let verifier = verifier.build().map_err(|error| unsupported(&error))?;
+        Ok(builder.with_client_cert_verifier(verifier))
     }
 
     /// What will not work for browsers, now.
@@ -115,33 +147,46 @@ impl TlsFiles {
 }
 
 impl CertificateFiles {
-    fn load(&self, provider: &CryptoProvider) -> Result<Named, TlsError> {
-        let chain = read_certificates(&self.certificate)?;
-        let names = names_of(&chain[0])
-            .map_err(|why| TlsError::Unsupported(self.certificate.clone(), why))?;
-        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => TlsError::NoKey(self.key.clone()),
-            error => unreadable(&self.key, &error),
-        })?;
-        let key = provider.key_provider.load_private_key(key);
-        let key =
-            key.map_err(|error| TlsError::Unsupported(self.key.clone(), error.to_string()))?;
-        let certified = CertifiedKey::new(chain, key);
+    /// Errors are of both files, each if it is wrong.
+    fn load(
+        &self,
+        index: usize,
+        provider: &CryptoProvider,
+    ) -> Result<Named, Vec<(TlsPart, TlsError)>> {
+        let (certificate, key) = (TlsPart::Certificate(index), TlsPart::Key(index));
+        let chain = read_certificates(&self.certificate).map_err(|error| (certificate, error));
+        let private = self.load_key(provider).map_err(|error| (key, error));
+        let (chain, private) = match (chain, private) {
+            (Ok(chain), Ok(private)) => (chain, private),
+            (chain, private) => return Err(chain.err().into_iter().chain(private.err()).collect()),
+        };
+        let unsupported = |error: &dyn fmt::Display| {
+            let error = TlsError::Unsupported(self.certificate.clone(), error.to_string());
+            vec![(certificate, error)]
+        };
+        let names = names_of(&chain[0]).map_err(|why| unsupported(&why))?;
+        let certified = CertifiedKey::new(chain, private);
         match certified.keys_match() {
             // Some keys do not tell.
             Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-            Err(Error::InconsistentKeys(_)) => return Err(TlsError::WrongKey(self.clone())),
-            Err(error) => {
-                return Err(TlsError::Unsupported(
-                    self.certificate.clone(),
-                    error.to_string(),
-                ));
+            Err(Error::InconsistentKeys(_)) => {
+                return Err(vec![(key, TlsError::WrongKey(self.clone()))]);
             }
+            Err(error) => return Err(unsupported(&error)),
         }
         Ok(Named {
             names,
             certified: Arc::new(certified),
         })
+    }
+
+    fn load_key(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, TlsError> {
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(|error| match error {
+            pem::Error::NoItemsFound => TlsError::NoKey(self.key.clone()),
+            error => unreadable(&self.key, &error),
+        })?;
+        let key = provider.key_provider.load_private_key(key);
+        key.map_err(|error| TlsError::Unsupported(self.key.clone(), error.to_string()))
     }
 }
 

@@ -39,6 +39,19 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+/// What of a [`TlsConfig`] is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TlsPart {
+    /// The certificate in this place.
+    Certificate(usize),
+    /// The key in this place.
+    Key(usize),
+    /// `client_ca`
+    ClientCa,
+    /// All of it.
+    Whole,
+}
+
 /// TLS cannot be offered with these files. `Display` says which, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

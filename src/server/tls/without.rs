@@ -6,7 +6,7 @@ use std::io;
 use crate::metrics::TlsOutcome;
 
 use super::super::stream::Stream;
-use super::{TlsConfig, TlsError, TlsRemark};
+use super::{TlsConfig, TlsError, TlsPart, TlsRemark};
 
 /// There is none.
 #[derive(Clone, Debug)]
@@ -45,6 +45,10 @@ impl Acceptor {
 impl TlsConfig {
     pub(crate) fn read(&self) -> Result<TlsFiles, TlsError> {
         Err(TlsError::NotBuilt)
+    }
+
+    pub(crate) fn read_parts(&self) -> Result<TlsFiles, Vec<(TlsPart, TlsError)>> {
+        Err(vec![(TlsPart::Whole, TlsError::NotBuilt)])
     }
 
     /// What will not work for browsers, now.
