@@ -98,7 +98,7 @@ impl Config {
                 let what = format!(
                     "{path:?} is where the admin listener has something else; write another path, like {:?}",
                     if key == "live_path" {
-                        "/alive"
+                        "/live"
                     } else {
                         "/ready"
                     }

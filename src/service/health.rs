@@ -21,7 +21,7 @@ use super::{Dispatched, Gateway};
 pub struct HealthConfig {
     /// Whether the gateway itself answers at the two paths, beside its services. Default no.
     pub public: bool,
-    /// Answers 200 as long as the process answers at all. Default `/alive`.
+    /// Answers 200 as long as the process answers at all. Default `/live`.
     pub live_path: Arc<str>,
     /// Answers 200 while new sessions are served, else 503 and why. Default `/ready`.
     pub ready_path: Arc<str>,
@@ -59,7 +59,7 @@ impl Default for HealthConfig {
     fn default() -> Self {
         Self {
             public: false,
-            live_path: "/alive".into(),
+            live_path: "/live".into(),
             ready_path: "/ready".into(),
             upstreams: UpstreamHealth::Ignore,
             upstream_interval: Duration::from_secs(10),

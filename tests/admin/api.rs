@@ -163,7 +163,7 @@ async fn head_is_get_without_the_body() {
     for path in [
         "/",
         "/admin.js",
-        "/alive",
+        "/live",
         "/ready",
         "/metrics",
         "/api/v1/status",

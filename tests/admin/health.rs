@@ -1,4 +1,4 @@
-//! `/alive` and `/ready`: on the admin listener, and where services listen by choice.
+//! `/live` and `/ready`: on the admin listener, and where services listen by choice.
 
 use sockjs_gateway::client::Transport;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -10,14 +10,14 @@ use crate::support::{ECHO, Gateway, LOOPBACK, end, err, run};
 #[tokio::test]
 async fn ready_knows_of_a_drain() {
     let gateway = Gateway::start(&format!("{LOOPBACK}[health]\npublic = true\n{ECHO}")).await;
-    assert_eq!(gateway.public("/alive").await, (200, "live\n".to_owned()));
+    assert_eq!(gateway.public("/live").await, (200, "live\n".to_owned()));
     assert_eq!(gateway.public("/ready").await, (200, "ready\n".to_owned()));
     let mut session = gateway.open(Transport::Websocket).await;
     let (status, outcome) = gateway.post("/api/v1/drain", "{}").await;
     assert_eq!((status, &outcome["sessions"]), (200, &1.into()));
     let draining = (503, "draining\n".to_owned());
     assert_eq!(gateway.public("/ready").await, draining);
-    assert_eq!(gateway.public("/alive").await.0, 200);
+    assert_eq!(gateway.public("/live").await.0, 200);
     assert_eq!(gateway.get("/ready").await.0, 503);
     assert_eq!(
         end(&mut session).await,
@@ -33,7 +33,7 @@ async fn ready_knows_of_a_drain() {
 async fn health_is_public_by_choice_only() {
     let gateway = Gateway::start(&format!("{LOOPBACK}{ECHO}")).await;
     assert_eq!(gateway.public("/ready").await.0, 404);
-    assert_eq!(gateway.get("/alive").await.0, 200);
+    assert_eq!(gateway.get("/live").await.0, 200);
     // Orchestrators ask under whatever name.
     let host = "Host: 10.1.2.3:8082\r\n";
     assert_eq!(gateway.ask("GET", "/ready", host, "").await.0, 200);
