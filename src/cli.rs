@@ -48,7 +48,7 @@ Examples:
       Try every transport in a browser, with nothing else installed.
   sockjs-gateway --to ws://127.0.0.1:9000/socket
       SockJS at http://127.0.0.1:8081/sockjs in front of a WebSocket server.
-  sockjs-gateway --to ws://127.0.0.1:9000/socket --listen 0.0.0.0:80 --prefix /live --origin https://app.example.com
+  sockjs-gateway --to ws://127.0.0.1:9000/socket --listen 0.0.0.0:80 --prefix /chat --origin https://app.example.com
       Reachable from outside, for the pages of one other site.
   sockjs-gateway run --config gateway.toml
       Several services, with options; `config default` prints a file to start from.
@@ -59,9 +59,9 @@ Examples:
   sockjs-gateway status --config gateway.toml
       How the gateway is that runs with it; likewise sessions, drain, undrain and reload.
 
-  sockjs-gateway doctor https://app.example.com/live
+  sockjs-gateway doctor https://app.example.com/chat
       What the network between here and a service does to SockJS, and what to change.
-  sockjs-gateway connect https://app.example.com/live
+  sockjs-gateway connect https://app.example.com/chat
       A session in the terminal: lines in, lines out.
   sockjs-gateway bench http://127.0.0.1:8081/sockjs
       Load on a service of yours, and what it costs.

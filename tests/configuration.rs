@@ -85,7 +85,7 @@ fn default_file_is_valid() {
     let file = File::new("default", &printed(&["config", "default"]));
     let said = printed(&["check", "--config", file.path()]);
     assert!(
-        said.contains("service \"/live\" (live) to ws://127.0.0.1:9000/socket"),
+        said.contains("service \"/chat\" (chat) to ws://127.0.0.1:9000/socket"),
         "{said}"
     );
 }

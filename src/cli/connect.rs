@@ -24,7 +24,7 @@ Examples:
       Type lines; Ctrl-D or Ctrl-C ends the session.
   echo hello | sockjs-gateway connect http://127.0.0.1:8081/echo --stay=1s
       Send a line, and print what comes for a second more.
-  sockjs-gateway connect https://app.example.com/live --transport xhr-polling --stay --json | jq .text
+  sockjs-gateway connect https://app.example.com/chat --transport xhr-polling --stay --json | jq .text
       Listen, on one transport, to what can be read by programs.
 
 With --json every line of output is an object with a field \"event\":

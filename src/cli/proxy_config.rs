@@ -16,7 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   sockjs-gateway proxy-config nginx --config gateway.toml --server-name example.com
       For the services of a configuration file.
-  sockjs-gateway proxy-config caddy --to ws://127.0.0.1:9000/socket --prefix /live
+  sockjs-gateway proxy-config caddy --to ws://127.0.0.1:9000/socket --prefix /chat
       For the one service that these arguments run.
   sockjs-gateway proxy-config haproxy --gateway 10.0.0.1:8081 --gateway 10.0.0.2:8081
       For two gateways: every session stays with one of them.

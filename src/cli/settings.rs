@@ -27,7 +27,7 @@ pub(super) struct Settings {
     /// Where to listen, like 0.0.0.0:8081 or unix:/run/gateway.sock; may be repeated [default: the file's, or 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<ListenAddress>,
-    /// Any key of a file, like server.backlog=128 or service.live.heartbeat_delay=10s; may be repeated
+    /// Any key of a file, like server.backlog=128 or service.chat.heartbeat_delay=10s; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_setting)]
     set: Vec<(String, String)>,
 }

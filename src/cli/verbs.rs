@@ -29,7 +29,7 @@ Exit codes: 0 done, 1 the gateway refused, and says why, 64 wrong arguments or c
 
 const SESSIONS_EXAMPLES: &str = "\
 Examples:
-  sockjs-gateway sessions list --config gateway.toml --service /live --state waiting
+  sockjs-gateway sessions list --config gateway.toml --service /chat --state waiting
       Sessions whose browser is expected back.
   sockjs-gateway sessions kick --config gateway.toml --user ada
       End every session of a user.

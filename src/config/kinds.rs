@@ -313,7 +313,7 @@ impl Kind for Addresses {
 
 impl Kind for Name {
     type Held = String;
-    const SHAPE: Shape = Shape::Text("live");
+    const SHAPE: Shape = Shape::Text("chat");
 
     fn read(value: &Value) -> Result<String, Vec<Mistake>> {
         const LONGEST: usize = 64;
@@ -336,12 +336,12 @@ impl Kind for Name {
 
 impl Kind for Prefix {
     type Held = Arc<str>;
-    const SHAPE: Shape = Shape::Text("/live");
+    const SHAPE: Shape = Shape::Text("/chat");
 
     fn read(value: &Value) -> Result<Arc<str>, Vec<Mistake>> {
         let prefix = parsed(
             value,
-            "a text; write a path in quotes, like \"/live\"",
+            "a text; write a path in quotes, like \"/chat\"",
             |text| Some(Arc::from(text)),
         )?;
         match ServiceConfig::new(Arc::clone(&prefix)).check() {

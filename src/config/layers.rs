@@ -47,7 +47,7 @@ pub struct OneService {
 /// A key from an argument.
 #[derive(Clone, Debug)]
 pub struct Setting {
-    /// Like `listen`, `server.backlog`, `defaults.resume`, `service.live.heartbeat_delay`.
+    /// Like `listen`, `server.backlog`, `defaults.resume`, `service.chat.heartbeat_delay`.
     pub path: String,
     /// As it would stand in a variable.
     pub value: String,

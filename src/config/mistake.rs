@@ -10,7 +10,7 @@ use crate::backend::without_secrets;
 pub struct Mistake {
     /// Where it stands.
     pub origin: Origin,
-    /// The key, with the tables that it is in: `service "/live": upstream.dial_timeout`. Empty when it is not about one.
+    /// The key, with the tables that it is in: `service "/chat": upstream.dial_timeout`. Empty when it is not about one.
     pub key: String,
     /// What is wrong, and what to write instead.
     pub what: String,

@@ -14,7 +14,7 @@ use super::{Config, find};
 struct Shown {
     /// `[server]`, `[[service]]`, …; empty for the top level. With the number of the service, so that two of them differ.
     heading: (usize, String),
-    /// `server.backlog`, `service.live.origins`
+    /// `server.backlog`, `service.chat.origins`
     path: String,
     section: &'static str,
     name: &'static str,

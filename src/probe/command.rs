@@ -20,13 +20,13 @@ use super::{Target, examine};
 
 const EXAMPLES: &str = "\
 Examples:
-  sockjs-gateway doctor https://app.example.com/live
+  sockjs-gateway doctor https://app.example.com/chat
       What the network between here and there does to SockJS.
-  sockjs-gateway doctor https://app.example.com/live --no-idle
+  sockjs-gateway doctor https://app.example.com/chat --no-idle
       Without the 100 seconds of silence.
-  sockjs-gateway doctor https://app.example.com/live --proxy http://proxy.example:3128
+  sockjs-gateway doctor https://app.example.com/chat --proxy http://proxy.example:3128
       Through a proxy; otherwise HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY say which.
-  sockjs-gateway doctor https://app.example.com/live --header 'Authorization: Bearer TOKEN'
+  sockjs-gateway doctor https://app.example.com/chat --header 'Authorization: Bearer TOKEN'
       A service with `auth`; `--header 'Cookie: NAME=VALUE'` where the token is in a cookie.
 
 A service of a gateway with `doctor = true` is tested in full. Of another service it is tested what can be: it gets one
@@ -41,7 +41,7 @@ const SILENCES: [u64; 3] = [10, 30, 60];
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct DoctorArguments {
-    /// Address of a SockJS service, like https://app.example.com/live
+    /// Address of a SockJS service, like https://app.example.com/chat
     #[arg(value_name = "URL")]
     url: String,
     /// Print {report, seen, verdict, code} as JSON

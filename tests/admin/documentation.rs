@@ -48,7 +48,7 @@ fn differences(path: &str, example: &Value, answer: &Value, found: &mut Vec<Stri
 async fn examples_are_as_they_say() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/admin.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let live = "[[service]]\nprefix = \"/live\"\nbackend = \"ws://127.0.0.1:9/socket\"\n";
+    let live = "[[service]]\nprefix = \"/chat\"\nbackend = \"ws://127.0.0.1:9/socket\"\n";
     // Sorted, the service with an upstream comes first, as in the example.
     let echo_service = ECHO.replace("/echo", "/zecho");
     let gateway = Gateway::start(&format!(
@@ -61,7 +61,7 @@ async fn examples_are_as_they_say() {
         builder.transports([transport]).unwrap().connect().await
     };
     // It ends with 1014.
-    let failed = open("/live", Transport::Websocket).await;
+    let failed = open("/chat", Transport::Websocket).await;
     if let Ok(mut failed) = failed {
         while failed.recv().await.is_some() {}
     }

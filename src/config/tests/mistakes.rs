@@ -218,7 +218,7 @@ fn mistakes_are_named_with_their_place() {
         ),
         (
             "[[service]]\nbackend = \"echo:\"".to_owned(),
-            "FILE:1:1: service number 1: prefix: is missing; write prefix = \"/live\"",
+            "FILE:1:1: service number 1: prefix: is missing; write prefix = \"/chat\"",
         ),
         (
             "[[service]]\nprefix = \"/a\"".to_owned(),
