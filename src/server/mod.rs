@@ -32,9 +32,9 @@ use crate::service::{ConnectionInfo, Gateway};
 
 pub use config::ServerConfig;
 pub use listener::{InvalidListenAddress, ListenAddress, ListenerConfig};
+pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 #[cfg(feature = "cli")]
 pub(crate) use tls::{TlsFiles, TlsPart};
-pub use tls::{CertificateFiles, TlsConfig, TlsError, TlsRemark};
 
 use connection::Seat;
 pub use gate::ConnectionCounts;
