@@ -160,6 +160,7 @@ impl ServiceConfig {
     }
 
     /// Whether any transport is on.
+    #[cfg(feature = "cli")]
     pub(crate) fn has_transports(&self) -> bool {
         let mut endpoints = TRANSPORTS.iter().flat_map(|transport| {
             let endpoints = transport.endpoints.iter();

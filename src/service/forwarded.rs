@@ -43,6 +43,7 @@ impl TrustedProxies {
     }
 
     /// The network that everybody is in, if it is one of them.
+    #[cfg(feature = "cli")]
     pub(crate) fn everybody(&self) -> Option<IpNet> {
         let mut networks = self.networks.iter();
         networks.find(|network| network.prefix_len() == 0).copied()

@@ -207,6 +207,7 @@ impl fmt::Display for AllowedOrigin {
 
 impl AllowedOrigin {
     /// Whether it is every site of a top-level domain, as `https://*.com` is.
+    #[cfg(feature = "cli")]
     pub(crate) fn is_of_whole_domain(&self) -> bool {
         let below = self.host.strip_prefix('.');
         below.is_some_and(|domain| {
