@@ -7,7 +7,7 @@ use crate::registry::ClientPrefixes;
 use crate::server::ServerConfig;
 use crate::service::Origins;
 use crate::session::{InboundRate, SessionConfig, SlowConsumer};
-use crate::transport::TransportConfig;
+use crate::transport::{TRANSPORTS, TransportConfig};
 
 use super::key::Key;
 use super::keys::SERVICE;
@@ -136,7 +136,7 @@ const CONDITIONS: &[Condition<ServiceSettings>] = &[
         section: "",
         key: "transports",
         needs: &["websocket"],
-        holds: |settings| settings.config.transports.is_none() || settings.config.has_transports(),
+        holds: |settings| settings.config.transports.is_none() || has_transports(settings),
         lacks: "websocket = true: none of these transports is left",
     },
     Condition {
@@ -228,6 +228,16 @@ const OF_CLIENTS: &[&str] = &[
     "sessions_per_second_per_client",
     "auth",
 ];
+
+/// Whether a transport is left.
+fn has_transports(settings: &ServiceSettings) -> bool {
+    let config = &settings.config;
+    TRANSPORTS.iter().any(|transport| {
+        let mut endpoints = transport.endpoints.iter();
+        let is_served = config.websocket || endpoints.any(|endpoint| !endpoint.hints.websocket);
+        is_served && config.offers(transport.name)
+    })
+}
 
 fn tells_clients_apart(settings: &ServiceSettings) -> bool {
     let clients = &settings.config.clients;

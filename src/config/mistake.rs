@@ -32,11 +32,15 @@ impl Mistake {
 
     /// A value that its key does not take.
     pub(super) fn of_value(value: &Value, expected: impl fmt::Display) -> Self {
-        Self::new(
-            &value.origin,
-            "",
-            format!("{} is not {expected}", shortened(value)),
-        )
+        let mut expected = expected.to_string();
+        // Outside of files nothing is quoted.
+        if matches!(value.origin, Origin::Environment(_) | Origin::Argument(_)) {
+            for quoted in [", in quotes", " in quotes", ", without quotes"] {
+                expected = expected.replace(quoted, "");
+            }
+        }
+        let what = format!("{} is not {expected}", shortened(value));
+        Self::new(&value.origin, "", what)
     }
 
     /// The same, within one of several tables of a name, which is called so: behind the name of them all stands a blank.

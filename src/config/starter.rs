@@ -136,7 +136,9 @@ fn example_of(field: &Field) -> Value {
     let own = field.example;
     match field.shape {
         Shape::Boolean => own.is_some_and(|text| text == "true").into(),
-        Shape::Choice(names) => Value::text(own.or_else(|| names().first().copied()).unwrap_or_default()),
+        Shape::Choice(names) => {
+            Value::text(own.or_else(|| names().first().copied()).unwrap_or_default())
+        }
         Shape::Count { least, .. } => {
             integer(own.and_then(|text| text.parse().ok()).unwrap_or(least))
         }

@@ -18,7 +18,8 @@ impl Config {
         let mut warnings: Vec<_> = self.admin_warning().into_iter().collect();
         warnings.extend(self.auth_warnings());
         warnings.extend(self.tls_warnings());
-        if let Some(everybody) = self.gateway.trusted_proxies.everybody() {
+        let mut proxies = self.gateway.trusted_proxies.entries();
+        if let Some(everybody) = proxies.find(|network| network.ends_with("/0")) {
             let origin = self.origin_of("", "trusted_proxies");
             let what = format!(
                 "{everybody} is everybody: whoever connects can say that it is another, and what the host and scheme are that origins are compared with; name the proxies alone"
@@ -56,7 +57,10 @@ impl Config {
                 warn("", "origins", what);
             }
             Origins::List(list) => {
-                for wide in list.iter().filter(|origin| origin.is_of_whole_domain()) {
+                for wide in list
+                    .iter()
+                    .filter(|origin| is_of_whole_domain(&origin.to_string()))
+                {
                     let what = format!(
                         "{wide} is every site below a top-level domain, and anybody can have one there; name the sites"
                     );
@@ -106,4 +110,12 @@ impl Config {
     fn is_written(&self, index: usize, key: &str) -> bool {
         self.origin_in_service(index, "", key) != super::Origin::Default
     }
+}
+
+/// Whether an origin is every site of a top-level domain, as `https://*.com` is.
+fn is_of_whole_domain(origin: &str) -> bool {
+    let below = origin.split_once("://*.").map(|(_, below)| below);
+    let domain = below.map(|below| below.split(':').next().unwrap_or_default());
+    domain
+        .is_some_and(|domain| !domain.trim_end_matches('.').contains('.') && domain != "localhost")
 }

@@ -159,15 +159,6 @@ impl ServiceConfig {
         }
     }
 
-    /// Whether any transport is on.
-    pub(crate) fn has_transports(&self) -> bool {
-        let mut endpoints = TRANSPORTS.iter().flat_map(|transport| {
-            let endpoints = transport.endpoints.iter();
-            endpoints.map(|endpoint| (transport.name, endpoint.hints.websocket))
-        });
-        endpoints.any(|(name, is_websocket)| self.permits(name, is_websocket))
-    }
-
     /// Whether the transport of that name is on.
     pub(crate) fn offers(&self, transport: &str) -> bool {
         match &self.transports {

@@ -42,12 +42,6 @@ impl TrustedProxies {
         networks.chain(self.unix.then(|| UNIX.to_owned()))
     }
 
-    /// The network that everybody is in, if it is one of them.
-    pub(crate) fn everybody(&self) -> Option<IpNet> {
-        let mut networks = self.networks.iter();
-        networks.find(|network| network.prefix_len() == 0).copied()
-    }
-
     fn trusts(&self, address: IpAddr) -> bool {
         self.networks
             .iter()

@@ -206,14 +206,6 @@ impl fmt::Display for AllowedOrigin {
 }
 
 impl AllowedOrigin {
-    /// Whether it is every site of a top-level domain, as `https://*.com` is.
-    pub(crate) fn is_of_whole_domain(&self) -> bool {
-        let below = self.host.strip_prefix('.');
-        below.is_some_and(|domain| {
-            !domain.trim_end_matches('.').contains('.') && domain != "localhost"
-        })
-    }
-
     fn matches(&self, origin: &Parts<'_>) -> bool {
         let host = canonical(origin.host);
         let host_matches = if self.host.starts_with('.') {

@@ -234,7 +234,9 @@ fn refused_origins_name_the_key_that_refuses_them() {
         (None, "`allow_missing_origin` of the service"),
         (Some("https://evil.example"), "`origins` of the service"),
     ] {
-        let mut server = echo_server("origins = \"same\"\nallow_missing_origin = false");
+        let mut server = Server::with_config(
+            "[[service]]\nprefix = \"/echo\"\nbackend = \"echo:\"\nallow_missing_origin = false\n",
+        );
         let request = Request::get("/echo/info");
         let request = match fields {
             Some(origin) => request.header("Origin", origin),

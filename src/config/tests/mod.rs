@@ -5,6 +5,7 @@ mod conditions;
 mod mistakes;
 mod printed;
 mod starter;
+mod together;
 mod warnings;
 
 use std::time::Duration;

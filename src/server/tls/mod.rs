@@ -41,6 +41,10 @@ pub struct CertificateFiles {
 
 /// What of a [`TlsConfig`] is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(all(feature = "cli", feature = "tls")),
+    allow(dead_code, reason = "only a configuration tells the parts apart")
+)]
 pub(crate) enum TlsPart {
     /// The certificate in this place.
     Certificate(usize),

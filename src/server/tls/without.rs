@@ -44,7 +44,7 @@ impl Acceptor {
 
 impl TlsConfig {
     pub(crate) fn read(&self) -> Result<TlsFiles, TlsError> {
-        Err(TlsError::NotBuilt)
+        self.read_parts().map_err(|_| TlsError::NotBuilt)
     }
 
     pub(crate) fn read_parts(&self) -> Result<TlsFiles, Vec<(TlsPart, TlsError)>> {
