@@ -226,11 +226,18 @@ impl Registry {
     }
 
     /// Whose queue memory it is that runs short.
-    pub(super) fn short_of_memory(&self) -> Limit {
+    fn short_of_memory(&self) -> Limit {
         match self.queue_memory().is_full_to_the_mark() {
             true => Limit::Memory,
             false => Limit::AllMemory,
         }
+    }
+
+    /// Tells that there is no queue memory for somebody new; what to answer.
+    pub(super) fn refuse_for_memory(&self) -> CloseReason {
+        let limit = self.short_of_memory();
+        self.counts().reached(limit, Culprit::default());
+        CloseReason::OUT_OF_BUDGET
     }
 
     /// Whose number of sessions it is that is reached.

@@ -236,7 +236,7 @@ impl Connection {
 
     /// From where it was opened, where that is known.
     pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.sender.handle.opening().address
+        self.sender.handle.address()
     }
 
     /// Where its service counts.

@@ -130,6 +130,11 @@ impl SessionHandle {
         self.locked(|state| state.session.handle_earlier_deadline());
     }
 
+    /// Where the browser is, after trusted proxies. Takes no lock.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.address.as_deref().copied()
+    }
+
     /// Whom it belongs to.
     pub(super) const fn owner(&self) -> &Owner {
         &self.owner

@@ -212,7 +212,7 @@ impl SessionHandle {
         self.end(EndCause::Violation, CloseReason::TOO_BIG);
     }
 
-    /// It reached a limit: that is counted and told.
+    /// It reached a limit: that is counted and told. Also under its lock, which nothing here takes.
     pub(crate) fn reached(&self, limit: Limit) {
         self.counts().reached(limit, self.culprit());
     }
@@ -228,7 +228,7 @@ impl SessionHandle {
     fn culprit(&self) -> Culprit {
         Culprit {
             session: Some(self.id()),
-            peer: self.opening().address,
+            peer: self.address(),
             sessions: None,
         }
     }

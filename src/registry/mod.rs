@@ -224,11 +224,9 @@ impl Registry {
         }
         let budget = self.queue_memory();
         let room = (!budget.is_half_used()).then(|| budget.reserve(bytes));
-        room.flatten().map(Some).ok_or_else(|| {
-            self.counts()
-                .reached(self.short_of_memory(), Culprit::default());
-            CloseReason::OUT_OF_BUDGET
-        })
+        room.flatten()
+            .map(Some)
+            .ok_or_else(|| self.refuse_for_memory())
     }
 
     /// The session with that id, or a new one. One atomic step: of two requests with a new id one opens the session.
