@@ -289,7 +289,7 @@ const RULES: &[Rule] = &[
 /// Most lines of code (tests, comments and blank lines excluded) of a file, and of a `mod.rs`.
 const FILE_BUDGET: usize = 600;
 const MOD_BUDGET: usize = 350;
-const FEATURE_BUDGET: usize = 42;
+const FEATURE_BUDGET: usize = 44;
 
 struct Source {
     path: PathBuf,
