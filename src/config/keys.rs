@@ -45,7 +45,7 @@ pub(super) const TOP: &[Section<Config>] = &[
             watch: PauseOrOff => watch;
             /// sessions of all services together
             max_sessions: Count => gateway.max_sessions;
-            /// bytes that all queues and request bodies take together, beyond 16 KiB that each session has for itself. With seven eighths in
+            /// bytes that all queues, request bodies and kept heads take together; a session's queues of up to 16 KiB do not count. With seven eighths in
             /// use, new sessions are refused and the slowest end
             queue_memory: Size => gateway.queue_memory;
         },
