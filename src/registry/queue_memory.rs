@@ -63,6 +63,10 @@ impl Hold {
         budget: &Arc<Budget>,
         list: impl FnOnce() -> Listed,
     ) -> Asked {
+        // As for most sessions, most of the time.
+        if hold.is_none() && head.is_none() && queued <= FREE {
+            return Asked::Granted;
+        }
         let kept = || hold.as_ref().map_or(0, |hold| hold.head);
         let head = head.unwrap_or_else(kept);
         let head = if head <= FREE_HEAD { 0 } else { head };
