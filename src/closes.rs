@@ -56,6 +56,11 @@ pub(crate) fn meaning(code: u16, reason: &str) -> Option<Meaning> {
     }
 }
 
+/// Whether it is the reason of one of them, where the code is not known.
+pub(crate) fn is_reason(text: &str) -> bool {
+    KNOWN.iter().any(|(known, _)| *known.reason == *text)
+}
+
 /// 1014, whose reason says what the upstream did.
 fn of_upstream(reason: &str) -> Meaning {
     if let Some(status) = reason.strip_prefix("Upstream answered ") {

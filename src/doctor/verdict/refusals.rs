@@ -1,7 +1,7 @@
 //! Sessions that the gateway ended itself, with a code of its own: then its configuration, its upstream or whoever asks is the
 //! reason, and not the network.
 
-use crate::closes::{Meaning, meaning};
+use crate::closes::{Meaning, is_reason, meaning};
 use crate::doctor::report::{Close, Idle, Tested};
 
 use super::Finding;
@@ -17,6 +17,18 @@ fn of(close: Option<&Close>) -> Option<Meaning> {
 /// Whether the gateway ended this test.
 pub(super) fn is_refused(tested: &Tested) -> bool {
     of(tested.close.as_ref()).is_some()
+}
+
+/// Whether what went wrong is that the gateway ended the session.
+pub(super) fn is_told(error: &str) -> bool {
+    // The terminal tells the code too, the page the reason alone.
+    let close = error.strip_prefix("closed by the server: ");
+    match close.and_then(|close| close.split_once(' ')) {
+        Some((code, reason)) => code
+            .parse()
+            .is_ok_and(|code| meaning(code, reason).is_some()),
+        None => is_reason(error),
+    }
 }
 
 /// Whether the gateway ended this session while it was silent.

@@ -11,7 +11,12 @@ const USUAL_LIMIT: &str = "4 MiB";
 pub(super) fn upload_limited(case: &Case<'_>) -> Option<Finding> {
     let failed = case.report.upload.iter().find(|upload| !upload.ok)?;
     // What a size has nothing to do with.
-    if failed.status == Some(404) {
+    if failed.status == Some(404)
+        || failed
+            .error
+            .as_deref()
+            .is_some_and(super::refusals::is_told)
+    {
         return None;
     }
     let passed = case

@@ -241,3 +241,24 @@ fn plain_http_at_a_port_for_tls_is_named() {
         "{found:#?}"
     );
 }
+
+/// A test of a size that the gateway ended says nothing about sizes.
+#[test]
+fn refused_tests_of_sizes_are_not_a_matter_of_size() {
+    for error in [
+        "closed by the server: 1013 Too many sessions",
+        "Too many sessions",
+    ] {
+        let verdict = judged(|report, seen| {
+            ended_everywhere(report, seen, 1013, "Too many sessions");
+            report.upload = vec![Upload {
+                bytes: 4096.0,
+                ok: false,
+                error: Some(error.to_owned()),
+                ..Upload::default()
+            }];
+        });
+        assert!(find(&verdict, "session-refused").is_some(), "{error}");
+        assert!(find(&verdict, "upload-limited").is_none(), "{error}");
+    }
+}
