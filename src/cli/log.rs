@@ -10,6 +10,7 @@
 )]
 
 use std::backtrace::{Backtrace, BacktraceStatus};
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write};
 use std::panic::PanicHookInfo;
@@ -94,18 +95,29 @@ fn filter(wanted: Option<&OsStr>) -> (EnvFilter, Option<String>) {
     const OWN: &str = "sockjs_gateway";
     const WRITE: &str = "write a level, error, warn, info, debug, trace or off, or a level of a part, like sockjs_gateway=debug";
     let usual = || EnvFilter::new("info");
-    let Some(wanted) = wanted.filter(|wanted| !wanted.is_empty()) else {
+    let shown = wanted.unwrap_or_default().to_string_lossy();
+    // Blanks would be part of names, and an empty name that of every part.
+    let directives = shown.split(',').map(str::trim);
+    let directives: Vec<_> = directives
+        .filter(|directive| !directive.is_empty())
+        .collect();
+    if directives.is_empty() {
         return (usual(), None);
+    }
+    let read = match &shown {
+        Cow::Borrowed(_) => {
+            let read = EnvFilter::try_new(directives.join(","));
+            read.map_err(|error| error.to_string())
+        }
+        Cow::Owned(_) => Err("it is not UTF-8".to_owned()),
     };
-    let shown = wanted.to_string_lossy();
-    let read = wanted.to_str().ok_or_else(|| "it is not UTF-8".to_owned());
-    let read = read.and_then(|text| EnvFilter::try_new(text).map_err(|error| error.to_string()));
     match read {
         Ok(filter) => {
-            let lets_own = shown.split(',').map(str::trim).any(|directive| {
+            let lets_own = directives.iter().any(|directive| {
                 let target = directive.split(['=', '[']).next().unwrap_or_default();
+                let below = target.strip_prefix(OWN);
                 directive.parse::<LevelFilter>().is_ok()
-                    || target.starts_with(OWN)
+                    || below.is_some_and(|below| below.is_empty() || below.starts_with("::"))
                     || OWN.starts_with(target)
             });
             let complaint = || {
@@ -209,12 +221,14 @@ impl Log {
                 std::mem::swap(&mut queue.waiting, &mut taken);
                 queue.writing = true;
             }
+            let mut is_read = true;
             let mut rest = &taken[..];
             while !rest.is_empty() {
                 let (piece, behind) = rest.split_at(rest.len().min(PIECE));
                 if out.write_all(piece).is_err() {
                     let lines = rest.iter().filter(|&&byte| byte == b'\n').count();
                     self.0.lost.fetch_add(lines as u64, Ordering::Relaxed);
+                    is_read = false;
                     break;
                 }
                 rest = behind;
@@ -225,7 +239,8 @@ impl Log {
             // What a burst took is not kept.
             taken.shrink_to(PIECE);
             let lost = self.lost();
-            if lost > told {
+            // A line that is told where none can be written would be lost itself, and told of again.
+            if lost > told && is_read {
                 told = lost;
                 warn!(
                     dropped = lost,
@@ -324,13 +339,29 @@ mod tests {
             "info,sockjs_gateway::session=warn",
             "sockjs_gateway",
             "sockjs",
+            ",,",
         ] {
             assert_eq!(complaint(fine), None, "{fine}");
+        }
+        // Blanks are no part of names.
+        for (blank, meant) in [
+            (" info ", "info"),
+            ("h2=warn, info", "h2=warn,info"),
+            (",", "info"),
+        ] {
+            let (filter, complaint) = filter(Some(OsStr::new(blank)));
+            assert_eq!(complaint, None, "{blank:?}");
+            assert_eq!(
+                filter.to_string(),
+                EnvFilter::new(meant).to_string(),
+                "{blank:?}"
+            );
         }
         for wrong in [
             "warm",
             "foo[",
             "h2=debug",
+            "sockjs_gatewayx=debug",
             "info=warm",
             "sockjs_gateway=loud",
         ] {

@@ -1,6 +1,7 @@
 //! The log on standard error: who does not read it holds up nobody, and who does gets all of it.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitStatus;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,6 +41,21 @@ async fn end(mut program: Program) -> (Program, ExitStatus) {
     within("the end", ended).await.unwrap()
 }
 
+/// Lines that were lost so far, as the metrics at `socket` have them.
+async fn dropped(socket: &Path) -> f64 {
+    let mut metrics = UnixStream::connect(socket).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    metrics.write_all(request.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    let read = metrics.read_to_string(&mut page);
+    within("the metrics", read).await.unwrap();
+    let dropped = page
+        .lines()
+        .find_map(|line| line.strip_prefix("sockjs_log_lines_dropped_total "));
+    let dropped = dropped.unwrap_or_else(|| panic!("{page}"));
+    dropped.trim().parse().unwrap()
+}
+
 /// Standard error is a pipe that is full: requests are answered all the same, what could not be kept is counted, and the program
 /// stops in order and in time.
 #[tokio::test]
@@ -51,29 +67,25 @@ async fn nobody_has_to_read_the_log() {
     // More than may wait, and as much again.
     let path = format!("/{}", "x".repeat(6000));
     within("answers", ask_in_vain(port, &path, 3000)).await;
-    let mut metrics = UnixStream::connect(&socket).await.unwrap();
-    let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    metrics.write_all(request.as_bytes()).await.unwrap();
-    let mut page = String::new();
-    let read = metrics.read_to_string(&mut page);
-    within("the metrics", read).await.unwrap();
-    let dropped = page
-        .lines()
-        .find_map(|line| line.strip_prefix("sockjs_log_lines_dropped_total "));
-    let dropped = dropped.unwrap_or_else(|| panic!("{page}"));
-    assert!(dropped.trim().parse::<f64>().unwrap() > 100.0, "{dropped}");
+    let lost = dropped(&socket).await;
+    assert!(lost > 100.0, "{lost}");
     program.signal("TERM");
     let (_, status) = end(program).await;
     assert!(status.success(), "{status}");
 }
 
-/// Who is gone, with the pipe, is not needed either.
+/// Who is gone, with the pipe, is not needed either; and what is lost is counted, not told again and again where nobody can be told.
 #[tokio::test]
 async fn the_log_may_lose_its_reader() {
     let folder = Folder::new();
-    let (mut program, port) = run(&folder, "");
+    let socket = folder.file("admin");
+    let admin = format!("[admin]\nlisten = \"unix:{}\"\n", socket.display());
+    let (mut program, port) = run(&folder, &admin);
     program.stops_reading();
-    within("answers", ask_in_vain(port, "/nowhere", 100)).await;
+    within("answers", ask_in_vain(port, "/nowhere", 1000)).await;
+    let lost = dropped(&socket).await;
+    // A line for each request, and a few for connections.
+    assert!(lost <= 1100.0, "{lost}");
     program.signal("TERM");
     let (_, status) = end(program).await;
     assert!(status.success(), "{status}");
