@@ -17,6 +17,7 @@ use crate::service::{ConnectionInfo, Dispatched};
 use crate::transport::{Answer, Body, Request};
 
 use super::answer::{Wrong, events, json_of, method_not_allowed, refused, scraped};
+use super::guard::{self, Refusal};
 use super::sessions::{self, Kick, Query, close_reason};
 use super::{Admin, pages, status, tap};
 
@@ -94,6 +95,9 @@ pub(super) fn answer(admin: &Arc<Admin>, request: Request, connection: &Connecti
         return Answer::later(Dispatched::finish(health));
     }
     let path = request.uri.path();
+    if !guard::says_one_host(&request) {
+        return refused(Refusal::Host).into();
+    }
     let below = path.strip_prefix(ROOT);
     if below.is_none() && path != METRICS {
         return page(admin, &request).into();
@@ -167,6 +171,12 @@ async fn answer_call(
     request: Request,
 ) -> Result<Response<Body>, Wrong> {
     let query = request.uri.query().unwrap_or_default().to_owned();
+    if !matches!(call, Call::Sessions | Call::Tap(_))
+        && let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).next()
+    {
+        let what = format!("there is no parameter {name:?}; there are none here");
+        return Err(Wrong::request(what));
+    }
     let value = match call {
         Call::Status => status::status(admin).await,
         Call::Config => json!({ "keys": admin.process.config() }),

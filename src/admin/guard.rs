@@ -6,6 +6,7 @@ use http::uri::Authority;
 use http::{Method, StatusCode};
 
 use crate::fields::{FieldValue, Fields};
+use crate::transport::Request;
 
 use super::token::Token;
 
@@ -86,6 +87,16 @@ impl Guard {
         }
         Ok(())
     }
+}
+
+/// Whether an absolute target and `Host` name one host: the target's would count (RFC 9112 §3.2.2), and clients must send the same in both
+/// (§3.2).
+pub(super) fn says_one_host(request: &Request) -> bool {
+    let field = || request.fields.get(&HOST).map(FieldValue::as_bytes);
+    let target = request.uri.authority().map(Authority::as_str);
+    target.is_none_or(|target| {
+        field().is_some_and(|field| field.eq_ignore_ascii_case(target.as_bytes()))
+    })
 }
 
 fn bearer(value: FieldValue<'_>) -> Option<&[u8]> {

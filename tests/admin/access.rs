@@ -190,6 +190,11 @@ async fn other_sites_are_refused() {
     let gateway = Gateway::start(&format!("{LOOPBACK}{ECHO}")).await;
     let session = gateway.open(Transport::Websocket).await;
     let json = "Content-Type: application/json\r\n";
+    // The target would count, and not the field. (RFC 9112 §3.2.2)
+    for target in ["http://evil.example/api/v1/status", "http://evil.example/"] {
+        let answer = gateway.ask("GET", target, "Host: localhost\r\n", "").await;
+        assert_eq!(answer.0, 403, "{target}");
+    }
     for (fields, status) in [
         ("Host: evil.example\r\n", 403),
         ("Origin: http://evil.example\r\n", 403),

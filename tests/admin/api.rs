@@ -126,6 +126,9 @@ async fn filters_that_are_unknown_are_refused() {
         ("sessions", "sort=best", "queued"),
         (&tap, "content=true", "contents"),
         (&tap, "contents=yes", "false"),
+        ("status", "colour=red", "none"),
+        ("config", "colour=red", "none"),
+        (&format!("sessions/{id}"), "colour=red", "none"),
     ] {
         let (status, answer) = gateway.get(&format!("/api/v1/{path}?{wrong}")).await;
         assert_eq!(status, 400, "{wrong}: {answer}");
