@@ -20,7 +20,9 @@ pub(super) fn is_valid(field: &[u8]) -> bool {
             None => (field, None),
         },
     };
-    host.iter().copied().all(is_in_name) && port.is_none_or(is_port)
+    // A port alone names nobody. (RFC 9110 §4.2.1)
+    let names = !host.is_empty() || port.is_none();
+    names && host.iter().copied().all(is_in_name) && port.is_none_or(is_port)
 }
 
 /// Of a registered name or an IPv4 address: unreserved, sub-delims and percent-encoded. (RFC 3986 §3.2.2)
@@ -63,7 +65,7 @@ mod tests {
         }
         for wrong in [
             "a b", "a/b?c", "a:99999", "u@h", "[::1", "a:b:c", "a:b", "a\tb", "[::1]x", "[x]",
-            "::1", "a#b", "a\u{fc}", "\"a\"", "a,b c", "[::1]:x",
+            "::1", "a#b", "a\u{fc}", "\"a\"", "a,b c", "[::1]:x", ":80", ":",
         ] {
             assert!(!is_valid(wrong.as_bytes()), "{wrong:?}");
         }

@@ -362,12 +362,21 @@ impl fmt::Debug for GatewayBuilder {
 
 /// What is wrong with the host that a request is for: requests that proxies may have read differently end here. (RFC 9112 §3.2)
 fn wrong_host(request: &Request) -> Option<&'static str> {
+    const NO_HOST: &str = "The request is for no host, with a port or without.";
+    // What an absolute target says counts, and not the field. (RFC 9112 §3.2.2)
+    let said = request.uri.authority().map(Authority::as_str);
+    if said.is_some_and(|said| said.is_empty() || !host::is_valid(said.as_bytes())) {
+        return Some(NO_HOST);
+    }
+    if !matches!(request.uri.scheme_str(), None | Some("http" | "https")) {
+        return Some("Only http and https are spoken here.");
+    }
     let mut hosts = request.fields.get_all(&HOST);
     match (hosts.next(), hosts.next()) {
         (None, _) if request.version != Version::HTTP_11 => None,
         (None, _) | (_, Some(_)) => Some("Exactly one Host field is required."),
         (Some(host), None) if host::is_valid(host.as_bytes()) => None,
-        (Some(_), None) => Some("The Host field is no host, with a port or without."),
+        (Some(_), None) => Some(NO_HOST),
     }
 }
 

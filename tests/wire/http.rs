@@ -243,6 +243,15 @@ fn hosts_and_targets_that_cannot_be_are_refused() {
         let request = format!("GET /echo HTTP/1.1\r\nHost: {host}\r\n\r\n");
         assert_eq!(exchange(&server, &request).0, 200, "{request:?}");
     }
+    for target in [
+        "http://u:p@a/echo",
+        "http://a:x/echo",
+        "http://a:99999/echo",
+        "ftp://a/echo",
+    ] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(exchange(&server, &request).0, 400, "{request:?}");
+    }
     let fragment = "GET /echo#x HTTP/1.1\r\nHost: a\r\n\r\n";
     assert_eq!(exchange(&server, fragment).0, 400);
 }
