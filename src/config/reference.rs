@@ -27,7 +27,7 @@ Each overrides what is above it:
 3. the file
 4. variables of the environment: `SOCKJS_GATEWAY_` and the key in capitals, with two underscores between the parts of its path:
    `SOCKJS_GATEWAY_LISTEN`, `SOCKJS_GATEWAY_SERVER__BACKLOG`, `SOCKJS_GATEWAY_DEFAULTS__RESUME`,
-   `SOCKJS_GATEWAY_SERVICE__CHAT__UPSTREAM__DIAL_TIMEOUT` for the service called `live`
+   `SOCKJS_GATEWAY_SERVICE__CHAT__UPSTREAM__DIAL_TIMEOUT` for the service called `chat`
 5. arguments: `--listen`, `--set` for every key (`--set service.chat.heartbeat_delay=10s`), and `--to`, `--prefix` and `--origin`, which describe
    one service instead of a file
 
