@@ -79,6 +79,32 @@ fn page_of_all_keys_is_current() {
     }
 }
 
+/// Whoever copies an example of a whole file gets one that is right.
+#[test]
+fn whole_files_in_the_docs_are_right() {
+    let mut whole = 0;
+    for page in [
+        "README.md",
+        "docs/configure.md",
+        "docs/origins.md",
+        "docs/doctor.md",
+        "docs/drain.md",
+    ] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(page);
+        let text = fs::read_to_string(path).expect("the page is there");
+        let blocks = text.split("```toml\n").skip(1);
+        let blocks = blocks.filter_map(|block| block.split("```").next());
+        for block in
+            blocks.filter(|block| block.contains("[[service]]") && block.contains("backend ="))
+        {
+            whole += 1;
+            let file = File::new("example", block);
+            printed(&["check", "--config", file.path()]);
+        }
+    }
+    assert!(whole >= 2, "{whole}");
+}
+
 /// The file that `config default` prints is valid.
 #[test]
 fn default_file_is_valid() {

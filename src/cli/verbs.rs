@@ -249,7 +249,7 @@ impl Whom {
             let settings = Settings::of_file(self.config.clone());
             // Which services there are does not matter.
             let loaded = settings.load(Some("echo:")).map_err(|mistakes| {
-                format!("{mistakes}\n--admin ADDRESS, and --token-file, ask without the file")
+                format!("{mistakes}\n--admin ADDRESS, and --token-file, in the place of --config ask without the file")
             })?;
             config.listen = config.listen.or(loaded.admin.listen);
             config.token_file = config.token_file.or(loaded.admin.token_file);
