@@ -46,11 +46,6 @@ impl Handshake {
         let target = self.uri.path_and_query();
         target.map_or(0, |target| target.as_str().len()) + fields::size(&self.headers)
     }
-
-    /// Whether it counts as queue memory while it is kept.
-    fn counts(&self) -> bool {
-        self.size() > FREE_HEAD
-    }
 }
 
 /// The browser's side of a connection after trusted proxies have spoken.
@@ -71,6 +66,8 @@ pub struct Peer {
 pub struct Connection {
     sender: Sender,
     raw: bool,
+    /// The handshake is counted as queue memory while it is kept.
+    head_counts: bool,
     handshake: Option<Box<Handshake>>,
     negotiated: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -113,10 +110,10 @@ impl Connection {
         handshake: Option<Box<Handshake>>,
         negotiated: Option<Box<dyn Any + Send + Sync>>,
     ) -> Self {
-        if let Some(handshake) = &handshake
-            && handshake.counts()
-        {
-            handle.keeps_head(handshake.size());
+        let head = handshake.as_ref().map_or(0, |handshake| handshake.size());
+        let head_counts = head > FREE_HEAD;
+        if head_counts {
+            handle.keeps_head(head);
         }
         Self {
             sender: Sender {
@@ -124,6 +121,7 @@ impl Connection {
                 text_only: !raw,
             },
             raw,
+            head_counts,
             handshake,
             negotiated,
         }
@@ -284,7 +282,7 @@ impl Connection {
     /// larger than 4 KiB.
     pub fn take_handshake(&mut self) -> Option<Box<Handshake>> {
         let handshake = self.handshake.take()?;
-        if handshake.counts() {
+        if self.head_counts {
             self.sender.handle.keeps_head(0);
         }
         Some(handshake)
