@@ -48,6 +48,14 @@ fn slow() -> Slow {
     }
 }
 
+/// The same, with a session that has no room left.
+async fn full() -> Slow {
+    let slow = slow();
+    assert!(slow.ask("xhr", "").await.ends_with("o\n"));
+    assert!(slow.ask("xhr_send", "[\"first\"]").await.contains(" 204 "));
+    slow
+}
+
 impl Slow {
     /// A request that is not waited for.
     async fn begin(&self, path: &str, body: &str) -> TcpStream {
@@ -74,6 +82,15 @@ impl Slow {
         }
         taken
     }
+
+    /// A browser leaves whose send waits: it is not accepted, its connection ends at once, and what another sends then comes in order.
+    async fn loses(mut self, mut leaving: TcpStream) {
+        leaving.shutdown().await.unwrap();
+        assert_eq!(rest(leaving).await, "", "it was not accepted");
+        let staying = self.begin("xhr_send", "[\"second\"]").await;
+        assert_eq!(self.takes(2).await, ["first", "second"]);
+        assert!(rest(staying).await.contains(" 204 "));
+    }
 }
 
 /// All that comes until the connection ends.
@@ -88,23 +105,15 @@ async fn rest(mut stream: TcpStream) -> String {
 /// at once, and what others send afterwards comes in order.
 #[tokio::test]
 async fn send_that_waits_ends_with_its_connection() {
-    let mut slow = slow();
-    assert!(slow.ask("xhr", "").await.ends_with("o\n"));
-    assert!(slow.ask("xhr_send", "[\"first\"]").await.contains(" 204 "));
-    let mut leaving = slow.begin("xhr_send", "[\"lost\"]").await;
-    leaving.shutdown().await.unwrap();
-    assert_eq!(rest(leaving).await, "", "it was not accepted");
-    let staying = slow.begin("xhr_send", "[\"second\"]").await;
-    assert_eq!(slow.takes(2).await, ["first", "second"]);
-    assert!(rest(staying).await.contains(" 204 "));
+    let slow = full().await;
+    let leaving = slow.begin("xhr_send", "[\"lost\"]").await;
+    slow.loses(leaving).await;
 }
 
 /// A body that comes in pieces is no different.
 #[tokio::test]
 async fn send_in_pieces_that_waits_ends_with_its_connection() {
-    let mut slow = slow();
-    assert!(slow.ask("xhr", "").await.ends_with("o\n"));
-    assert!(slow.ask("xhr_send", "[\"first\"]").await.contains(" 204 "));
+    let slow = full().await;
     let mut leaving = TcpStream::connect(slow.address).await.unwrap();
     let head = "POST /s/0/a/xhr_send HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[\"\r\n";
     leaving.write_all(head.as_bytes()).await.unwrap();
@@ -113,19 +122,13 @@ async fn send_in_pieces_that_waits_ends_with_its_connection() {
         .write_all(b"6\r\nlost\"]\r\n0\r\n\r\n")
         .await
         .unwrap();
-    leaving.shutdown().await.unwrap();
-    assert_eq!(rest(leaving).await, "", "it was not accepted");
-    let staying = slow.begin("xhr_send", "[\"second\"]").await;
-    assert_eq!(slow.takes(2).await, ["first", "second"]);
-    assert!(rest(staying).await.contains(" 204 "));
+    slow.loses(leaving).await;
 }
 
 /// A stream of HTTP/2 that is reset takes its messages along too, while the connection goes on.
 #[tokio::test]
 async fn send_that_waits_ends_with_its_stream() {
-    let mut slow = slow();
-    assert!(slow.ask("xhr", "").await.ends_with("o\n"));
-    assert!(slow.ask("xhr_send", "[\"first\"]").await.contains(" 204 "));
+    let mut slow = full().await;
     let stream = TcpStream::connect(slow.address).await.unwrap();
     let (requests, mut connection) = h2::client::handshake(stream).await.unwrap();
     let mut pings = connection.ping_pong().unwrap();
@@ -157,9 +160,7 @@ async fn send_that_waits_ends_with_its_stream() {
 /// Who stays waits for room, and nothing is lost.
 #[tokio::test]
 async fn send_that_waits_is_delivered() {
-    let mut slow = slow();
-    assert!(slow.ask("xhr", "").await.ends_with("o\n"));
-    assert!(slow.ask("xhr_send", "[\"first\"]").await.contains(" 204 "));
+    let mut slow = full().await;
     let staying = slow.begin("xhr_send", "[\"second\"]").await;
     assert_eq!(slow.takes(1).await, ["first"]);
     assert!(rest(staying).await.contains(" 204 "));
