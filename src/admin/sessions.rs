@@ -82,12 +82,12 @@ impl Query {
                         "raw-websocket" => "websocket-raw".into(),
                         _ => value,
                     };
-                    let mut names = TRANSPORTS.iter().map(|transport| transport.name);
-                    if !names.any(|name| *name == *value) {
-                        let names = TRANSPORTS.iter().map(|transport| transport.name);
+                    let names = TRANSPORTS.iter().map(|transport| transport.name);
+                    let names: Vec<_> = names.collect();
+                    if !names.contains(&&*value) {
                         return Err(Wrong::request(format!(
                             "transport is {value:?}; write one of {}",
-                            names.collect::<Vec<_>>().join(", ")
+                            names.join(", ")
                         )));
                     }
                     parsed.transport = Some(value.into_owned());

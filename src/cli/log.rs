@@ -62,7 +62,8 @@ struct Queue {
     written: u64,
 }
 
-/// Begins: what is logged from now on is written, as `RUST_LOG` says; where that cannot be what was meant, the log says so first. What counts the lines that were lost.
+/// Begins: what is logged from now on is written, as `RUST_LOG` says; where that cannot be what was meant, the log says so first.
+/// Returns what counts the lines that were lost.
 ///
 /// # Errors
 /// When the system gives no thread.
